@@ -1,0 +1,113 @@
+"""The wiring: the only module that knows all others."""
+
+import signal
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from hewston_bff.core.link import LinkTimes
+from hewston_bff.hub.access import AccessTimes
+from hewston_bff.hub.feeder import FeederTimes
+from hewston_bff.hub.hub import Hub, HubOptions
+from hewston_bff.hub.tasks import running
+from hewston_bff.net.backend import BackendOptions, connect_backend
+from hewston_bff.settings import Settings
+from hewston_bff.simulator import RunningBackend
+from hewston_bff.web import keys
+from hewston_bff.web.clients import Clients
+from hewston_bff.web.metrics import REGISTRY, make_registry
+from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
+from hewston_bff.web.routes import add_routes
+
+CRASHED = web.AppKey("crashed", list[BaseException])
+"""Bugs of its own that stopped the service."""
+
+logger = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The application; it starts what it needs when it is run, and stops it in reverse."""
+    app = web.Application(middlewares=[correlate, envelope])
+    app[keys.SETTINGS] = settings
+    app[keys.CLIENTS] = Clients(
+        max_sockets=settings.bff_ws_sockets,
+        max_per_address=settings.bff_ws_sockets_per_address,
+        drain_s=settings.bff_ws_drain_seconds,
+    )
+    app[CRASHED] = []
+    app.on_response_prepare.append(add_correlation_id)
+    app.on_shutdown.append(_drain)
+    app.cleanup_ctx.extend([_backend, _hub])
+    add_routes(app, settings)
+    return app
+
+
+def create_demo_app(settings: Settings, backend: RunningBackend) -> web.Application:
+    """The application in front of a simulated backend, which it starts first and stops last."""
+
+    async def simulate(app: web.Application) -> AsyncIterator[None]:
+        async with backend:
+            app[keys.SETTINGS] = settings.model_copy(update={"hewston_backend_url": backend.url})
+            yield
+
+    app = create_app(settings)
+    app.cleanup_ctx.insert(0, simulate)
+    return app
+
+
+async def _drain(app: web.Application) -> None:
+    app[keys.CLIENTS].drain()
+
+
+async def _backend(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    options = BackendOptions(
+        url=settings.hewston_backend_url,
+        transport=settings.bff_upstream_transport,
+        request_s=settings.bff_backend_timeout,
+        connect_s=settings.bff_hub_connect_seconds,
+        message_bytes=settings.bff_hub_upstream_message_bytes,
+    )
+    async with connect_backend(options) as backend:
+        app[keys.BACKEND] = backend
+        yield
+
+
+async def _hub(app: web.Application) -> AsyncIterator[None]:
+    hub = app[keys.HUB] = Hub(app[keys.BACKEND], options=hub_options(app[keys.SETTINGS]))
+    app[REGISTRY] = make_registry(hub, app[keys.CLIENTS])
+
+    def stop_loudly(error: BaseException) -> None:
+        # Without its hub the service is a lie: better none, and a restart.
+        logger.critical("hub.crashed", exc_info=error)
+        crashed.append(error)
+        signal.raise_signal(signal.SIGTERM)
+
+    crashed = app[CRASHED]
+    async with running(hub.run(), name="hub", crashed=stop_loudly):
+        yield
+
+
+def hub_options(settings: Settings) -> HubOptions:
+    """The hub's part of the settings."""
+    token = settings.bff_backend_token
+    return HubOptions(
+        log_bytes=settings.bff_hub_log_bytes,
+        cache_bytes=settings.bff_hub_cache_bytes,
+        floods=settings.bff_hub_floods,
+        linger_s=settings.bff_hub_linger_seconds,
+        service_token=None if token is None else token.get_secret_value(),
+        link=LinkTimes(
+            backoff_base_s=settings.bff_hub_backoff_base_seconds,
+            backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
+            healthy_after_s=settings.bff_hub_healthy_after_seconds,
+        ),
+        feeder=FeederTimes(silence_s=settings.bff_hub_silence_seconds),
+        access=AccessTimes(
+            fresh_s=settings.bff_hub_access_fresh_seconds,
+            stale_s=settings.bff_hub_access_stale_seconds,
+            backoff_base_s=settings.bff_hub_backoff_base_seconds,
+            backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
+        ),
+    )

@@ -1,0 +1,152 @@
+"""`hewston-bff`: serve, demo, backend, watch, loadtest, check-config."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hewston_bff import app as wiring
+from hewston_bff.cli.loadtest import loadtest
+from hewston_bff.cli.serving import serve_app
+from hewston_bff.cli.watch import watch
+from hewston_bff.log import configure_logging
+from hewston_bff.settings import Settings, SettingsError, unknown_variables
+from hewston_bff.simulator import (
+    SimulatedBackend,
+    SimulatorOptions,
+    default_runs,
+    load_recording,
+    parse_plan,
+)
+
+cli = typer.Typer(
+    name="hewston-bff",
+    help="Watch backtest runs play back as if live: one upstream per run, many viewers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (BFF_HOST).")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on (BFF_PORT).", min=0, max=65_535)]
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings, or an explanation and exit status 2."""
+    try:
+        return Settings.from_env(**overrides)
+    except SettingsError as error:
+        err.print("[red]These settings cannot be:[/red]")
+        err.print(str(error), markup=False, highlight=False)
+        raise typer.Exit(2) from error
+
+
+@cli.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    backend_url: Annotated[
+        str | None, typer.Option(help="The platform's backend (HEWSTON_BACKEND_URL).")
+    ] = None,
+) -> None:
+    """Serve browsers in front of the platform's backend. Settings: environment, .env, options."""
+    settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url=backend_url)
+    configure_logging(level=settings.bff_log_level, fmt=settings.bff_log_format)
+    for name in unknown_variables(os.environ):
+        err.print(f"warning: {name} is set, but means nothing here", style="yellow")
+    serve_app(wiring.create_app(settings), settings=settings)
+
+
+@cli.command()
+def demo(
+    host: Host = None,
+    port: Port = None,
+    backend_port: Annotated[
+        int, typer.Option(help="Port of the simulated backend; 0: any free one.", min=0)
+    ] = 0,
+) -> None:
+    """Serve a simulated backend and, in front of it, this server: all that is needed to look around."""
+    settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url="http://127.0.0.1:1")
+    configure_logging(level="WARNING", fmt="console")
+    backend = SimulatedBackend(default_runs(queued_s=60.0))
+    app = wiring.create_demo_app(settings, backend.running(port=backend_port))
+    url = f"http://{settings.bff_host}:{settings.bff_port}"
+    serve_app(app, settings=settings, banner=_demo_banner(url, at_default=port is None))
+
+
+def _demo_banner(url: str, *, at_default: bool) -> str:
+    option = "" if at_default else f" --url {url}"
+    program = f"{Path(os.sys.argv[0]).parent}/hewston-bff" if "/" in os.sys.argv[0] else "hewston-bff"
+    return f"""
+  A simulated backend with some runs, and hewston-bff in front of it at [bold]{url}[/bold]
+
+  Watch a year of minutes in 55 s:  [bold]{program} watch demo-year{option}[/bold]
+  See what the hub is doing:        [bold]curl {url}/api/v1/websocket/stats[/bold]
+  Read a run as events:             [bold]curl -N {url}/api/v1/runs/demo-day/events[/bold]
+  Two hundred viewers for 20 s:     [bold]{program} loadtest --url {url} --runs demo-year --clients 200 --seconds 20[/bold]
+
+  Runs: demo-two-frames, demo-day, demo-month, demo-quarter, demo-year, demo-sparse, demo-growing (live),
+  demo-queued (starts after a minute), demo-error. Stop with Ctrl-C.
+"""
+
+
+@cli.command()
+def backend(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65_535)] = 8000,
+    recording: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recorded stream (.jsonl or .jsonl.gz) to serve as one more run."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="What goes wrong, as RUN=SCRIPT, e.g. demo-day=cut@100,ok or *=slow:500."),
+    ] = None,
+    growing_fps: Annotated[
+        float, typer.Option(help="Frames a second by which demo-growing grows.", min=0.1)
+    ] = 5.0,
+    silence: Annotated[
+        float, typer.Option(help="Seconds between `play` and the first frame.", min=0)
+    ] = 2.0,
+    deaf: Annotated[
+        bool, typer.Option("--deaf", help="Answer nothing else while a run pours.")
+    ] = False,
+) -> None:
+    """Serve the simulated backend alone."""
+    try:
+        plan = parse_plan(fault or ())
+        recorded = tuple(load_recording(path) for path in recording or ())
+    except (ValueError, OSError) as error:
+        err.print(f"cannot serve this: {error}", style="red", markup=False)
+        raise typer.Exit(2) from error
+    configure_logging(level="WARNING", fmt="console")
+    options = SimulatorOptions(faults=plan, play_silence_s=silence, deaf_while_flooding=deaf)
+    runs = (*recorded, *default_runs(growing_fps=growing_fps))
+    app = SimulatedBackend(runs, options=options).build_app()
+    settings = load_settings(bff_host=host, bff_port=port)
+    banner = f"simulated backend on http://{host}:{port} with {len(runs)} runs; stop with Ctrl-C"
+    serve_app(app, settings=settings, banner=banner)
+
+
+@cli.command("check-config")
+def check_config() -> None:
+    """Say which settings hold, or which cannot be (exit status 2)."""
+    settings = load_settings()
+    for name, value in settings.model_dump().items():
+        out.print(f"{name.upper()}={value}", markup=False, highlight=False)
+    unknown = unknown_variables(os.environ)
+    for name in unknown:
+        err.print(f"warning: {name} is set, but means nothing here", style="yellow")
+
+
+cli.command()(watch)
+cli.command()(loadtest)
+
+
+def main() -> None:
+    """The program."""
+    cli()

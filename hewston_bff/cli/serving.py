@@ -1,0 +1,48 @@
+"""Run an application until it is told to stop, with words for what commonly goes wrong."""
+
+import asyncio
+import errno
+
+import typer
+from aiohttp import web
+from rich.console import Console
+
+from hewston_bff.app import CRASHED
+from hewston_bff.settings import Settings
+
+err = Console(stderr=True)
+
+
+def serve_app(app: web.Application, *, settings: Settings, banner: str | None = None) -> None:
+    """Serve `app` until SIGTERM or SIGINT; then drain, and return.
+
+    Raises:
+        typer.Exit: with 1 if the address cannot be had, or the service stopped because of a bug.
+    """
+    if banner is not None:
+
+        async def show(_: web.Application) -> None:
+            Console().print(banner)
+
+        app.on_startup.append(show)
+    host, port = settings.bff_host, settings.bff_port
+    try:
+        web.run_app(
+            app,
+            host=host,
+            port=port,
+            handler_cancellation=True,
+            shutdown_timeout=settings.bff_shutdown_seconds * 0.6,
+            access_log=None,
+            print=None,
+            loop=asyncio.new_event_loop(),
+        )
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} on {host} is taken: stop what uses it, or choose another --port"
+        else:
+            message = f"cannot listen on {host} port {port}: {error.strerror}"
+        err.print(message, style="red")
+        raise typer.Exit(1) from error
+    if app.get(CRASHED):
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""The rules of the multiplexer: plain Python, no I/O and no clock."""

@@ -1,0 +1,38 @@
+"""Server-Sent Events, read and written. Source: WHATWG HTML, section 9.2."""
+
+from collections.abc import Iterator
+
+
+class EventParser:
+    """Bytes in, events out; keeps the unfinished one."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        """The events that `data` finishes, each as (name, data); comments are passed over.
+
+        Raises:
+            ValueError: an event longer than the limit.
+        """
+        text = (self._rest + data).replace(b"\r\n", b"\n")
+        *blocks, self._rest = text.split(b"\n\n")
+        if len(self._rest) > self._max_bytes:
+            raise ValueError(f"an event of more than {self._max_bytes} bytes")
+        for block in blocks:
+            name, lines = "message", []
+            for line in block.split(b"\n"):
+                field, _, value = line.partition(b":")
+                if field == b"data":
+                    lines.append(value.removeprefix(b" "))
+                elif field == b"event":
+                    name = value.removeprefix(b" ").decode("utf-8", "replace")
+            if lines or name != "message":
+                yield name, b"\n".join(lines)
+
+
+def event(name: str, data: bytes, *, event_id: str | None = None) -> bytes:
+    """One event as text; `data` holds no line break."""
+    head = b"" if event_id is None else b"id: %b\n" % event_id.encode()
+    return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), data)

@@ -1,0 +1,220 @@
+"""The state of one run's connection to the backend, decided without a socket.
+
+    state       event            next        what the owner does
+    ---------   --------------   ---------   ------------------------------------------------
+    any         Connect          CONNECTING  open a connection, send `play` once
+    CONNECTING  Opened           UP          read
+    UP          NewFrame         UP          append; attempts start again at 0
+    UP          Quiet (hb)       UP          ask for the run's status if it is not terminal
+    UP          second Quiet     COMPLETE    abort; nothing follows (frames seen, status terminal)
+    UP          EndSaid          COMPLETE    abort (status terminal or not to be had)
+    UP          EndSaid          POLLING     the run is not over: connect again later
+    any         Lost             RETRYING    wait `retry_in_s`, then Connect
+    any         StreamFault      POLLING     the run is not ready: ask its status, 1 s growing to 5 s
+    any         StreamFault      RETRYING    the run is over and should play: try again
+    any         third in a row   FAILED      tell everyone
+    any         Refused          FAILED      tell everyone
+    any         Stopped          IDLE        nobody watches
+
+End of a run (backend protocol): at least one frame, then two `hb` at least 0.5 s apart with the
+socket drained and no frame between, and a terminal status. A frame in between starts the count anew.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from hewston_bff.core.backoff import full_jitter
+
+TERMINAL = frozenset({"DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"})
+QUIET_GAP_S = 0.5
+FAULTS_IN_A_ROW = 3
+POLL_FIRST_S = 1.0
+POLL_CAP_S = 5.0
+
+
+class LinkState(Enum):
+    """Where the connection stands."""
+
+    IDLE = auto()
+    CONNECTING = auto()
+    UP = auto()
+    RETRYING = auto()
+    POLLING = auto()
+    COMPLETE = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTimes:
+    """Backoff and health, in seconds."""
+
+    backoff_base_s: float = 0.5
+    backoff_cap_s: float = 20.0
+    healthy_after_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """A connection is being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The connection stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFrame:
+    """A frame that the log did not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFrame:
+    """A frame of a replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """An `hb` that was waited for: nothing else lay in the socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndSaid:
+    """The stream named its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFault:
+    """The backend's STREAM_ERROR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection is gone, or never came; `jitter` in 0…1 spreads the next attempt."""
+
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The backend will not have us: 401, 403 or 404, said clearly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The owner let go."""
+
+
+Event = (
+    Connect
+    | Opened
+    | NewFrame
+    | KnownFrame
+    | Quiet
+    | EndSaid
+    | StreamFault
+    | Lost
+    | Refused
+    | Stopped
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One run's connection. `attempt` counts failures since it last was healthy."""
+
+    state: LinkState = LinkState.IDLE
+    attempt: int = 0
+    retry_in_s: float = 0.0
+    faults: int = 0
+    opened_at_s: float = 0.0
+    has_frames: bool = False
+    quiet_since_s: float | None = None
+    status: str | None = None
+    """The run's status as the backend last gave it; None while nobody knows."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run is known to be over."""
+        return self.status in TERMINAL
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether the run is known not to be over."""
+        return self.status is not None and self.status not in TERMINAL
+
+
+def step(link: Link, event: Event, *, now_s: float, times: LinkTimes) -> Link:
+    """The link after `event`; the table of this module says what its owner then does."""
+    match event:
+        case Connect():
+            return replace(link, state=LinkState.CONNECTING)
+        case Opened():
+            return replace(
+                link, state=LinkState.UP, opened_at_s=now_s, has_frames=False, quiet_since_s=None
+            )
+        case NewFrame():
+            return replace(link, attempt=0, faults=0, has_frames=True, quiet_since_s=None)
+        case KnownFrame():
+            return replace(link, faults=0, has_frames=True, quiet_since_s=None)
+        case Quiet():
+            return _quiet(link, now_s=now_s)
+        case EndSaid():
+            return (
+                _wait_for_run(link) if link.is_growing else replace(link, state=LinkState.COMPLETE)
+            )
+        case StreamFault():
+            return _fault(link, times=times)
+        case Lost(jitter):
+            return _lost(link, jitter=jitter, now_s=now_s, times=times)
+        case Refused():
+            return replace(link, state=LinkState.FAILED)
+        case Stopped():
+            done = link.state in {LinkState.COMPLETE, LinkState.FAILED}
+            return link if done else replace(link, state=LinkState.IDLE, attempt=0, faults=0)
+
+
+def with_status(link: Link, status: str) -> Link:
+    """The link once the backend gave the run this status."""
+    return replace(link, status=status)
+
+
+def _quiet(link: Link, *, now_s: float) -> Link:
+    if not link.has_frames:
+        return link
+    if link.quiet_since_s is None:
+        return replace(link, quiet_since_s=now_s)
+    if link.is_terminal and now_s - link.quiet_since_s >= QUIET_GAP_S:
+        return replace(link, state=LinkState.COMPLETE)
+    return link
+
+
+def _lost(link: Link, *, jitter: float, now_s: float, times: LinkTimes) -> Link:
+    was_healthy = link.state is LinkState.UP and now_s - link.opened_at_s >= times.healthy_after_s
+    attempt = (0 if was_healthy else link.attempt) + 1
+    wait_s = full_jitter(
+        attempt, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s, jitter=jitter
+    )
+    return replace(link, state=LinkState.RETRYING, attempt=attempt, retry_in_s=wait_s)
+
+
+def _fault(link: Link, *, times: LinkTimes) -> Link:
+    if link.is_growing:
+        return _wait_for_run(link)
+    faults = link.faults + 1
+    if faults >= FAULTS_IN_A_ROW:
+        return replace(link, state=LinkState.FAILED, faults=faults)
+    attempt = link.attempt + 1
+    # No jitter: one run's fault is nobody else's, and three of them should not take a minute.
+    wait_s = full_jitter(
+        attempt, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s, jitter=1.0
+    )
+    return replace(
+        link, state=LinkState.RETRYING, faults=faults, attempt=attempt, retry_in_s=wait_s
+    )
+
+
+def _wait_for_run(link: Link) -> Link:
+    was_polling = link.retry_in_s if link.state is LinkState.POLLING else 0.0
+    wait_s = min(max(POLL_FIRST_S, was_polling * 1.5), POLL_CAP_S)
+    return replace(link, state=LinkState.POLLING, retry_in_s=wait_s)

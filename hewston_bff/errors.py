@@ -1,0 +1,152 @@
+"""The one exception tree, and what each code means on each side."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hewston_bff.core.messages import CloseCode
+
+
+class ErrorCode(StrEnum):
+    """The codes of the REST envelope and of `err` messages."""
+
+    VALIDATION = "VALIDATION"
+    RUN_NOT_FOUND = "RUN_NOT_FOUND"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    FORBIDDEN = "FORBIDDEN"
+    RANGE = "RANGE"
+    NOT_SUBSCRIBED = "NOT_SUBSCRIBED"
+    ALREADY_SUBSCRIBED = "ALREADY_SUBSCRIBED"
+    LIMIT = "LIMIT"
+    RATE_LIMITED = "RATE_LIMITED"
+    BACKEND_UNAVAILABLE = "BACKEND_UNAVAILABLE"
+    BACKEND_TIMEOUT = "BACKEND_TIMEOUT"
+    BUSY = "BUSY"
+    FEATURE_DISABLED = "FEATURE_DISABLED"
+    NOT_FOUND = "NOT_FOUND"
+    INTERNAL = "INTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an error code comes to: the HTTP status, and the close code where the socket must go."""
+
+    status: int
+    close: CloseCode | None = None
+
+
+OUTCOMES = {
+    ErrorCode.VALIDATION: Outcome(422),
+    ErrorCode.RUN_NOT_FOUND: Outcome(404),
+    ErrorCode.NOT_FOUND: Outcome(404),
+    ErrorCode.UNAUTHORIZED: Outcome(401, CloseCode.UNAUTHORIZED),
+    ErrorCode.FORBIDDEN: Outcome(403, CloseCode.FORBIDDEN),
+    ErrorCode.RANGE: Outcome(400),
+    ErrorCode.NOT_SUBSCRIBED: Outcome(409),
+    ErrorCode.ALREADY_SUBSCRIBED: Outcome(409),
+    ErrorCode.LIMIT: Outcome(503),
+    ErrorCode.RATE_LIMITED: Outcome(429),
+    ErrorCode.BACKEND_UNAVAILABLE: Outcome(502),
+    ErrorCode.BACKEND_TIMEOUT: Outcome(504),
+    ErrorCode.BUSY: Outcome(503),
+    ErrorCode.FEATURE_DISABLED: Outcome(503),
+    ErrorCode.INTERNAL: Outcome(500, CloseCode.INTERNAL),
+}
+
+Details = dict[str, int | str | None]
+
+
+class BffError(Exception):
+    """An error that a client is told of: `code` for programs, `message` for people, with what to do."""
+
+    code = ErrorCode.INTERNAL
+
+    def __init__(
+        self, message: str, *, details: Details | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details or {}
+        self.retry_after_s = retry_after_s
+
+    @property
+    def outcome(self) -> Outcome:
+        """HTTP status and close code of this error."""
+        return OUTCOMES[self.code]
+
+
+class InvalidRequest(BffError):
+    """A parameter or message that cannot be."""
+
+    code = ErrorCode.VALIDATION
+
+
+class RunNotFound(BffError):
+    """The backend knows no such run."""
+
+    code = ErrorCode.RUN_NOT_FOUND
+
+
+class NotFound(BffError):
+    """We have no such address."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class Unauthorized(BffError):
+    """The backend wants (other) credentials."""
+
+    code = ErrorCode.UNAUTHORIZED
+
+
+class Forbidden(BffError):
+    """The backend refuses these credentials, or we refuse this origin."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class OutOfRange(BffError):
+    """A position that the run does not have."""
+
+    code = ErrorCode.RANGE
+
+
+class NotSubscribed(BffError):
+    """No subscription of this number on this socket."""
+
+    code = ErrorCode.NOT_SUBSCRIBED
+
+
+class AlreadySubscribed(BffError):
+    """The id of a request that is still in use."""
+
+    code = ErrorCode.ALREADY_SUBSCRIBED
+
+
+class LimitReached(BffError):
+    """As many as may be."""
+
+    code = ErrorCode.LIMIT
+
+
+class RateLimited(BffError):
+    """Too many in too short a time."""
+
+    code = ErrorCode.RATE_LIMITED
+
+
+class BackendUnavailable(BffError):
+    """The backend did not answer, or not with an answer."""
+
+    code = ErrorCode.BACKEND_UNAVAILABLE
+
+
+class FeatureDisabled(BffError):
+    """Switched off by the operator."""
+
+    code = ErrorCode.FEATURE_DISABLED
+
+
+class Busy(BffError):
+    """Not now: draining, or full."""
+
+    code = ErrorCode.BUSY

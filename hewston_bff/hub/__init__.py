@@ -1,0 +1,1 @@
+"""Runs, channels, subscriptions and the ticker: asyncio, but no sockets."""

@@ -1,0 +1,92 @@
+"""Who may read a run: asked of the backend with each viewer's own credentials, and asked again."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import random
+
+from hewston_bff.core.backoff import full_jitter
+from hewston_bff.core.ids import RunId
+from hewston_bff.errors import BackendUnavailable, BffError, Forbidden, RunNotFound, Unauthorized
+from hewston_bff.hub.ports import Backend, Credentials, RunDetail
+
+REFUSALS = (RunNotFound, Unauthorized, Forbidden)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTimes:
+    """How long a yes holds: asked again after `fresh_s`; without an answer at most `stale_s`."""
+
+    fresh_s: float = 30.0
+    stale_s: float = 600.0
+    backoff_base_s: float = 0.5
+    backoff_cap_s: float = 20.0
+
+
+@dataclass(slots=True, eq=False)
+class Access:
+    """What the backend said to one set of credentials about one run.
+
+    `granted_at_s` is loop time, None while it has not said yes. `decided` is set by the first clear
+    answer. `viewers` counts the subscriptions that stand on it.
+    """
+
+    run_id: RunId
+    credentials: Credentials
+    granted_at_s: float | None = None
+    is_granted: bool = False
+    refusal: BffError | None = None
+    viewers: int = 0
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEvents:
+    """Whom to tell: of a yes, a clear no, a yes gone stale, and of an attempt that got no answer."""
+
+    granted: Callable[[Access, RunDetail], None]
+    refused: Callable[[Access, BffError], None]
+    suspended: Callable[[Access], None]
+    unanswered: Callable[[int, float], None]
+
+
+async def watch_access(
+    access: Access, backend: Backend, *, times: AccessTimes, events: AccessEvents
+) -> None:
+    """Ask now and whenever the answer is due for renewal, until refused or cancelled."""
+    loop = asyncio.get_running_loop()
+    attempt = 0
+    if access.granted_at_s is not None:
+        await asyncio.sleep(max(0.0, access.granted_at_s + times.fresh_s - loop.time()))
+    while True:
+        try:
+            detail = await backend.run_detail(access.run_id, access.credentials)
+        except REFUSALS as refusal:
+            access.is_granted = False
+            access.granted_at_s = None
+            access.refusal = refusal
+            access.decided.set()
+            events.refused(access, refusal)
+            return
+        except BackendUnavailable:
+            attempt += 1
+            wait_s = full_jitter(
+                attempt, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s, jitter=random()
+            )
+            if _is_stale(access, times, loop.time()):
+                access.is_granted = False
+                events.suspended(access)
+            events.unanswered(attempt, wait_s)
+        else:
+            attempt = 0
+            wait_s = times.fresh_s
+            access.is_granted = True
+            access.granted_at_s = loop.time()
+            access.decided.set()
+            events.granted(access, detail)
+        await asyncio.sleep(wait_s)
+
+
+def _is_stale(access: Access, times: AccessTimes, now_s: float) -> bool:
+    return access.granted_at_s is not None and now_s - access.granted_at_s >= times.stale_s

@@ -1,0 +1,342 @@
+"""One run here: its log, its link, who may read it and who does. Knows cursors, never a socket."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from hewston_bff.core import link as links
+from hewston_bff.core.backend_wire import RawFrame
+from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.ids import RunId
+from hewston_bff.core.link import Link, LinkState, LinkTimes
+from hewston_bff.core.messages import Notice, RunNews, UpstreamNews, UpstreamStatus
+from hewston_bff.core.positions import Found, OutOfRange, Target, locate
+from hewston_bff.core.replay import Replay, Verdict
+from hewston_bff.core.snapshot import Snapshots
+from hewston_bff.errors import BffError
+from hewston_bff.hub.access import Access
+from hewston_bff.hub.ports import Credentials, RunDetail, Sink
+from hewston_bff.hub.spans import SpanCache
+from hewston_bff.hub.stats import Counters, RunStats
+from hewston_bff.hub.ticker import Ticked, Ticker
+
+logger = structlog.get_logger(__name__)
+
+_UPSTREAM_WORDS: dict[LinkState, UpstreamStatus] = {
+    LinkState.IDLE: "connecting",
+    LinkState.CONNECTING: "connecting",
+    LinkState.UP: "up",
+    LinkState.RETRYING: "retrying",
+    LinkState.POLLING: "retrying",
+    LinkState.COMPLETE: "complete",
+    LinkState.FAILED: "failed",
+}
+
+
+class Listener(Ticked, Protocol):
+    """A viewer, as its channel sees it."""
+
+    access: Access
+    sink: Sink
+    is_waiting: bool
+    is_closed: bool
+    is_answered: bool
+    """Whether the client has its answer to `subscribe`; news before that would confuse it."""
+
+    @property
+    def wants_run_news(self) -> bool:
+        """Whether `run` messages are wanted."""
+
+    def position(self) -> int:
+        """The oldest frame that is still needed."""
+
+    def on_granted(self) -> None:
+        """The log may be read from now on."""
+
+    def on_suspended(self) -> None:
+        """The log may not be read for now."""
+
+    def on_reset(self, old: FrameLog) -> None:
+        """The log has a new epoch."""
+
+    def on_failed(self, error: BffError) -> None:
+        """Nothing more will come; what the log holds can still be watched."""
+
+    def on_refused(self, error: BffError) -> None:
+        """The backend does not allow this viewer."""
+
+
+class Channel:
+    """One run. All methods decide synchronously; `feeder` does the waiting."""
+
+    def __init__(
+        self,
+        run_id: RunId,
+        *,
+        ticker: Ticker,
+        cache: SpanCache,
+        counters: Counters,
+        times: LinkTimes,
+    ) -> None:
+        self.run_id = run_id
+        self.ticker = ticker
+        self.cache = cache
+        self.counters = counters
+        self.link = Link()
+        self.detail: RunDetail | None = None
+        self.failure: BffError | None = None
+        self.listeners: set[Listener] = set()
+        self.waiting: list[Listener] = []
+        """Viewers at the end of the log, to be woken when it grows."""
+        self.accesses: dict[str, Access] = {}
+        self.refused_upstream: set[str] = set()
+        """Keys of credentials that the backend refused for the stream itself."""
+        self.permitted = asyncio.Event()
+        self.room = asyncio.Event()
+        """Cleared while the log may not grow because memory is used up."""
+        self.room.set()
+        self.feeder: asyncio.Task[None] | None = None
+        self.linger: asyncio.TimerHandle | None = None
+        self.last_frame_s: float | None = None
+        self.last_used_s = 0.0
+        self.skipped = 0
+        self._times = times
+        self._replay: Replay | None = None
+        self._use(FrameLog(run_id))
+
+    def _use(self, log: FrameLog) -> None:
+        self.log = log
+        self.log_key = self.cache.new_log_key()
+        self.snapshots = Snapshots(log)
+        self._figures: tuple[int, dict[str, float | int | None]] | None = None
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether the run is known not to be over."""
+        return self.link.is_growing and not self.log.is_complete
+
+    def locate(self, target: Target) -> Found | OutOfRange | None:
+        """Where a position is in the log."""
+        return locate(target, self.log)
+
+    def figures(self, seq: int) -> dict[str, float | int | None]:
+        """Figures of the run up to frame `seq`; the last answer is kept for the next viewer."""
+        if self._figures is None or self._figures[0] != seq:
+            self._figures = (seq, self.log.stats(seq).figures())
+        return self._figures[1]
+
+    # -- the stream
+
+    def stream_opened(self, *, now_s: float) -> None:
+        """A connection stands and will play from frame 0."""
+        self._replay = Replay(self.log)
+        self.step(links.Opened(), now_s=now_s)
+
+    def ingest(self, frame: RawFrame, *, now_s: float) -> bool:
+        """Take the stream's next frame; whether it was new."""
+        assert self._replay is not None  # noqa: S101 - frames come after stream_opened
+        match self._replay.check(frame):
+            case Verdict.NEW:
+                self.log.append(frame)
+            case Verdict.DIVERGED:
+                self._reset(self._replay.fork())
+            case Verdict.STALE:
+                self.skip("a frame whose time is not after the one before")
+                return False
+            case Verdict.KNOWN:
+                if not self.link.has_frames or self.link.quiet_since_s is not None:
+                    self.link = links.step(
+                        self.link, links.KnownFrame(), now_s=now_s, times=self._times
+                    )
+                return False
+        self.last_frame_s = now_s
+        self.counters.frames_in += 1
+        self.counters.bytes_in += len(frame.tail)
+        link = self.link
+        if link.attempt or link.faults or not link.has_frames or link.quiet_since_s is not None:
+            self.link = links.step(link, links.NewFrame(), now_s=now_s, times=self._times)
+        if self.waiting:
+            self.wake_waiting()
+        return True
+
+    def _reset(self, log: FrameLog) -> None:
+        old = self.log
+        self._use(log)
+        logger.warning("run.diverged", run_id=self.run_id, epoch=log.epoch, frames=log.next_seq)
+        for listener in tuple(self.listeners):
+            listener.on_reset(old)
+
+    def skip(self, reason: str) -> None:
+        """Count a message of the backend that is of no use; log the 1st, 2nd, 4th, 8th, …"""
+        self.skipped += 1
+        self.counters.skipped += 1
+        if self.skipped & (self.skipped - 1) == 0:
+            logger.warning(
+                "upstream.skipped", run_id=self.run_id, count=self.skipped, reason=reason[:200]
+            )
+
+    def step(self, event: links.Event, *, now_s: float) -> LinkState:
+        """Move the link, tell viewers where the change shows, and return its state."""
+        before = self.link
+        self.link = links.step(before, event, now_s=now_s, times=self._times)
+        after = self.link
+        if after.state is not before.state or after.attempt != before.attempt:
+            self._announce(before, after)
+        if after.state is LinkState.COMPLETE and not self.log.is_complete:
+            self.log.is_complete = True
+            logger.info("run.complete", run_id=self.run_id, frames=self.log.next_seq)
+            self.wake_waiting()
+        return after.state
+
+    def _announce(self, before: Link, after: Link) -> None:
+        word = _UPSTREAM_WORDS[after.state]
+        if after.state is LinkState.IDLE or (
+            word == _UPSTREAM_WORDS[before.state] and after.attempt == before.attempt
+        ):
+            return
+        if after.state in {LinkState.RETRYING, LinkState.POLLING}:
+            logger.info(
+                "upstream.retrying",
+                run_id=self.run_id,
+                attempt=after.attempt,
+                retry_in_s=round(after.retry_in_s, 3),
+            )
+        self.broadcast(self.upstream_news())
+
+    def upstream_news(self) -> UpstreamNews:
+        """The link in the protocol's words."""
+        link = self.link
+        if link.state in {LinkState.RETRYING, LinkState.POLLING}:
+            return UpstreamNews(
+                run_id=self.run_id,
+                status="retrying",
+                attempt=link.attempt,
+                retry_in_ms=round(link.retry_in_s * 1e3),
+            )
+        if link.state is LinkState.CONNECTING:
+            return UpstreamNews(run_id=self.run_id, status="connecting", attempt=link.attempt + 1)
+        return UpstreamNews(run_id=self.run_id, status=_UPSTREAM_WORDS[link.state])
+
+    def fail(self, error: BffError, *, now_s: float) -> None:
+        """Nothing will come any more: tell everyone why."""
+        self.failure = error
+        self.step(links.Refused(), now_s=now_s)
+        logger.warning("run.failed", run_id=self.run_id, code=error.code)
+        for listener in tuple(self.listeners):
+            listener.on_failed(error)
+
+    # -- the run's status
+
+    def note(self, detail: RunDetail) -> None:
+        """What the backend says of the run now."""
+        is_news = self.detail is None or self.detail != detail
+        self.detail = detail
+        if detail.status is not None:
+            self.link = links.with_status(self.link, detail.status)
+        if is_news:
+            news = self.run_news()
+            if news is not None:
+                self.broadcast(news, only_run_news=True)
+            self.wake_waiting()
+
+    def run_news(self) -> RunNews | None:
+        """The run in the protocol's words; None while nobody knows anything."""
+        if self.detail is None or self.detail.status is None:
+            return None
+        return RunNews(
+            run_id=self.run_id,
+            status=self.detail.status,
+            progress=self.detail.progress,
+            updated_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        )
+
+    def broadcast(self, notice: Notice, *, only_run_news: bool = False) -> None:
+        """Tell every client once, however many of its subscriptions are here."""
+        sinks = {
+            listener.sink: None
+            for listener in self.listeners
+            if listener.is_answered and (listener.wants_run_news or not only_run_news)
+        }
+        for sink in sinks:
+            sink.notify(notice)
+
+    def wake_waiting(self) -> None:
+        """Have everyone at the end of the log driven at the next tick."""
+        waiting, self.waiting = self.waiting, []
+        for listener in waiting:
+            listener.is_waiting = False
+            self.ticker.wake(listener)
+
+    # -- who may read
+
+    def stream_credentials(self, service_token: str | None) -> Credentials | None:
+        """What the stream may be opened with: the service's, else a permitted viewer's; None if nobody's."""
+        granted = [
+            access for access in self.accesses.values() if access.is_granted and access.viewers
+        ]
+        if not granted:
+            return None
+        if service_token is not None and "" not in self.refused_upstream:
+            return Credentials(authorization=f"Bearer {service_token}")
+        for access in granted:
+            if access.credentials.key not in self.refused_upstream:
+                return access.credentials
+        return None
+
+    def granted(self, access: Access, detail: RunDetail) -> None:
+        """The backend allowed `access`."""
+        self.note(detail)
+        self.permitted.set()
+        for listener in tuple(self.listeners):
+            if listener.access is access:
+                listener.on_granted()
+
+    def refused(self, access: Access, error: BffError) -> None:
+        """The backend refused `access`: its viewers go, the others stay."""
+        self.accesses.pop(access.credentials.key, None)
+        for listener in tuple(self.listeners):
+            if listener.access is access:
+                listener.on_refused(error)
+
+    def suspended(self, access: Access) -> None:
+        """The backend did not confirm `access` for too long."""
+        for listener in tuple(self.listeners):
+            if listener.access is access:
+                listener.on_suspended()
+
+    def unanswered(self, attempt: int, wait_s: float) -> None:
+        """The backend did not say who may read; those who wait for that hear of it."""
+        if self.link.state is LinkState.IDLE:
+            self.broadcast(
+                UpstreamNews(
+                    run_id=self.run_id,
+                    status="retrying",
+                    attempt=attempt,
+                    retry_in_ms=round(wait_s * 1e3),
+                )
+            )
+
+    # -- looks from outside
+
+    @property
+    def slowest_seq(self) -> int:
+        """The oldest frame that some viewer still needs."""
+        return min((each.position() for each in self.listeners), default=self.log.next_seq)
+
+    def stats(self, *, now_s: float) -> RunStats:
+        """This run's numbers."""
+        age_s = None if self.last_frame_s is None else now_s - self.last_frame_s
+        return RunStats(
+            run_id=self.run_id,
+            state=self.link.state.name.lower(),
+            attempt=self.link.attempt,
+            subscribers=len(self.listeners),
+            frames=self.log.next_seq - self.log.first_seq,
+            first_seq=self.log.first_seq,
+            next_seq=self.log.next_seq,
+            complete=self.log.is_complete,
+            bytes=self.log.size_bytes,
+            last_frame_age_ms=None if age_s is None else round(age_s * 1e3),
+        )

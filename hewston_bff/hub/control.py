@@ -1,0 +1,88 @@
+"""Commands of a client, from wire words to what a subscription does."""
+
+from msgspec import UNSET
+
+from hewston_bff.core.ids import Epoch, parse_time
+from hewston_bff.core.messages import Ctrl, Mode, Position, Subscribe, speed_error
+from hewston_bff.core.positions import AtEdge, AtIndex, AtTime, Resumed, Target
+from hewston_bff.errors import InvalidRequest
+from hewston_bff.hub.subscription import Re, Subscription
+
+
+def obey(subscription: Subscription, ctrl: Ctrl) -> None:
+    """Do what `ctrl` says; the subscription answers with its state, or with why not.
+
+    Raises:
+        InvalidRequest: a value that the command can't have.
+    """
+    re: Re = UNSET if ctrl.id is None else ctrl.id
+    match ctrl.cmd:
+        case "play":
+            subscription.play(re)
+        case "pause":
+            subscription.pause(re)
+        case "live":
+            subscription.live(re)
+        case "seek":
+            subscription.seek(place_of(ctrl.ts if ctrl.pos is None else ctrl.pos, "pos"), re)
+        case "speed":
+            subscription.set_speed(_speed(ctrl, subscription.cursor.mode), re)
+        case "step":
+            subscription.step(_step(ctrl), re)
+
+
+def start_of(request: Subscribe) -> Target | None:
+    """Where a subscription begins; None is the start of the run.
+
+    Raises:
+        InvalidRequest: `from` or `resume` says nothing that can be a position.
+    """
+    begin: AtIndex | AtTime | AtEdge
+    if request.from_ == "start":
+        begin = AtIndex(0)
+    elif request.from_ == "live":
+        begin = AtEdge()
+    else:
+        begin = place_of(request.from_, "from")
+    if request.resume is None:
+        return None if begin == AtIndex(0) else begin
+    resume = request.resume
+    ts_ns = None if resume.ts is None else _time(resume.ts, "resume.ts")
+    return Resumed(Epoch(resume.epoch), resume.seq, ts_ns, otherwise=begin)
+
+
+def place_of(position: Position | None, name: str) -> AtIndex | AtTime:
+    """A frame index or a time as a position.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    if isinstance(position, int):
+        return AtIndex(position)
+    if position is None:
+        raise InvalidRequest(f"`{name}` is missing: give a frame index or an ISO 8601 UTC time")
+    return AtTime(_time(position, name))
+
+
+def _time(text: str, name: str) -> int:
+    ts_ns = parse_time(text)
+    if ts_ns is None:
+        raise InvalidRequest(f"`{name}` must be a frame index or an ISO 8601 UTC time")
+    return ts_ns
+
+
+def _speed(ctrl: Ctrl, mode: Mode) -> float:
+    speed = ctrl.val if ctrl.val is not None else ctrl.speed
+    if not isinstance(speed, int | float):
+        raise InvalidRequest("`val` must be a number: the speed")
+    reason = speed_error(speed, mode=mode)
+    if reason:
+        raise InvalidRequest(reason)
+    return float(speed)
+
+
+def _step(ctrl: Ctrl) -> int:
+    frames = 1 if ctrl.val is None else ctrl.val
+    if not isinstance(frames, int | float) or frames != int(frames) or frames == 0:
+        raise InvalidRequest("`val` must be a whole number of frames, not 0")
+    return int(frames)

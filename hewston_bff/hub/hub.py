@@ -1,0 +1,277 @@
+"""All runs: which channel a viewer gets, when a channel's stream opens and closes, what memory holds."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
+from dataclasses import dataclass, field
+
+import structlog
+
+from hewston_bff.core.ids import RunId
+from hewston_bff.core.link import LinkState, LinkTimes
+from hewston_bff.errors import BffError, LimitReached
+from hewston_bff.hub.access import Access, AccessEvents, AccessTimes, watch_access
+from hewston_bff.hub.channel import Channel, Listener
+from hewston_bff.hub.feeder import Feeder, FeederTimes
+from hewston_bff.hub.flood import FloodGate
+from hewston_bff.hub.ports import Backend, Credentials, Flushable
+from hewston_bff.hub.spans import SpanCache
+from hewston_bff.hub.stats import Counters, HubStats
+from hewston_bff.hub.ticker import Ticker
+
+logger = structlog.get_logger(__name__)
+
+_BUDGET_EVERY_TICKS = 15
+_ROOM_AGAIN = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class HubOptions:
+    """Limits and times of the hub; seconds and bytes."""
+
+    log_bytes: int = 512 << 20
+    cache_bytes: int = 64 << 20
+    floods: int = 2
+    linger_s: float = 30.0
+    service_token: str | None = field(default=None, repr=False)
+    link: LinkTimes = LinkTimes()
+    feeder: FeederTimes = FeederTimes()
+    access: AccessTimes = AccessTimes()
+
+
+class Hub:
+    """RunId → Channel. One stream to the backend a run, however many watch; needs `run` running."""
+
+    def __init__(self, backend: Backend, *, options: HubOptions) -> None:
+        self._backend = backend
+        self._options = options
+        self._channels: dict[RunId, Channel] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._viewers: dict[RunId, int] = {}
+        self._is_full = False
+        self._ticks = 0
+        self.counters = Counters()
+        self.cache = SpanCache(max_bytes=options.cache_bytes)
+        self.ticker = Ticker(after_tick=self._after_tick)
+        self._feeder = Feeder(
+            backend, FloodGate(options.floods), options.feeder, options.service_token
+        )
+        self.unflushed: list[Flushable] = []
+        """Clients with several messages of one tick, to be written at its end."""
+
+    async def run(self) -> None:
+        """Tick, feed and ask until cancelled; all of the hub's tasks live in here."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self.ticker.run(), name="ticker")
+        finally:
+            self._group = None
+
+    # -- viewers
+
+    def enter(self, run_id: RunId, credentials: Credentials) -> Access:
+        """A viewer comes: ask the backend whether it may, unless that was said just now.
+
+        Every `enter` needs a `leave`.
+
+        Raises:
+            LimitReached: memory is used up by runs that are being watched.
+        """
+        channel = self._channels.get(run_id)
+        if channel is None:
+            if self._is_full:
+                msg = "memory is used up by the runs being watched: stop watching one, or try later"
+                raise LimitReached(msg)
+            channel = self._channels[run_id] = Channel(
+                run_id,
+                ticker=self.ticker,
+                cache=self.cache,
+                counters=self.counters,
+                times=self._options.link,
+            )
+        if channel.linger is not None:
+            channel.linger.cancel()
+            channel.linger = None
+        self._viewers[run_id] = self._viewers.get(run_id, 0) + 1
+        access = channel.accesses.get(credentials.key)
+        if access is None:
+            access = channel.accesses[credentials.key] = Access(run_id, credentials)
+        access.viewers += 1
+        self._ask(channel, access)
+        return access
+
+    def leave(self, access: Access) -> None:
+        """A viewer goes. The last one of a run leaves the stream lingering."""
+        channel = self._channels[access.run_id]
+        access.viewers -= 1
+        if access.viewers == 0 and access.task is not None:
+            access.task.cancel()
+        viewers = self._viewers[access.run_id] = self._viewers[access.run_id] - 1
+        if viewers:
+            return
+        loop = asyncio.get_running_loop()
+        channel.last_used_s = loop.time()
+        # A run that nobody was allowed to see, or that there is none of, is not worth keeping.
+        is_known = channel.permitted.is_set() or channel.log.next_seq > 0
+        linger_s = self._options.linger_s if is_known else 0.0
+        channel.linger = loop.call_later(linger_s, self._retire, channel)
+
+    def attach(self, listener: Listener) -> None:
+        """Let a viewer that entered hear of its run; its stream is opened if it is not."""
+        channel = self._channels[listener.access.run_id]
+        channel.listeners.add(listener)
+        if listener.access.is_granted:
+            listener.on_granted()
+        self._ensure_fed(channel)
+
+    def detach(self, listener: Listener) -> None:
+        """The viewer hears nothing more; it still has to `leave`."""
+        listener.is_closed = True
+        self._channels[listener.access.run_id].listeners.discard(listener)
+
+    def channel_of(self, access: Access) -> Channel:
+        """The channel that a viewer entered."""
+        return self._channels[access.run_id]
+
+    # -- tasks of channels
+
+    def _ask(self, channel: Channel, access: Access) -> None:
+        fresh_s = self._options.access.fresh_s
+        now_s = asyncio.get_running_loop().time()
+        if access.granted_at_s is not None and now_s - access.granted_at_s >= fresh_s:
+            # Too old to stand on; without viewers nobody renewed it.
+            if access.viewers == 1:
+                access.granted_at_s, access.is_granted = None, False
+                access.decided.clear()
+        elif access.is_granted:
+            channel.permitted.set()
+        if access.task is None or access.task.done() or access.task.cancelling():
+            events = AccessEvents(
+                granted=channel.granted,
+                refused=channel.refused,
+                suspended=channel.suspended,
+                unanswered=channel.unanswered,
+            )
+            asking = watch_access(access, self._backend, times=self._options.access, events=events)
+            access.task = self._spawn(asking, f"access {channel.run_id}")
+
+    def _ensure_fed(self, channel: Channel) -> None:
+        is_fed = channel.feeder is not None and not channel.feeder.done()
+        if is_fed or channel.log.is_complete:
+            return
+        channel.feeder = self._spawn(self._feed(channel), f"run {channel.run_id}")
+
+    async def _feed(self, channel: Channel) -> None:
+        try:
+            await self._feeder.feed(channel)
+        except Exception:  # noqa: BLE001 - a fault of one run must not end the others
+            logger.exception("run.crashed", run_id=channel.run_id)
+            error = BffError("this run cannot be shown because of an error here; it was logged")
+            channel.fail(error, now_s=asyncio.get_running_loop().time())
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
+        if self._group is None:
+            work.close()
+            raise RuntimeError("the hub is not running")
+        # A context of its own: a run's log lines are not those of the request that came first.
+        return self._group.create_task(work, name=name, context=Context())
+
+    def _retire(self, channel: Channel) -> None:
+        """Nobody came back: close the stream, keep what is worth keeping."""
+        channel.linger = None
+        for access in channel.accesses.values():
+            if access.task is not None:
+                access.task.cancel()
+        channel.accesses.clear()
+        channel.permitted.clear()
+        channel.refused_upstream.clear()
+        if channel.feeder is not None:
+            channel.feeder.cancel()
+            channel.feeder = None
+        if not channel.log.next_seq or channel.link.state is LinkState.FAILED:
+            self._forget(channel)
+
+    def _forget(self, channel: Channel) -> None:
+        if channel.linger is not None:
+            channel.linger.cancel()
+            self._retire(channel)
+        self._channels.pop(channel.run_id, None)
+        self._viewers.pop(channel.run_id, None)
+
+    # -- memory
+
+    def _after_tick(self) -> None:
+        unflushed, self.unflushed = self.unflushed, []
+        for client in unflushed:
+            client.flush()
+        self._ticks += 1
+        if self._ticks % _BUDGET_EVERY_TICKS == 0:
+            self.keep_budget()
+
+    @property
+    def log_bytes(self) -> int:
+        """Bytes held by all logs."""
+        return sum(channel.log.size_bytes for channel in self._channels.values())
+
+    def keep_budget(self) -> None:
+        """Hold the logs to their budget: whole unwatched runs go first, the least recently used before
+        others; then frames that every cursor has passed; then the largest log stops growing.
+        """
+        used, budget = self.log_bytes, self._options.log_bytes
+        if used > budget:
+            used = self._evict(used, budget)
+        self._is_full = used > budget
+        if self._is_full:
+            largest = max(self._channels.values(), key=_size_bytes, default=None)
+            if largest is not None and largest.room.is_set():
+                largest.room.clear()
+                logger.warning("log.paused", run_id=largest.run_id, bytes=largest.log.size_bytes)
+        elif used <= budget * _ROOM_AGAIN:
+            for channel in self._channels.values():
+                channel.room.set()
+
+    def _evict(self, used: int, budget: int) -> int:
+        unwatched = [c for c in self._channels.values() if not self._viewers.get(c.run_id)]
+        for channel in sorted(unwatched, key=_last_used_s):
+            if used <= budget:
+                return used
+            used -= channel.log.size_bytes
+            logger.info("log.evicted", run_id=channel.run_id, frames=channel.log.next_seq)
+            self._forget(channel)
+        for channel in sorted(self._channels.values(), key=_size_bytes, reverse=True):
+            below = channel.slowest_seq
+            while used > budget and (freed := channel.log.evict_block(below)):
+                used -= freed
+        return used
+
+    # -- looks from outside
+
+    def stats(self) -> HubStats:
+        """The hub at this moment."""
+        now_s = asyncio.get_running_loop().time()
+        runs = tuple(channel.stats(now_s=now_s) for channel in self._channels.values())
+        connections = sum(c.link.state is LinkState.UP for c in self._channels.values())
+        subscriptions = sum(run.subscribers for run in runs)
+        p50, p99 = self.ticker.lag_ms()
+        return HubStats(
+            run_subscriptions=sum(run.subscribers > 0 for run in runs),
+            backend_connections=connections,
+            total_subscribers=subscriptions,
+            counters=self.counters,
+            tick_lag_p50_ms=p50,
+            tick_lag_p99_ms=p99,
+            encode_share=self.cache.encoded / max(1, self.counters.frames_out),
+            dedup_factor=subscriptions / connections if connections else float(subscriptions),
+            log_bytes=sum(run.bytes for run in runs),
+            cache_bytes=self.cache.size_bytes,
+            runs=runs,
+        )
+
+
+def _size_bytes(channel: Channel) -> int:
+    return channel.log.size_bytes
+
+
+def _last_used_s(channel: Channel) -> float:
+    return channel.last_used_s

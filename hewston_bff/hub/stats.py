@@ -1,0 +1,58 @@
+"""What the hub counts, and a frozen picture of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the start, over all runs and clients."""
+
+    frames_in: int = 0
+    """Frames appended to logs."""
+    bytes_in: int = 0
+    """Bytes of those frames."""
+    frames_out: int = 0
+    """`frame` messages given to clients."""
+    bytes_out: int = 0
+    """Bytes of those messages as framed."""
+    merged: int = 0
+    """Source frames that went out inside a message of several, less one a message."""
+    dropped: int = 0
+    """Source frames that clients lost because they were evicted first."""
+    reconnects: int = 0
+    """Connections to the backend lost and tried again."""
+    skipped: int = 0
+    """Messages of the backend that were malformed, binary or too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStats:
+    """One run. `last_frame_age_ms` is None before its first frame."""
+
+    run_id: str
+    state: str
+    attempt: int
+    subscribers: int
+    frames: int
+    first_seq: int
+    next_seq: int
+    complete: bool
+    bytes: int
+    last_frame_age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HubStats:
+    """The hub at one moment. `encode_share`: encodings per message delivered (0 is best)."""
+
+    run_subscriptions: int
+    backend_connections: int
+    total_subscribers: int
+    counters: Counters
+    tick_lag_p50_ms: float
+    tick_lag_p99_ms: float
+    encode_share: float
+    dedup_factor: float
+    log_bytes: int
+    cache_bytes: int
+    runs: tuple[RunStats, ...]

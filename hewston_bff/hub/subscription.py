@@ -1,0 +1,512 @@
+"""One viewer of one run: a cursor, and what the viewer is told as it moves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.ids import Epoch, format_time, parse_time
+from hewston_bff.core.link import LinkState
+from hewston_bff.core.messages import (
+    Ctrl,
+    CursorStatus,
+    Ended,
+    Err,
+    Lag,
+    Metrics,
+    Position,
+    RequestId,
+    Reset,
+    Snapshot,
+    State,
+    Mode,
+    Subscribe,
+    Subscribed,
+    speed_error,
+)
+from hewston_bff.core.playback import Cursor
+from hewston_bff.core.positions import (
+    AfterTime,
+    AtEdge,
+    AtIndex,
+    AtTime,
+    Found,
+    OutOfRange,
+    Resumed,
+    Target,
+)
+from hewston_bff.core.spans import Updates
+from hewston_bff.errors import BffError, ErrorCode, InvalidRequest
+from hewston_bff.hub.access import Access
+from hewston_bff.hub.channel import Channel
+from hewston_bff.hub.ports import Sink
+from hewston_bff.hub.ticker import PERIOD_S
+
+SNAPSHOT_GAP_S = 0.2
+METRICS_GAP_S = 1.0
+_CHUNKS_A_TICK = 8
+
+Re = RequestId | UnsetType
+
+
+@dataclass(frozen=True, slots=True)
+class Viewing:
+    """How a client watches, besides where: what it is called on its socket and what it wants."""
+
+    sid: int | None
+    updates: Updates
+    has_snapshots: bool = True
+    is_introduced: bool = True
+    """Whether `subscribed` is sent; the backend's own protocol has no such message."""
+
+
+class Subscription:
+    """One cursor on one channel, writing to one sink.
+
+    Driven by the ticker (`tick`), by its client (`seek` and its like) and by its channel (`on_…`).
+    """
+
+    def __init__(  # noqa: PLR0913 - all of them are what a subscription is
+        self,
+        channel: Channel,
+        sink: Sink,
+        access: Access,
+        *,
+        viewing: Viewing,
+        request: Subscribe,
+        start: Target | None,
+        refused: "Callable[[Subscription, BffError], None]",
+    ) -> None:
+        self.channel = channel
+        self.sink = sink
+        self.access = access
+        self.viewing = viewing
+        self.sid = UNSET if viewing.sid is None else viewing.sid
+        self.request_id = request.id
+        self.is_answered = False
+        self.cursor = Cursor(
+            speed=request.speed,
+            max_fps=request.max_fps,
+            mode=request.mode,
+            is_paused=request.paused,
+        )
+        self.scheduled = -1
+        self.is_closed = False
+        self.is_waiting = False
+        self.delivered = 0
+        self._refused = refused
+        self._target = start
+        self._shape = channel.cache.shape(
+            sink.framing, sid=viewing.sid, updates=viewing.updates, mode=request.mode
+        )
+        self._has_frames = viewing.updates.has_frames
+        self._has_metrics = Updates.METRICS in viewing.updates
+        self._told: CursorStatus | None = None
+        self._is_introduced = False
+        self._recovered: bool | None = None
+        self._is_recovery_told = True
+        self._snapshot_due = False
+        self._snapshot_after_s = -inf
+        self._metrics_after_s = -inf
+        self._metrics_seq = -1
+        self._target_re: Re = UNSET
+        self._is_seek = False
+
+    @property
+    def wants_run_news(self) -> bool:
+        """Whether `run` messages are wanted."""
+        return Updates.RUN in self.viewing.updates
+
+    def position(self) -> int:
+        """The oldest frame that this viewer still needs."""
+        return self.cursor.next_seq
+
+    # -- what the client hears of itself
+
+    @property
+    def status(self) -> CursorStatus:
+        """Where the cursor stands, in the protocol's words."""
+        if not self.access.is_granted:
+            return "paused" if self.cursor.is_paused else "buffering"
+        return self.cursor.status(self.channel.log, is_growing=self.channel.is_growing)
+
+    def subscribed(self, re: Re) -> Subscribed:
+        """The answer to `subscribe`."""
+        log, is_open = self.channel.log, self.access.is_granted
+        is_warm = is_open and log.epoch is not None
+        self._is_introduced = is_warm
+        self._told = self.status
+        return Subscribed(
+            re=re,
+            sid=self.sid,
+            run_id=self.channel.run_id,
+            epoch=log.epoch if is_warm else None,
+            first=log.first_seq if is_warm else None,
+            last=log.next_seq - 1 if is_warm else None,
+            complete=is_open and log.is_complete,
+            seq=self.cursor.next_seq - 1,
+            status=self._told,
+            speed=self.cursor.speed,
+            max_fps=self.cursor.max_fps,
+            mode=self.cursor.mode,
+            recovered=self._recovered,
+        )
+
+    def state(self, re: Re = UNSET, *, has_seeked: bool = False) -> State:
+        """Where the cursor stands now; also settles what was told last."""
+        log, cursor = self.channel.log, self.cursor
+        is_open = self.access.is_granted
+        seq = cursor.next_seq - 1
+        edge = log.next_seq - 1 if is_open else -1
+        self._told = self.status
+        tells_recovery, self._is_recovery_told = not self._is_recovery_told, True
+        introduces = is_open and not self._is_introduced and log.epoch is not None
+        self._is_introduced = self._is_introduced or introduces
+        return State(
+            re=re,
+            sid=self.sid,
+            status=self._told,
+            seq=seq,
+            ts=format_time(log.ts_ns(seq)) if is_open and log.holds(seq) else None,
+            speed=cursor.speed,
+            frames_per_s=cursor.rate,
+            live_edge=edge,
+            behind=max(0, edge - seq),
+            seeked=has_seeked,
+            epoch=log.epoch if introduces and log.epoch is not None else UNSET,
+            first=log.first_seq if introduces else UNSET,
+            last=log.next_seq - 1 if introduces else UNSET,
+            complete=log.is_complete if introduces else UNSET,
+            recovered=UNSET if self._recovered is None or not tells_recovery else self._recovered,
+        )
+
+    # -- commands
+
+    def answer(self) -> None:
+        """Answer `subscribe`, once; say how the run's stream stands where that is news."""
+        if self.is_answered:
+            return
+        self.is_answered = True
+        place = self._start()
+        notify = self.sink.notify
+        re: Re = UNSET if self.request_id is None else self.request_id
+        if self.viewing.is_introduced:
+            notify(self.subscribed(re))
+            if place is not None:
+                notify(self.out_of_range(re))
+        if self.channel.link.state not in {LinkState.UP, LinkState.COMPLETE, LinkState.IDLE}:
+            notify(self.channel.upstream_news())
+        news = self.channel.run_news() if self.wants_run_news and self.access.is_granted else None
+        if news is not None:
+            notify(news)
+        if self.channel.failure is not None and self.channel.link.state is LinkState.FAILED:
+            self.on_failed(self.channel.failure)
+        self.wake()
+
+    def _start(self) -> OutOfRange | None:
+        """Take the first position; out of range stands at the end."""
+        target = self._target
+        if target is None:
+            return None
+        self.cursor.go(target, show=False)
+        self.cursor.is_live = isinstance(target, AtEdge)
+        self._target_re = UNSET if self.request_id is None else self.request_id
+        if not self.access.is_granted:
+            return None
+        place = self.cursor.settle(self.channel.log)
+        if isinstance(place, Found):
+            self._recovered = place.recovered
+            self._snapshot_due = place.recovered is False and self.viewing.has_snapshots
+        return place if isinstance(place, OutOfRange) else None
+
+    def follow(self) -> None:
+        """Watch the newest frames from now on."""
+        self.cursor.is_paused = False
+        self.cursor.go(AtEdge(), show=True)
+        self.cursor.is_live = True
+
+    def play(self, re: Re) -> None:
+        """Play; at the end, from the start. While playing it changes nothing."""
+        log, cursor = self.channel.log, self.cursor
+        is_at_end = log.is_complete and cursor.target is None and cursor.next_seq >= log.next_seq
+        cursor.play()
+        if is_at_end and self.access.is_granted:
+            cursor.next_seq = log.first_seq
+            self.sink.notify(self.state(re, has_seeked=True))
+        else:
+            self.sink.notify(self.state(re))
+        self.wake()
+
+    def pause(self, re: Re) -> None:
+        """Stand still."""
+        self.cursor.pause()
+        self.sink.notify(self.state(re))
+
+    def set_speed(self, speed: float, re: Re) -> None:
+        """Play at another speed."""
+        self.cursor.set_speed(speed, now_s=self.channel.ticker.next_s)
+        self.sink.notify(self.state(re))
+        self.wake()
+
+    def seek(self, target: Target, re: Re) -> None:
+        """Go elsewhere; an impossible place is answered with RANGE and changes nothing."""
+        if not self._go(target, re):
+            return
+        self._is_seek = True
+        self._target_re = re
+        if self.access.is_granted:
+            self.cursor.settle(self.channel.log)
+        self._after_seek(re)
+
+    def live(self, re: Re) -> None:
+        """Jump to the newest frame and follow."""
+        if not self._go(AtEdge(), re):
+            return
+        self.follow()
+        self._target_re = re
+        if self.access.is_granted:
+            self.cursor.settle(self.channel.log)
+        self._after_seek(re)
+
+    def step(self, frames: int, re: Re) -> None:
+        """Deliver the next `frames`, or go back by them; either way pause."""
+        log, cursor = self.channel.log, self.cursor
+        if frames < 0:
+            self.cursor.pause()
+            place = max(log.first_seq, cursor.next_seq - 1 + frames)
+            self.seek(AtIndex(place), re)
+            return
+        is_at_end = log.is_complete and cursor.next_seq >= log.next_seq
+        if self.access.is_granted and is_at_end:
+            cursor.pause()
+            self.sink.notify(self.out_of_range(re))
+            return
+        cursor.step(frames)
+        self.sink.notify(self.state(re))
+        self.wake()
+
+    def _go(self, target: Target, re: Re) -> bool:
+        """Set out for `target`, unless it is known not to exist."""
+        before = (self.cursor.next_seq, self.cursor.is_live, self.cursor.target, self.cursor.owed)
+        self.cursor.go(target, show=True)
+        if self.access.is_granted and isinstance(self.channel.locate(target), OutOfRange):
+            cursor = self.cursor
+            cursor.next_seq, cursor.is_live, cursor.target, cursor.owed = before
+            self.sink.notify(self.out_of_range(re))
+            return False
+        return True
+
+    def _after_seek(self, re: Re) -> None:
+        if self.cursor.target is None:
+            self._target_re = UNSET
+            self._snapshot_due = self.viewing.has_snapshots
+        self.sink.notify(self.state(re, has_seeked=True))
+        self.wake()
+
+    def out_of_range(self, re: Re) -> Err:
+        """The error for a place that the run does not have."""
+        log = self.channel.log
+        has_frames = log.next_seq > log.first_seq
+        return Err(
+            re=re,
+            sid=self.sid,
+            code=ErrorCode.RANGE,
+            msg="no such frame: ask for one from `min` to `max`, or a time up to `max_ts`",
+            details={
+                "min": log.first_seq,
+                "max": log.next_seq - 1,
+                "min_ts": format_time(log.ts_ns(log.first_seq)) if has_frames else None,
+                "max_ts": format_time(log.ts_ns(log.next_seq - 1)) if has_frames else None,
+            },
+        )
+
+    # -- what the channel says
+
+    def on_granted(self) -> None:
+        """The backend allows this viewer: the log may be read from now on."""
+        if self.is_answered:
+            self.wake()
+        else:
+            self.answer()
+
+    def on_refused(self, error: BffError) -> None:
+        """The backend does not allow this viewer: its session decides what becomes of it."""
+        self._refused(self, error)
+
+    def on_failed(self, error: BffError) -> None:
+        """Nothing more will come; what the log holds can still be watched."""
+        self.sink.notify(
+            Err(sid=self.sid, code=error.code, msg=error.message, details=error.details or UNSET)
+        )
+
+    def on_suspended(self) -> None:
+        """The backend has not confirmed the permission for too long."""
+        self.sink.notify(self.state())
+
+    def on_reset(self, old: FrameLog) -> None:
+        """The log has a new epoch; go on by time."""
+        cursor = self.cursor
+        log = self.channel.log
+        assert log.epoch is not None  # noqa: S101 - a forked log has an epoch
+        self.sink.notify(Reset(sid=self.sid, epoch=log.epoch))
+        self._snapshot_due = False
+        if cursor.target is None and not cursor.is_live:
+            seen = min(cursor.next_seq, old.next_seq) - 1
+            was_owed = cursor.owed
+            if old.holds(seen):
+                cursor.go(AfterTime(old.ts_ns(seen)), show=False)
+                cursor.owed = was_owed
+            else:
+                cursor.next_seq = 0
+                self.sink.notify(self.state(has_seeked=True))
+            self._is_seek = False
+        elif cursor.target is None:
+            self.follow()
+        self.wake()
+
+    def wake(self) -> None:
+        """Be driven at the next tick."""
+        self.channel.ticker.wake(self)
+
+    # -- ticks
+
+    def tick(self, now_s: float) -> float:
+        """Deliver what is due; when to come again, inf if only news of the channel can tell."""
+        if self.is_closed or not self.access.is_granted:
+            return inf
+        at_s = self._tick(now_s)
+        if at_s == inf and not self.is_waiting and self._needs_frames():
+            self.is_waiting = True
+            self.channel.waiting.append(self)
+        return at_s
+
+    def _needs_frames(self) -> bool:
+        cursor = self.cursor
+        return not cursor.is_paused or cursor.target is not None or cursor.owed > 0
+
+    def _tick(self, now_s: float) -> float:
+        cursor, channel, sink = self.cursor, self.channel, self.sink
+        log = channel.log
+        if cursor.target is not None and not self._settle(log):
+            return inf
+        if not sink.can_take():
+            return now_s + PERIOD_S
+        if not self._is_introduced and log.epoch is not None:
+            sink.notify(self.state())
+        if self._snapshot_due and not self._send_snapshot(log, now_s):
+            return self._snapshot_after_s
+        if cursor.next_seq < log.first_seq:
+            self._tell_lag(log)
+        start = cursor.next_seq
+        stop = cursor.due(log, now_s=now_s, is_growing=channel.is_growing)
+        if stop > start:
+            self._deliver(log, start, stop, now_s)
+            if cursor.speed == 0 or cursor.owed:
+                self._deliver_more(log, now_s)
+        if cursor.wake_s == inf or self._told != "playing":
+            self._tell_changes(log, now_s)
+        if self._has_metrics and now_s >= self._metrics_after_s:
+            self._send_metrics(log, now_s)
+        return cursor.wake_s
+
+    def _deliver(self, log: FrameLog, start: int, stop: int, now_s: float) -> None:
+        if self._has_frames:
+            channel = self.channel
+            data = channel.cache.get(
+                log, channel.log_key, start, stop, self._shape, self.cursor.lost
+            )
+            self.sink.push(data)
+            messages = 1 if self._shape.mode == "merge" else stop - start
+            counters = channel.counters
+            counters.frames_out += messages
+            counters.bytes_out += len(data)
+            counters.merged += stop - start - messages
+            self.delivered += messages
+        self.cursor.delivered(stop, log, now_s=now_s)
+
+    def _deliver_more(self, log: FrameLog, now_s: float) -> None:
+        """At full speed: further chunks, as many as the socket takes, within reason for one tick."""
+        cursor = self.cursor
+        for _ in range(_CHUNKS_A_TICK - 1):
+            if not self.sink.can_take():
+                return
+            start = cursor.next_seq
+            stop = cursor.due(log, now_s=now_s, is_growing=self.channel.is_growing)
+            if stop <= start:
+                return
+            self._deliver(log, start, stop, now_s)
+
+    def _settle(self, log: FrameLog) -> bool:
+        """Arrive, if the log can tell where; False while it can't."""
+        place = self.cursor.settle(log)
+        if place is None:
+            return False
+        re, self._target_re = self._target_re, UNSET
+        if isinstance(place, OutOfRange):
+            self.sink.notify(self.out_of_range(re))
+            self.sink.notify(self.state(has_seeked=True))
+            return True
+        if place.recovered is not None:
+            self._recovered = place.recovered
+            self._is_recovery_told = False
+        goes_on_exactly = place.recovered is True
+        if not goes_on_exactly:
+            self._snapshot_due = self.viewing.has_snapshots and (
+                self._is_seek or place.recovered is False
+            )
+        self.sink.notify(self.state(has_seeked=not goes_on_exactly))
+        return True
+
+    def _send_snapshot(self, log: FrameLog, now_s: float) -> bool:
+        """Send the picture up to the cursor; False if the last one was too recent."""
+        if now_s < self._snapshot_after_s:
+            return False
+        self._snapshot_due = False
+        self._snapshot_after_s = now_s + SNAPSHOT_GAP_S
+        stop = self.cursor.next_seq
+        seq = stop - 1
+        bars, equity = self.channel.snapshots.picture(stop)
+        holds = log.holds(seq)
+        self.sink.notify(
+            Snapshot(
+                sid=self.sid,
+                seq=seq,
+                ts=format_time(log.ts_ns(seq)) if holds else None,
+                bars=msgspec.Raw(bars),
+                equity=msgspec.Raw(equity),
+                orders_total=log.stats(seq).orders if holds else 0,
+            )
+        )
+        return True
+
+    def _tell_lag(self, log: FrameLog) -> None:
+        first = self.cursor.next_seq
+        lost = self.cursor.skip_evicted(log)
+        if lost:
+            self.channel.counters.dropped += lost
+            self.sink.notify(Lag(sid=self.sid, from_=first, to=first + lost - 1))
+
+    def _tell_changes(self, log: FrameLog, now_s: float) -> None:
+        if self._told == "live" and self.cursor.is_live and self.channel.is_growing:
+            return
+        status = self.status
+        if status == self._told:
+            return
+        if status == "ended":
+            if self._has_metrics:
+                self._send_metrics(log, now_s)
+        self.sink.notify(self.state())
+        if status == "ended":
+            self.sink.notify(Ended(sid=self.sid, seq=log.next_seq - 1))
+
+    def _send_metrics(self, log: FrameLog, now_s: float) -> None:
+        seq = self.cursor.next_seq - 1
+        if seq == self._metrics_seq or not log.holds(seq):
+            return
+        self._metrics_seq = seq
+        self._metrics_after_s = now_s + METRICS_GAP_S
+        figures = self.channel.figures(seq)
+        self.sink.notify(Metrics(sid=self.sid, seq=seq, metrics=figures))

@@ -1,0 +1,105 @@
+"""The one loop that drives all cursors, and the wheel of who is due when.
+
+Ticks have nominal times, whole multiples of the period after the start; cursors are driven by those,
+so that a late tick shortens the next wait and nobody's clock drifts.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from math import ceil, inf
+from typing import Protocol
+
+from hewston_bff.core.playback import TICKS_PER_S
+
+PERIOD_S = 1.0 / TICKS_PER_S
+_LAGS_KEPT = 3_600
+_SAME_TICK = 1e-4
+"""Ticks: a wake time this little after a tick still belongs to it."""
+
+
+class Ticked(Protocol):
+    """Something that acts at ticks."""
+
+    scheduled: int
+    """The tick it is due at, or -1; the wheel's to write."""
+
+    def tick(self, now_s: float) -> float:
+        """Act at nominal time `now_s`; the time to act next, inf if only an event can tell."""
+
+
+class Ticker:
+    """Nominal time, who is due, and how late the loop is."""
+
+    def __init__(self, *, after_tick: Callable[[], None]) -> None:
+        self._after_tick = after_tick
+        self._wheel: dict[int, list[Ticked]] = {}
+        self._tick = 0
+        self.lags_s: deque[float] = deque(maxlen=_LAGS_KEPT)
+        self.last_tick_s = -inf
+        """Loop time of the last tick; readiness looks at it."""
+
+    @property
+    def next_s(self) -> float:
+        """Nominal time of the next tick: the `now_s` of whatever happens between ticks."""
+        return (self._tick + 1) * PERIOD_S
+
+    def schedule(self, item: Ticked, at_s: float) -> None:
+        """Have `item` act at the first tick at or after `at_s`, or sooner if it already would."""
+        if at_s == inf:
+            return
+        tick = max(ceil(at_s * TICKS_PER_S - _SAME_TICK), self._tick + 1)
+        if 0 <= item.scheduled <= tick:
+            return
+        item.scheduled = tick
+        self._wheel.setdefault(tick, []).append(item)
+
+    def wake(self, item: Ticked) -> None:
+        """Have `item` act at the next tick."""
+        self.schedule(item, 0.0)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        loop = asyncio.get_running_loop()
+        start_s = loop.time() - self._tick * PERIOD_S
+        while True:
+            due_s = start_s + (self._tick + 1) * PERIOD_S
+            delay_s = due_s - loop.time()
+            if delay_s > 0:
+                await asyncio.sleep(delay_s)
+            else:
+                await asyncio.sleep(0)
+            now_s = loop.time()
+            self.lags_s.append(max(0.0, now_s - due_s))
+            self.last_tick_s = now_s
+            missed = int((now_s - due_s) / PERIOD_S)
+            self.advance(1 + max(0, missed))
+
+    def advance(self, ticks: int = 1) -> None:
+        """Let `ticks` periods pass and drive everyone due in them, once, at the last one's time."""
+        before, self._tick = self._tick, self._tick + ticks
+        now_s = self._tick * PERIOD_S
+        for item in self._due(before, self._tick):
+            at_s = item.tick(now_s)
+            if at_s != inf:
+                self.schedule(item, at_s)
+        self._after_tick()
+
+    def _due(self, before: int, tick: int) -> Iterator[Ticked]:
+        wheel = self._wheel
+        for at in range(before + 1, tick + 1):
+            for item in wheel.pop(at, ()):
+                if item.scheduled == at:
+                    item.scheduled = -1
+                    yield item
+
+    def late_s(self) -> float:
+        """Seconds since the last tick; grows when the loop hangs or the ticker has stopped."""
+        return asyncio.get_running_loop().time() - self.last_tick_s
+
+    def lag_ms(self) -> tuple[float, float]:
+        """How late ticks were in the last minute, ms: p50 and p99."""
+        lags = sorted(self.lags_s)
+        if not lags:
+            return 0.0, 0.0
+        return lags[len(lags) // 2] * 1e3, lags[int(len(lags) * 0.99)] * 1e3

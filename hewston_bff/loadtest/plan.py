@@ -1,0 +1,213 @@
+"""What a load test does: who arrives when, at which door, for which runs, with which words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote, urlencode
+
+import msgspec
+from yarl import URL
+
+DEFAULT_SPEED = 60.0
+DEFAULT_FPS = 30.0
+SOURCE_FPS = 30.0
+"""Source frames a second at speed 1. Source: stream protocol v1."""
+PLAY = b'{"t":"ctrl","cmd":"play"}'
+
+
+class BadPlan(Exception):
+    """A plan that cannot be carried out; the text says what to change."""
+
+
+def address(text: str) -> URL:
+    """The server's address in a text that people typed.
+
+    Raises:
+        BadPlan: it is none.
+    """
+    problem = f"{text!r} is no address like http://127.0.0.1:8001"
+    try:
+        url = URL(text)
+        is_address = url.scheme in {"http", "https"} and bool(url.host) and bool(url.port)
+    except ValueError as exc:
+        raise BadPlan(problem) from exc
+    if not is_address:
+        raise BadPlan(problem)
+    return url
+
+
+class Door(StrEnum):
+    """Where clients come in. Source: the doors of stream protocol v1."""
+
+    STREAM = "stream"
+    RUN = "run"
+    BACKEND = "backend"
+    SSE = "sse"
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it is a WebSocket, to which a client can speak."""
+        return self is not Door.SSE
+
+
+class Mode(StrEnum):
+    """How frames between two messages are delivered."""
+
+    MERGE = "merge"
+    ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What one client asks for: its path, its runs, and the messages it opens with.
+
+    Only at the stream door are there several runs on one socket.
+    """
+
+    path: str
+    runs: tuple[str, ...]
+    opening: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One load test. Options that are None are left to the server's defaults.
+
+    Attributes:
+        url: Scheme, host and port, perhaps with a path that comes before every door's.
+        clients: Sockets; each `ramp_up_s / clients` after the one before, whatever became of that.
+        subscriptions: Runs on one socket (stream door).
+        warmup_s: From the last arrival to the measuring window.
+        expect_fps: Messages a second that a stream should get; None has it worked out.
+    """
+
+    url: URL
+    runs: tuple[str, ...]
+    door: Door = Door.STREAM
+    clients: int = 10
+    subscriptions: int = 1
+    seconds: float = 10.0
+    ramp_up_s: float = 1.0
+    warmup_s: float = 1.0
+    speed: float | None = None
+    max_fps: float | None = None
+    mode: Mode | None = None
+    start: str | None = None
+    expect_fps: float | None = None
+    origin: str | None = None
+    token: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise BadPlan("there is no run to watch: name some with --runs")
+        if self.subscriptions > 1 and self.door is not Door.STREAM:
+            raise BadPlan("--subscriptions above 1 needs --door stream")
+        headers = f"{self.origin}{self.token}"
+        if not (headers.isascii() and headers.isprintable()):
+            raise BadPlan("an origin or token is made of printable ASCII characters")
+        if self.door is Door.BACKEND and (self.max_fps or self.mode or self.start):
+            raise BadPlan("--max-fps, --mode and --from mean nothing at --door backend")
+
+    def arrival_s(self, index: int) -> float:
+        """Seconds after the start at which client `index` arrives, completions notwithstanding."""
+        return self.ramp_up_s * index / self.clients
+
+    @property
+    def host(self) -> str:
+        """The server's name or address."""
+        return self.url.host or ""
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return self.url.port or 0
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether to speak TLS."""
+        return self.url.scheme == "https"
+
+    @property
+    def window_begins_s(self) -> float:
+        """Seconds after the start at which the measuring window begins."""
+        return self.ramp_up_s + self.warmup_s
+
+    def expected_gap_ns(self, *, median_ns: float) -> float | None:
+        """Between two messages of a stream if all goes well; None: as little as may be.
+
+        A run that is followed live gives its own beat, of which the median gap tells. At speed 0
+        frames come as fast as the socket takes them, so nothing is due at any time.
+        """
+        fps = self.max_fps or DEFAULT_FPS
+        if self.expect_fps:
+            return 1e9 / self.expect_fps
+        if self.speed == 0:
+            return None
+        if self.start == "live":
+            return max(median_ns, 1e9 / fps)
+        source_fps = SOURCE_FPS * (DEFAULT_SPEED if self.speed is None else self.speed)
+        return 1e9 / (source_fps if self.mode is Mode.ALL else min(source_fps, fps))
+
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers of every client."""
+        headers = {
+            "Host": self.url.host_port_subcomponent or "",
+            "User-Agent": "hewston-bff-loadtest",
+        }
+        if self.origin:
+            headers["Origin"] = self.origin
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        return headers
+
+    def target(self, index: int) -> Target:
+        """What client `index` asks for: the runs in turn, so that all get their share."""
+        first = index * self.subscriptions
+        runs = tuple(
+            self.runs[at % len(self.runs)] for at in range(first, first + self.subscriptions)
+        )
+        return Target(path=self._path(runs[0]), runs=runs, opening=self._opening(runs))
+
+    def _path(self, run_id: str) -> str:
+        base = self.url.raw_path.rstrip("/")
+        run = quote(run_id, safe="")
+        match self.door:
+            case Door.STREAM:
+                return f"{base}/api/v1/stream"
+            case Door.BACKEND:
+                return f"{base}/backtests/{run}/ws"
+            case Door.RUN:
+                return f"{base}/api/v1/runs/{run}/stream{self._query()}"
+            case Door.SSE:
+                return f"{base}/api/v1/runs/{run}/events{self._query()}"
+
+    def _query(self) -> str:
+        options = self._options()
+        return f"?{urlencode(options)}" if options else ""
+
+    def _opening(self, runs: tuple[str, ...]) -> tuple[bytes, ...]:
+        match self.door:
+            case Door.STREAM:
+                options = self._options()
+                if isinstance(self.start, str) and self.start.isdecimal():
+                    options = {**options, "from": int(self.start)}
+                return tuple(
+                    msgspec.json.encode({"t": "subscribe", "id": at, "run_id": run_id, **options})
+                    for at, run_id in enumerate(runs)
+                )
+            case Door.BACKEND if self.speed is not None:
+                speed = msgspec.json.encode({"t": "ctrl", "cmd": "speed", "val": self.speed})
+                return (speed, PLAY)
+            case Door.BACKEND:
+                return (PLAY,)
+            case Door.RUN | Door.SSE:
+                return ()
+
+    def _options(self) -> Mapping[str, float | str]:
+        options = {
+            "speed": self.speed,
+            "max_fps": self.max_fps,
+            "mode": None if self.mode is None else self.mode.value,
+            "from": self.start,
+        }
+        return {name: value for name, value in options.items() if value is not None}

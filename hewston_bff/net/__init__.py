@@ -1,0 +1,1 @@
+"""Sockets: the backend's on one side, browsers' on the other."""

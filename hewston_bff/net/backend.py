@@ -1,0 +1,126 @@
+"""The platform's backend over HTTP: what it says of runs, and the streams it plays."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from hewston_bff.core.ids import RunId
+from hewston_bff.errors import BackendUnavailable, Forbidden, RunNotFound, Unauthorized
+from hewston_bff.hub.ports import Credentials, RunDetail, Upstream
+from hewston_bff.net.upstream_sse import open_sse
+from hewston_bff.net.upstream_ws import AbortableWebSocket, open_ws
+
+_DETAIL_BYTES = 1 << 20
+_REFUSALS = {
+    401: Unauthorized("the backend wants credentials: send an Authorization header or a token"),
+    403: Forbidden("the backend does not allow you this run"),
+    404: RunNotFound("the backend has no such run: check the id"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """Where the backend is and how patient we are; seconds and bytes."""
+
+    url: str
+    transport: str = "ws"
+    request_s: float = 30.0
+    connect_s: float = 35.0
+    message_bytes: int = 1 << 20
+
+
+class _Detail(msgspec.Struct):
+    status: str | None = None
+    progress: float | None = None
+
+
+_DECODE_DETAIL = msgspec.json.Decoder(_Detail)
+
+
+class HttpBackend:
+    """The hub's backend port. Streams have a connector of their own: pools are small, silently."""
+
+    def __init__(
+        self,
+        options: BackendOptions,
+        *,
+        requests: aiohttp.ClientSession,
+        streams: aiohttp.ClientSession,
+    ) -> None:
+        self._options = options
+        self._requests = requests
+        self._streams = streams
+
+    def open_stream(
+        self, run_id: RunId, credentials: Credentials
+    ) -> AbstractAsyncContextManager[Upstream]:
+        """See `ports.Backend`."""
+        options = self._options
+        if options.transport == "sse":
+            url = f"{options.url}/backtests/{run_id}/stream"
+            return open_sse(
+                self._streams, url, credentials, options.connect_s, options.message_bytes
+            )
+        url = f"{options.url}/backtests/{run_id}/ws"
+        return open_ws(self._streams, url, credentials, options.connect_s, options.message_bytes)
+
+    async def run_detail(self, run_id: RunId, credentials: Credentials) -> RunDetail:
+        """See `ports.Backend`."""
+        url = f"{self._options.url}/backtests/{run_id}"
+        try:
+            async with asyncio.timeout(self._options.request_s):
+                return await self._ask(url, credentials)
+        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+            raise BackendUnavailable("the backend does not answer; we keep trying") from exc
+
+    async def _ask(self, url: str, credentials: Credentials) -> RunDetail:
+        async with self._requests.get(
+            url, headers=credentials.headers(), allow_redirects=False
+        ) as response:
+            if response.status in _REFUSALS:
+                refusal = _REFUSALS[response.status]
+                raise type(refusal)(refusal.message)
+            if response.status != 200:
+                raise BackendUnavailable(f"the backend answered {response.status}; we keep trying")
+            body = await response.content.read(_DETAIL_BYTES)
+            try:
+                detail = _DECODE_DETAIL.decode(body)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+                raise BackendUnavailable("the backend's answer makes no sense") from exc
+            return RunDetail(status=detail.status, progress=detail.progress)
+
+    async def is_up(self, *, within_s: float) -> bool:
+        """Whether the backend answers `/healthz` in time."""
+        try:
+            async with (
+                asyncio.timeout(within_s),
+                self._requests.get(f"{self._options.url}/healthz") as response,
+            ):
+                return response.status == 200
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+
+
+@asynccontextmanager
+async def connect_backend(options: BackendOptions) -> AsyncIterator[HttpBackend]:
+    """The backend, with the connections it needs, closed on leaving."""
+    # It closes idle connections after 5 s and drops one after a 500 without saying so.
+    pooled = aiohttp.TCPConnector(limit=100, keepalive_timeout=4)
+    unlimited = aiohttp.TCPConnector(limit=0, force_close=True)
+    no_timeout = aiohttp.ClientTimeout(total=None, sock_connect=options.connect_s)
+    jar = aiohttp.DummyCookieJar()
+    async with (
+        aiohttp.ClientSession(connector=pooled, cookie_jar=jar, timeout=no_timeout) as requests,
+        aiohttp.ClientSession(
+            connector=unlimited,
+            cookie_jar=jar,
+            timeout=no_timeout,
+            ws_response_class=AbortableWebSocket,  # type: ignore[arg-type]  # decode_text is per call
+            read_bufsize=1 << 16,
+        ) as streams,
+    ):
+        yield HttpBackend(options, requests=requests, streams=streams)

@@ -1,0 +1,10 @@
+"""The wall clock, where the protocol shows it to people and programs."""
+
+from datetime import UTC, datetime
+
+from hewston_bff.core.ids import to_ns
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return to_ns(datetime.now(UTC)) // 1_000_000

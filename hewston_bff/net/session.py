@@ -1,0 +1,295 @@
+"""One client WebSocket: what it says becomes commands, what it watches comes to its outlet."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from math import inf
+from typing import Final
+
+import structlog
+from aiohttp import WSMessage, WSMsgType, web
+from msgspec import UNSET
+
+from hewston_bff.core.limits import TokenBucket
+from hewston_bff.core.messages import (
+    Bye,
+    ClientHeartbeat,
+    CloseCode,
+    Command,
+    Ctrl,
+    Err,
+    Hb,
+    Hello,
+    InvalidMessage,
+    Limits,
+    Notice,
+    Ping,
+    Pong,
+    RequestId,
+    Subscribe,
+    Unsubscribe,
+    Unsubscribed,
+    decode_command,
+    echo,
+    encode,
+)
+from hewston_bff.errors import BffError, InvalidRequest, RateLimited
+from hewston_bff.hub.control import obey
+from hewston_bff.hub.hub import Hub
+from hewston_bff.hub.ports import Credentials, Framing
+from hewston_bff.net.clock import now_ms
+from hewston_bff.net.outlet import Outlet, OutletLimits
+from hewston_bff.net.viewings import Viewings, ViewingLimits
+from hewston_bff.net.ws_frames import PING_FRAME, WebSocketFraming, pong_frame, text_frame
+
+logger = structlog.get_logger(__name__)
+
+_MALFORMED_IN_A_ROW: Final = 3
+_ABUSE_S: Final = 10
+"""Seconds' worth of refused control messages after which a client has to go."""
+_CLOSE_S: Final = 2.0
+_CHECK_S: Final = 0.25
+
+
+class Door(Enum):
+    """Which address the client came by."""
+
+    STREAM = auto()
+    """Many runs on one socket."""
+    RUN = auto()
+    """One run, from the start."""
+    BACKEND = auto()
+    """The backend's own path, for a client that knows nothing of us."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one socket may do."""
+
+    viewings: ViewingLimits = ViewingLimits()
+    outlet: OutletLimits = OutletLimits()
+    message_bytes: int = 65_536
+    messages_per_s: int = 50
+    subscribe_within_s: float = 10.0
+
+
+class _WebSocketWire:
+    framing: Framing = WebSocketFraming()
+
+    def heartbeat(self) -> bytes:
+        return text_frame(encode(Hb(ts=now_ms())))
+
+    def ping(self) -> bytes | None:
+        return PING_FRAME
+
+
+_WIRE = _WebSocketWire()
+
+
+class Session:
+    """One browser's socket, and its subscriptions' sink. `serve` waits; all else is synchronous."""
+
+    def __init__(  # noqa: PLR0913 - what a session is made of
+        self,
+        session_id: str,
+        transport: asyncio.Transport,
+        hub: Hub,
+        *,
+        door: Door,
+        credentials: Credentials,
+        limits: SessionLimits,
+        jitter: float,
+    ) -> None:
+        self.session_id = session_id
+        self.scheduled = -1
+        self._hub = hub
+        self._door = door
+        self._limits = limits
+        self.viewings = Viewings(hub, credentials, limits.viewings, refused=self.refused)
+        self._bucket = TokenBucket.full(rate_per_s=limits.messages_per_s, now_s=hub.ticker.next_s)
+        self._malformed = 0
+        self._refused = 0
+        self._empty_since_s = hub.ticker.next_s
+        self._ending: tuple[CloseCode, str] | None = None
+        self._deadline: asyncio.Timeout | None = None
+        self.outlet = Outlet(
+            transport, hub, _WIRE, limits=limits.outlet, jitter=jitter, end=self.end
+        )
+        self.outlet.is_mute = door is Door.BACKEND
+        self.framing = self.outlet.framing
+        # The hot path of every delivered message: no method of ours in between.
+        self.can_take = self.outlet.can_take
+        self.push = self.outlet.push
+
+    def notify(self, notice: Notice) -> None:
+        """See `ports.Sink`."""
+        if not self.outlet.is_mute:
+            self.outlet.send_control(text_frame(encode(notice)))
+
+    # -- life
+
+    async def serve(self, ws: web.WebSocketResponse, *, begin: Callable[[], None]) -> None:
+        """Read and obey until the client goes or has to; `begin` subscribes to what it came for."""
+        self.outlet.start()
+        self._hub.ticker.wake(self)
+        if self._door is not Door.BACKEND:
+            self.notify(self._hello())
+        begin()
+        self.viewings.answer_all()
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                self._apply_ending()
+                while self._receive(await ws.receive()):
+                    pass
+        except TimeoutError:
+            if self._ending is None:
+                raise
+        if self._ending is not None:
+            code, reason = self._ending
+            async with asyncio.timeout(_CLOSE_S):
+                await ws.close(code=code, message=reason.encode()[:120])
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Close the socket with `code`, soon; nothing more is taken or sent."""
+        if self._ending is not None:
+            return
+        self._ending = (code, reason)
+        self.outlet.is_ended = True
+        self._apply_ending()
+        if code is not CloseCode.SERVICE_RESTART:
+            logger.info("session.ended", session_id=self.session_id, code=int(code), reason=reason)
+
+    def _apply_ending(self) -> None:
+        if self._ending is not None and self._deadline is not None:
+            self._deadline.reschedule(0)
+
+    def bye(self, *, after_ms: int) -> None:
+        """Say that we are going, and go."""
+        self.notify(Bye(code=CloseCode.SERVICE_RESTART, after_ms=after_ms))
+        self.end(CloseCode.SERVICE_RESTART, "restarting: come back and resume")
+
+    def close(self) -> None:
+        """Let go of everything; the socket is gone."""
+        self.outlet.is_ended = True
+        self.viewings.close()
+
+    def tick(self, now_s: float) -> float:
+        """Answer subscriptions that waited long enough; end a socket that watches nothing."""
+        if self.outlet.is_ended:
+            return inf
+        self.viewings.answer_overdue(now_s)
+        if self.viewings or self._door is not Door.STREAM:
+            self._empty_since_s = now_s
+        elif now_s - self._empty_since_s > self._limits.subscribe_within_s:
+            self.end(CloseCode.NOTHING_SUBSCRIBED, "nothing subscribed: subscribe to a run")
+            return inf
+        return now_s + _CHECK_S
+
+    def refused(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
+        """The backend does not allow a viewing (any more)."""
+        self._send_error(error, sid=sid, re=re)
+        close = error.outcome.close
+        if self._door is not Door.STREAM and close is not None:
+            self.end(close, error.message)
+
+    # -- what comes in
+
+    def _receive(self, message: WSMessage) -> bool:
+        """Take one message; False when it was the last."""
+        self.outlet.heard()
+        match message.type:
+            case WSMsgType.TEXT:
+                self._hear(message.data)
+            case WSMsgType.BINARY:
+                self._refuse_malformed(InvalidMessage("invalid JSON: send text, not binary"))
+            case WSMsgType.PING:
+                self.outlet.write_now(pong_frame(bytes(message.data)))
+            case WSMsgType.PONG:
+                pass
+            case _:
+                return False
+        return True
+
+    def _hear(self, data: bytes) -> None:
+        self.outlet.is_mute = False
+        if not self._bucket.take(now_s=self._hub.ticker.next_s):
+            self._refuse_excess()
+            return
+        try:
+            command = decode_command(data)
+        except InvalidMessage as invalid:
+            self._refuse_malformed(invalid)
+            return
+        self._malformed = 0
+        try:
+            self._obey(command, data)
+        except BffError as error:
+            sid = command.sid if isinstance(command, Ctrl | Unsubscribe) else None
+            re = command.id if isinstance(command, Ctrl | Unsubscribe | Subscribe) else None
+            self._send_error(error, sid=sid, re=re)
+
+    def _obey(self, command: Command, data: bytes) -> None:
+        match command:
+            case Ctrl():
+                subscription = self.viewings.find(command.sid)
+                if self._door is Door.BACKEND:
+                    self.outlet.send_control(text_frame(echo(data)))
+                obey(subscription, command)
+            case Subscribe():
+                if self._door is not Door.STREAM:
+                    raise InvalidRequest(
+                        "this address watches one run: subscribe to others at /api/v1/stream"
+                    )
+                self.viewings.subscribe(command, self)
+                self.outlet.gathers = len(self.viewings) > 1
+            case Unsubscribe():
+                if self._door is not Door.STREAM:
+                    raise InvalidRequest("this address watches one run: close the socket instead")
+                sid = self.viewings.unsubscribe(command.sid)
+                self.outlet.gathers = len(self.viewings) > 1
+                self._empty_since_s = self._hub.ticker.next_s
+                self.notify(Unsubscribed(re=UNSET if command.id is None else command.id, sid=sid))
+            case Ping(ts):
+                self.notify(Pong(ts=ts, srv=now_ms()))
+            case ClientHeartbeat():
+                pass
+
+    def _refuse_malformed(self, invalid: InvalidMessage) -> None:
+        self._send_error(InvalidRequest(invalid.reason), re=invalid.request_id)
+        self._malformed += 1
+        if self._malformed >= _MALFORMED_IN_A_ROW and self._door is not Door.BACKEND:
+            self.end(CloseCode.MALFORMED, "malformed messages: " + invalid.reason)
+
+    def _refuse_excess(self) -> None:
+        self._refused += 1
+        rate = self._limits.messages_per_s
+        if self._refused % rate == 1 or rate == 1:
+            self._send_error(RateLimited(f"more than {rate} messages a second: send fewer"))
+        if self._refused > rate * _ABUSE_S and self._door is not Door.BACKEND:
+            self.end(CloseCode.ABUSED, "far too many messages")
+
+    def _send_error(
+        self, error: BffError, *, sid: int | None = None, re: RequestId | None = None
+    ) -> None:
+        self.notify(
+            Err(
+                re=UNSET if re is None else re,
+                sid=UNSET if sid is None else sid,
+                code=error.code,
+                msg=error.message,
+                details=error.details or UNSET,
+            )
+        )
+
+    def _hello(self) -> Hello:
+        limits = self._limits
+        return Hello(
+            session=self.session_id,
+            hb_ms=round(limits.outlet.heartbeat_s * 1e3),
+            limits=Limits(
+                subscriptions=limits.viewings.subscriptions,
+                message_bytes=limits.message_bytes,
+                messages_per_s=limits.messages_per_s,
+            ),
+        )

@@ -1,0 +1,83 @@
+"""One WebSocket to the backend: `play` exactly once, patience, and an abrupt end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Literal
+
+import aiohttp
+
+from hewston_bff.core.backend_wire import Message, ProtocolViolation, decode
+from hewston_bff.hub.ports import Credentials, LinkLost, LinkRefused
+
+_PLAY: Final = '{"t":"ctrl","cmd":"play"}'
+_HARD_LIMIT = 64
+"""Times the message limit: larger than this breaks the connection instead of being skipped."""
+
+
+class AbortableWebSocket(aiohttp.ClientWebSocketResponse[Literal[False]]):
+    """A client WebSocket that can be left without a word.
+
+    After a polite close in mid-flood the backend goes on to the end; an aborted one it lets go at once.
+    """
+
+    def abort(self) -> None:
+        """Drop the connection, and whatever is under way on it."""
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        self._response.close()
+
+
+class _WebSocketUpstream:
+    def __init__(self, ws: AbortableWebSocket, message_bytes: int) -> None:
+        self._ws = ws
+        self._message_bytes = message_bytes
+
+    async def receive(self) -> Message:
+        """See `ports.Upstream`."""
+        message = await self._ws.receive()
+        data = message.data
+        if message.type is aiohttp.WSMsgType.TEXT:
+            if len(data) > self._message_bytes:
+                raise ProtocolViolation(f"a message of {len(data)} bytes")
+            return decode(data)
+        if message.type is aiohttp.WSMsgType.BINARY:
+            raise ProtocolViolation("a binary message")
+        raise LinkLost(f"closed ({self._ws.close_code or message.type.name.lower()})")
+
+
+@asynccontextmanager
+async def open_ws(
+    session: aiohttp.ClientSession,
+    url: str,
+    credentials: Credentials,
+    connect_s: float,
+    message_bytes: int,
+) -> AsyncIterator[_WebSocketUpstream]:
+    """A stream of one run over the backend's WebSocket. Raises as `ports.Backend.open_stream`."""
+    try:
+        async with asyncio.timeout(connect_s):
+            ws = await session.ws_connect(
+                url,
+                headers=credentials.headers(),
+                max_msg_size=message_bytes * _HARD_LIMIT,
+                autoclose=False,
+                compress=0,
+                decode_text=False,
+            )
+    except aiohttp.WSServerHandshakeError as exc:
+        if exc.status in {401, 403, 404}:
+            raise LinkRefused(exc.status) from exc
+        raise LinkLost(f"handshake answered {exc.status}") from exc
+    except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+        raise LinkLost(f"cannot connect: {type(exc).__name__}") from exc
+    assert isinstance(ws, AbortableWebSocket)  # noqa: S101 - the session was made with this class
+    try:
+        try:
+            await ws.send_str(_PLAY)
+        except (aiohttp.ClientError, OSError) as exc:
+            raise LinkLost("lost while sending play") from exc
+        yield _WebSocketUpstream(ws, message_bytes)
+    finally:
+        ws.abort()

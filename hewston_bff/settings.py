@@ -1,0 +1,126 @@
+"""Settings from the environment and `.env`; nobody else reads them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Bytes = Annotated[int, Field(ge=1_024)]
+Count = Annotated[int, Field(ge=1)]
+Origins = Annotated[tuple[str, ...], NoDecode]
+
+_URL = TypeAdapter(AnyHttpUrl)
+
+
+class SettingsError(Exception):
+    """A setting that cannot be; the text names each variable and what it accepts."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; frozen. Field names are the variables' names in lower case."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", extra="ignore", validate_default=True
+    )
+
+    hewston_backend_url: str = "http://127.0.0.1:8000"
+    bff_host: str = "127.0.0.1"
+    bff_port: Port = 8001
+    bff_backend_timeout: Seconds = 30.0
+    bff_backend_token: SecretStr | None = None
+    bff_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    bff_log_format: Literal["json", "console"] = "json"
+    bff_environment: str = "development"
+    bff_cors_origins: Origins = ("http://127.0.0.1:5173", "http://localhost:5173")
+    bff_public_origins: Origins = ()
+    bff_feature_websocket_proxy: bool = True
+    bff_upstream_transport: Literal["ws", "sse"] = "ws"
+    redis_url: str = "redis://localhost:6379"
+    bff_redis_enabled: bool = False
+
+    bff_hub_log_bytes: Bytes = 512 << 20
+    bff_hub_cache_bytes: Bytes = 64 << 20
+    bff_hub_linger_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    bff_hub_floods: Count = 2
+    bff_hub_backoff_base_seconds: Seconds = 0.5
+    bff_hub_backoff_cap_seconds: Seconds = 20.0
+    bff_hub_healthy_after_seconds: Seconds = 30.0
+    bff_hub_connect_seconds: Seconds = 35.0
+    bff_hub_silence_seconds: Seconds = 60.0
+    bff_hub_upstream_message_bytes: Bytes = 1 << 20
+    bff_hub_access_fresh_seconds: Seconds = 30.0
+    bff_hub_access_stale_seconds: Seconds = 600.0
+    bff_hub_admission_seconds: Seconds = 2.0
+
+    bff_ws_subscriptions: Count = 128
+    bff_ws_message_bytes: Bytes = 65_536
+    bff_ws_messages_per_second: Count = 50
+    bff_ws_sockets_per_address: Count = 2_000
+    bff_ws_sockets: Count = 10_000
+    bff_ws_control_lane_messages: Count = 256
+    bff_ws_buffer_bytes: Bytes = 65_536
+    bff_ws_heartbeat_seconds: Seconds = 5.0
+    bff_ws_ping_seconds: Seconds = 25.0
+    bff_ws_dead_after_seconds: Seconds = 60.0
+    bff_ws_stalled_after_seconds: Seconds = 30.0
+    bff_ws_subscribe_within_seconds: Seconds = 10.0
+    bff_ws_drain_seconds: Seconds = 2.0
+    bff_shutdown_seconds: Seconds = 10.0
+
+    @classmethod
+    def from_env(cls, **overrides: object) -> "Settings":
+        """The settings of this process; `overrides` win (names as the fields).
+
+        Raises:
+            SettingsError: a value that cannot be.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(**given)  # type: ignore[arg-type]  # checked by the model
+        except ValidationError as exc:
+            lines = [
+                f"{str(error['loc'][0]).upper()}: {error['msg']} (got {error['input']!r})"
+                if "token" not in str(error["loc"][0])
+                else f"{str(error['loc'][0]).upper()}: {error['msg']}"
+                for error in exc.errors()
+            ]
+            raise SettingsError("\n".join(lines)) from exc
+
+    @field_validator("bff_cors_origins", "bff_public_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("hewston_backend_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        url = _URL.validate_python(value)
+        if url.query or url.fragment or url.username:
+            raise ValueError("must be an http or https address without query, fragment or user")
+        return value.rstrip("/")
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The values of `Origin` that may open a stream: CORS's, and our own page's."""
+        own = self.bff_public_origins or tuple(
+            f"http://{host}:{self.bff_port}" for host in ("127.0.0.1", "localhost", "[::1]")
+        )
+        return frozenset(self.bff_cors_origins) | frozenset(own)
+
+
+def unknown_variables(environ: Mapping[str, str], env_file: Path = Path(".env")) -> list[str]:
+    """Names of `BFF_…` variables, set in `environ` or `env_file`, that mean nothing here."""
+    names = set(environ)
+    if env_file.is_file():
+        lines = env_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        names |= {
+            line.split("=")[0].removeprefix("export ").strip() for line in lines if "=" in line
+        }
+    known = {field.upper() for field in Settings.model_fields}
+    return sorted(name for name in names if name.startswith("BFF_") and name.upper() not in known)

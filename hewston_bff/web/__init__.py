@@ -1,0 +1,1 @@
+"""HTTP handlers: parse, ask the hub, respond."""

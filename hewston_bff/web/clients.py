@@ -1,0 +1,79 @@
+"""Who is connected: counted, limited, and told when we go."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import random
+from typing import Protocol
+
+from hewston_bff.errors import Busy, RateLimited
+from hewston_bff.net.outlet import Outlet
+
+
+class Client(Protocol):
+    """A session of any door."""
+
+    outlet: Outlet
+
+    def bye(self, *, after_ms: int) -> None:
+        """Say that we are going, and go."""
+
+
+@dataclass(slots=True)
+class Clients:
+    """All open streams. `is_draining`: no new ones are taken."""
+
+    max_sockets: int
+    max_per_address: int
+    drain_s: float
+    is_draining: bool = False
+    open: set[Client] = field(default_factory=set)
+    _addresses: Counter[str] = field(default_factory=Counter)
+    _reserved: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next one would be too many."""
+        return self._reserved >= self.max_sockets
+
+    @contextmanager
+    def place(self, address: str) -> Iterator[None]:
+        """A place for one stream, from before its handshake until it is gone.
+
+        Raises:
+            Busy: we are going, or full.
+            RateLimited: too many from this address.
+        """
+        if self.is_draining:
+            raise Busy("restarting: come back in a moment", retry_after_s=2)
+        if self.is_full:
+            raise Busy("as many streams as may be: try again later", retry_after_s=10)
+        if self._addresses[address] >= self.max_per_address:
+            msg = "too many streams from this address: close one first"
+            raise RateLimited(msg, retry_after_s=10)
+        self._reserved += 1
+        self._addresses[address] += 1
+        try:
+            yield
+        finally:
+            self._reserved -= 1
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+
+    @contextmanager
+    def joined(self, client: Client) -> Iterator[None]:
+        """Have `client` counted and told of a drain."""
+        self.open.add(client)
+        try:
+            yield
+        finally:
+            self.open.discard(client)
+
+    def drain(self) -> None:
+        """Take no more, and tell everyone to come back, spread over a while."""
+        self.is_draining = True
+        spread_ms = 500 + 2 * len(self.open)
+        for client in tuple(self.open):
+            client.bye(after_ms=int(500 + random() * spread_ms))  # noqa: S311 - spread, not secrecy

@@ -1,0 +1,243 @@
+"""How we are: for people, load balancers and monitoring."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+from redis.asyncio import Redis
+from redis.backoff import NoBackoff
+from redis.asyncio.retry import Retry
+from redis.exceptions import RedisError
+
+import hewston_bff
+from hewston_bff.hub.stats import HubStats
+from hewston_bff.settings import Settings
+from hewston_bff.web.keys import BACKEND, CLIENTS, HUB, SETTINGS
+
+_BACKEND_S = 2.0
+_TICKER_LATE_S = 1.0
+
+DependencyState = Literal["ok", "degraded", "down", "disabled"]
+
+
+class BuildInfo(BaseModel):
+    """What runs here."""
+
+    version: str
+    environment: str
+    feature_flags: dict[str, bool]
+
+
+class Health(BaseModel):
+    """`GET /api/v1/health`."""
+
+    status: Literal["ok", "degraded", "down"]
+    service: str = "hewston-bff"
+    version: str
+    timestamp: datetime
+    dependencies: dict[str, DependencyState]
+    build_info: BuildInfo
+
+
+class Readiness(BaseModel):
+    """`GET /api/v1/health/ready`."""
+
+    status: Literal["ready", "unready"]
+    reasons: list[str] = []
+
+
+class TickLag(BaseModel):
+    """How late ticks were in the last minute, ms."""
+
+    p50: float
+    p99: float
+
+
+class SocketStats(BaseModel):
+    """Totals over all runs and clients."""
+
+    active_connections: int
+    run_subscriptions: int
+    backend_connections: int
+    total_subscribers: int
+    frames_in: int
+    frames_out: int
+    bytes_out: int
+    merged: int
+    dropped: int
+    skipped: int
+    reconnects: int
+    tick_lag_ms: TickLag
+    dedup_factor: float
+    encode_share: float
+    log_bytes: int
+    cache_bytes: int
+
+
+class RunRow(BaseModel):
+    """One run that the hub knows."""
+
+    run_id: str
+    state: str
+    attempt: int
+    subscribers: int
+    frames: int
+    first_seq: int
+    next_seq: int
+    complete: bool
+    bytes: int
+    last_frame_age_ms: int | None
+
+
+class StatsPage(BaseModel):
+    """`GET /api/v1/websocket/stats`."""
+
+    websocket_stats: SocketStats
+    runs: list[RunRow]
+    timestamp: datetime
+
+
+class SocketHealth(BaseModel):
+    """`GET /api/v1/websocket/health`."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    service: str = "websocket"
+    active_connections: int
+    backend_connections: int
+    timestamp: datetime
+
+
+async def health(request: web.Request) -> web.Response:
+    """`GET /api/v1/health`: always 200; what we depend on, by name."""
+    app = request.app
+    settings = app[SETTINGS]
+    is_up = await app[BACKEND].is_up(within_s=_BACKEND_S)
+    dependencies: dict[str, DependencyState] = {
+        "backend_api": "ok" if is_up else "down",
+        "redis": await _redis_state(settings),
+        "catalog": "disabled",
+    }
+    is_well = all(state in {"ok", "disabled"} for state in dependencies.values())
+    return _json(
+        Health(
+            status="down" if unready_reasons(app) else "ok" if is_well else "degraded",
+            version=hewston_bff.__version__,
+            timestamp=datetime.now(UTC),
+            dependencies=dependencies,
+            build_info=BuildInfo(
+                version=hewston_bff.__version__,
+                environment=settings.bff_environment,
+                feature_flags={"websocket_proxy": settings.bff_feature_websocket_proxy},
+            ),
+        )
+    )
+
+
+async def ready(request: web.Request) -> web.Response:
+    """`GET /api/v1/health/ready`: whether new clients should come here."""
+    reasons = unready_reasons(request.app)
+    readiness = Readiness(status="unready" if reasons else "ready", reasons=reasons)
+    return _json(readiness, status=503 if reasons else 200)
+
+
+async def live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's signature
+    """`GET /api/v1/health/live`: the process answers."""
+    return web.json_response({"status": "alive"})
+
+
+async def features(request: web.Request) -> web.Response:
+    """`GET /api/v1/features`: what a frontend may use here."""
+    is_on = request.app[SETTINGS].bff_feature_websocket_proxy
+    return web.json_response({"features": {"websocket_proxy": is_on}})
+
+
+async def websocket_stats(request: web.Request) -> web.Response:
+    """`GET /api/v1/websocket/stats`: the hub in numbers."""
+    stats = request.app[HUB].stats()
+    return _json(
+        StatsPage(
+            websocket_stats=_totals(stats, len(request.app[CLIENTS].open)),
+            runs=[RunRow.model_validate(run, from_attributes=True) for run in stats.runs],
+            timestamp=datetime.now(UTC),
+        )
+    )
+
+
+async def websocket_health(request: web.Request) -> web.Response:
+    """`GET /api/v1/websocket/health`: the hub in a word."""
+    app = request.app
+    stats = app[HUB].stats()
+    is_retrying = any(run.state in {"retrying", "failed"} and run.subscribers for run in stats.runs)
+    return _json(
+        SocketHealth(
+            status="unhealthy"
+            if unready_reasons(app)
+            else "degraded"
+            if is_retrying
+            else "healthy",
+            active_connections=len(app[CLIENTS].open),
+            backend_connections=stats.backend_connections,
+            timestamp=datetime.now(UTC),
+        )
+    )
+
+
+def unready_reasons(app: web.Application) -> list[str]:
+    """Why new clients should go elsewhere; empty if they need not."""
+    clients, ticker = app[CLIENTS], app[HUB].ticker
+    reasons = []
+    if clients.is_draining:
+        reasons.append("draining")
+    if clients.is_full:
+        reasons.append("over the connection limit")
+    if ticker.late_s() > _TICKER_LATE_S:
+        reasons.append("ticker late")
+    return reasons
+
+
+def _totals(stats: HubStats, connections: int) -> SocketStats:
+    counters = stats.counters
+    return SocketStats(
+        active_connections=connections,
+        run_subscriptions=stats.run_subscriptions,
+        backend_connections=stats.backend_connections,
+        total_subscribers=stats.total_subscribers,
+        frames_in=counters.frames_in,
+        frames_out=counters.frames_out,
+        bytes_out=counters.bytes_out,
+        merged=counters.merged,
+        dropped=counters.dropped,
+        skipped=counters.skipped,
+        reconnects=counters.reconnects,
+        tick_lag_ms=TickLag(p50=stats.tick_lag_p50_ms, p99=stats.tick_lag_p99_ms),
+        dedup_factor=stats.dedup_factor,
+        encode_share=stats.encode_share,
+        log_bytes=stats.log_bytes,
+        cache_bytes=stats.cache_bytes,
+    )
+
+
+async def _redis_state(settings: Settings) -> DependencyState:
+    if not settings.bff_redis_enabled:
+        return "disabled"
+    client = Redis.from_url(
+        settings.redis_url,
+        socket_timeout=0.25,
+        socket_connect_timeout=0.25,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        await client.ping()
+    except (RedisError, OSError):
+        return "down"
+    else:
+        return "ok"
+    finally:
+        await client.aclose()
+
+
+def _json(model: BaseModel, *, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status, body=model.model_dump_json().encode(), content_type="application/json"
+    )

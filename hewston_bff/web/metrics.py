@@ -1,0 +1,82 @@
+"""`GET /metrics`: the hub's numbers as Prometheus text.
+
+Everything is read from the hub when it is asked for: counting twice would be a second truth.
+"""
+
+from collections.abc import Iterator
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from hewston_bff.core.link import LinkState
+from hewston_bff.hub.hub import Hub
+from hewston_bff.web.clients import Clients
+from hewston_bff.web.keys import CLIENTS, HUB
+
+REGISTRY = web.AppKey("registry", CollectorRegistry)
+
+_Family = CounterMetricFamily | GaugeMetricFamily
+
+
+class HubCollector(Collector):
+    """The hub as metric families."""
+
+    def __init__(self, hub: Hub, clients: Clients) -> None:
+        self._hub = hub
+        self._clients = clients
+
+    def collect(self) -> Iterator[_Family]:
+        """All families, as they are now."""
+        stats = self._hub.stats()
+        counters = stats.counters
+        totals: tuple[tuple[str, str, float], ...] = (
+            ("frames_in", "Source frames appended to logs", counters.frames_in),
+            ("bytes_in", "Bytes of source frames", counters.bytes_in),
+            ("frames_out", "Frame messages given to clients", counters.frames_out),
+            ("bytes_out", "Bytes of frame messages", counters.bytes_out),
+            ("merged", "Source frames merged into a message with others", counters.merged),
+            ("dropped", "Source frames that clients lost by eviction", counters.dropped),
+            ("reconnects", "Connections to the backend lost", counters.reconnects),
+            ("skipped", "Useless messages of the backend", counters.skipped),
+        )
+        for name, text, value in totals:
+            yield CounterMetricFamily(f"hewston_bff_{name}", text, value=value)
+        gauges: tuple[tuple[str, str, float], ...] = (
+            ("clients", "Open client streams", len(self._clients.open)),
+            ("subscriptions", "Subscriptions of all clients", stats.total_subscribers),
+            ("upstreams", "Open streams from the backend", stats.backend_connections),
+            ("log_bytes", "Bytes held by frame logs", stats.log_bytes),
+            ("span_cache_bytes", "Bytes held by the span cache", stats.cache_bytes),
+            ("tick_lag_p50_seconds", "Median lateness of ticks", stats.tick_lag_p50_ms / 1e3),
+            (
+                "tick_lag_p99_seconds",
+                "99th percentile lateness of ticks",
+                stats.tick_lag_p99_ms / 1e3,
+            ),
+        )
+        for name, text, value in gauges:
+            yield GaugeMetricFamily(f"hewston_bff_{name}", text, value=value)
+        runs = GaugeMetricFamily(
+            "hewston_bff_runs", "Runs by state of their link", labels=["state"]
+        )
+        for state in LinkState:
+            name = state.name.lower()
+            runs.add_metric([name], sum(run.state == name for run in stats.runs))
+        yield runs
+
+
+def make_registry(hub: Hub, clients: Clients) -> CollectorRegistry:
+    """A registry of this application's own."""
+    registry = CollectorRegistry()
+    registry.register(HubCollector(hub, clients))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """`GET /metrics`."""
+    body = generate_latest(request.app[REGISTRY])
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

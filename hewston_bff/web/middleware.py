@@ -1,0 +1,102 @@
+"""Around every request: its id, its log line, and errors as the envelope."""
+
+import re
+from time import perf_counter
+from uuid import uuid4
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from hewston_bff.errors import BffError, ErrorCode, NotFound
+from hewston_bff.web.keys import CORRELATION_ID
+
+logger = structlog.get_logger("http")
+
+HEADER = "X-Correlation-ID"
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class _Error(msgspec.Struct):
+    code: ErrorCode
+    message: str
+    details: dict[str, int | str | None]
+    correlation_id: str
+
+
+class _Envelope(msgspec.Struct):
+    error: _Error
+
+
+@web.middleware
+async def correlate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, bind it to the log, and write the access line."""
+    offered = request.headers.get(HEADER, "")
+    correlation_id = offered if _CORRELATION_ID.fullmatch(offered) else uuid4().hex
+    request[CORRELATION_ID] = correlation_id
+    start_s = perf_counter()
+    status = 499
+    with structlog.contextvars.bound_contextvars(request_id=correlation_id):
+        try:
+            response = await handler(request)
+            status = response.status
+        except web.HTTPException as exc:
+            status = exc.status
+            raise
+        finally:
+            latency_ms = round((perf_counter() - start_s) * 1e3, 2)
+            logger.info(
+                "http.access",
+                method=request.method,
+                path=request.path,
+                status=status,
+                latency_ms=latency_ms,
+            )
+    return response
+
+
+async def add_correlation_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the id on every response, streams and handshakes included (`on_response_prepare`)."""
+    response.headers[HEADER] = request.get(CORRELATION_ID, "-")
+
+
+@web.middleware
+async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn errors into the envelope; the unforeseen is logged whole and told briefly."""
+    try:
+        return await handler(request)
+    except BffError as error:
+        return error_response(request, error)
+    except web.HTTPNotFound:
+        return error_response(
+            request, NotFound(f"no such address: see the README for what there is")
+        )
+    except web.HTTPMethodNotAllowed as exc:
+        message = (
+            f"{request.method} is not possible here: use {', '.join(sorted(exc.allowed_methods))}"
+        )
+        response = error_response(request, NotFound(message), status=405)
+        response.headers["Allow"] = exc.headers["Allow"]
+        return response
+    except web.HTTPException:
+        raise
+    except Exception:  # noqa: BLE001 - the last line: no traceback may reach a client
+        logger.exception("http.crashed", path=request.path)
+        return error_response(request, BffError("an error on our side; it was logged"))
+
+
+def error_response(
+    request: web.Request, error: BffError, *, status: int | None = None
+) -> web.Response:
+    """An error as the contract's envelope."""
+    body = _Envelope(
+        _Error(error.code, error.message, dict(error.details), request.get(CORRELATION_ID, "-"))
+    )
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    return web.Response(
+        status=error.outcome.status if status is None else status,
+        body=msgspec.json.encode(body),
+        content_type="application/json",
+        headers=headers,
+    )

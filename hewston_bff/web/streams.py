@@ -1,0 +1,324 @@
+"""The four doors of the stream protocol: from a request to a session."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from random import random
+from uuid import uuid4
+
+import msgspec
+import structlog
+from aiohttp import HttpVersion11, hdrs, web
+
+from hewston_bff.core.ids import RunId, parse_run_id
+from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.messages import ResumePoint, Subscribe, speed_error
+from hewston_bff.core.positions import Resumed, Target
+from hewston_bff.errors import FeatureDisabled, Forbidden, InvalidRequest
+from hewston_bff.hub.access import Access
+from hewston_bff.hub.control import start_of
+from hewston_bff.hub.ports import Credentials
+from hewston_bff.net.event_session import RETRY_MS, EventSession
+from hewston_bff.net.outlet import OutletLimits
+from hewston_bff.net.session import Door, Session, SessionLimits
+from hewston_bff.net.viewings import ViewingLimits, Viewings
+from hewston_bff.net.ws_frames import prepare_transport
+from hewston_bff.settings import Settings
+from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
+
+SUBPROTOCOL = "hewston.bff.v1"
+_BEARER = "bearer."
+_NATIVE_FPS = 30.0
+_NATIVE_REQUEST = Subscribe(run_id="", paused=True, speed=60.0, max_fps=_NATIVE_FPS)
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """`WS /api/v1/stream`: many runs on one socket."""
+    _require_feature(request)
+    _check_handshake(request)
+    return await _serve_socket(request, Door.STREAM)
+
+
+async def run_stream(request: web.Request) -> web.StreamResponse:
+    """`WS /api/v1/runs/{id}/stream`: one run, subscribed on connect."""
+    _require_feature(request)
+    _check_handshake(request)
+    wanted = _from_query(request)
+    start = start_of(wanted)
+    async with _admitted(request) as access:
+        viewing = _Wanted(access.run_id, wanted, start)
+        return await _serve_socket(request, Door.RUN, viewing)
+
+
+async def backend_stream(request: web.Request) -> web.StreamResponse:
+    """`WS /backtests/{id}/ws`: the backend's own path, for an unmodified frontend."""
+    _check_handshake(request)
+    async with _admitted(request) as access:
+        viewing = _Wanted(access.run_id, _NATIVE_REQUEST, None)
+        return await _serve_socket(request, Door.BACKEND, viewing)
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/runs/{id}/events`: one run as Server-Sent Events."""
+    _require_feature(request)
+    return await _serve_events(request)
+
+
+async def backend_events(request: web.Request) -> web.StreamResponse:
+    """`GET /backtests/{id}/stream`: the backend's own path for Server-Sent Events."""
+    return await _serve_events(request)
+
+
+# -- WebSocket
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a per-run address subscribes to."""
+
+    run_id: RunId
+    request: Subscribe
+    start: Target | None
+
+
+async def _serve_socket(
+    request: web.Request, door: Door, wanted: _Wanted | None = None
+) -> web.StreamResponse:
+    app = request.app
+    settings, clients = app[SETTINGS], app[CLIENTS]
+    with clients.place(request.remote or ""):
+        ws = web.WebSocketResponse(
+            compress=False,
+            autoping=False,
+            autoclose=False,
+            max_msg_size=settings.bff_ws_message_bytes,
+            protocols=(SUBPROTOCOL,),
+            decode_text=False,
+            timeout=1.0,
+        )
+        await ws.prepare(without_token(request))
+        transport = request.transport
+        if transport is None:
+            return ws
+        limits = session_limits(settings)
+        prepare_transport(transport, high_water_bytes=limits.outlet.high_water_bytes)
+        session = Session(
+            uuid4().hex[:8],
+            transport,
+            app[HUB],
+            door=door,
+            credentials=credentials_of(request),
+            limits=limits,
+            jitter=random(),  # noqa: S311 - spread, not secrecy
+        )
+
+        def begin() -> None:
+            if wanted is not None:
+                session.viewings.watch_one(
+                    wanted.run_id,
+                    session,
+                    request=wanted.request,
+                    start=wanted.start,
+                    is_native=door is Door.BACKEND,
+                )
+
+        with structlog.contextvars.bound_contextvars(session_id=session.session_id):
+            with clients.joined(session):
+                try:
+                    await session.serve(ws, begin=begin)
+                except TimeoutError:
+                    # The client did not answer our close in time.
+                    transport.abort()
+                finally:
+                    session.close()
+        return ws
+
+
+# -- Server-Sent Events
+
+
+async def _serve_events(request: web.Request) -> web.StreamResponse:
+    _check_origin(request)
+    if request.version < HttpVersion11:
+        raise InvalidRequest("event streams need HTTP/1.1")
+    wanted = _from_query(request)
+    last_id = request.headers.get("Last-Event-ID")
+    if last_id:
+        wanted = msgspec.structs.replace(wanted, resume=_resume_of(last_id))
+    start = start_of(wanted)
+    async with _admitted(request) as access:
+        log = request.app[HUB].channel_of(access).log
+        if access.is_granted and log.is_complete and _is_last(start, log):
+            return web.Response(status=204)
+        with request.app[CLIENTS].place(request.remote or ""):
+            return await _send_events(request, _Wanted(access.run_id, wanted, start))
+
+
+async def _send_events(request: web.Request, wanted: _Wanted) -> web.StreamResponse:
+    hub = request.app[HUB]
+    limits = session_limits(request.app[SETTINGS])
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: "text/event-stream",
+            hdrs.CACHE_CONTROL: "no-store",
+            "X-Accel-Buffering": "no",
+        }
+    )
+    await response.prepare(request)
+    # Only a write of aiohttp's own makes it send the headers; after it the transport is ours.
+    await response.write(b"retry: %d\n\n" % RETRY_MS)
+    transport = request.transport
+    if transport is None:
+        return response
+    prepare_transport(transport, high_water_bytes=limits.outlet.high_water_bytes)
+    session = EventSession(transport, hub, limits=limits.outlet, jitter=random())  # noqa: S311 - spread
+    credentials = credentials_of(request)
+    viewings = Viewings(hub, credentials, limits.viewings, refused=session.refused)
+    with request.app[CLIENTS].joined(session):
+        try:
+            viewings.watch_one(
+                wanted.run_id,
+                session,
+                request=wanted.request,
+                start=wanted.start,
+                is_native=True,
+            )
+            viewings.answer_all()
+            await session.serve()
+        finally:
+            session.outlet.is_ended = True
+            viewings.close()
+    return response
+
+
+def _is_last(start: Target | None, log: FrameLog) -> bool:
+    return isinstance(start, Resumed) and start.epoch == log.epoch and start.seq >= log.next_seq - 1
+
+
+def _resume_of(last_event_id: str) -> ResumePoint:
+    epoch, _, seq = last_event_id.partition(":")
+    if not seq.isdecimal() or len(seq) > 15 or not epoch or len(epoch) > 64:
+        raise InvalidRequest("`Last-Event-ID` must be <epoch>:<seq>, as the ids of our events are")
+    return ResumePoint(epoch=epoch, seq=int(seq))
+
+
+# -- what all doors share
+
+
+@asynccontextmanager
+async def _admitted(request: web.Request) -> AsyncIterator[Access]:
+    """The run of this request, once the backend allows it, or does not say for a while.
+
+    Raises:
+        InvalidRequest: the run id can't be one.
+        RunNotFound, Unauthorized, Forbidden: the backend's clear no.
+        LimitReached: no memory for another run.
+    """
+    run_id = parse_run_id(request.match_info["run_id"])
+    if run_id is None:
+        raise InvalidRequest("the run id must be 1 to 128 of A-Z a-z 0-9 . _ -")
+    hub = request.app[HUB]
+    access = hub.enter(run_id, credentials_of(request))
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(request.app[SETTINGS].bff_hub_admission_seconds):
+                await access.decided.wait()
+        if access.refusal is not None:
+            raise type(access.refusal)(access.refusal.message)
+        yield access
+    finally:
+        hub.leave(access)
+
+
+def _require_feature(request: web.Request) -> None:
+    if not request.app[SETTINGS].bff_feature_websocket_proxy:
+        raise FeatureDisabled("streaming is switched off here: use the backend's own path")
+
+
+def _check_handshake(request: web.Request) -> None:
+    _check_origin(request)
+    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        raise InvalidRequest("this address speaks WebSocket: connect with a WebSocket client")
+
+
+def _check_origin(request: web.Request) -> None:
+    """A page of a foreign site must not read a stream with its visitor's cookies."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin not in request.app[SETTINGS].allowed_origins:
+        raise Forbidden("this origin may not connect: it must be named in BFF_CORS_ORIGINS")
+
+
+def _from_query(request: web.Request) -> Subscribe:
+    """The subscription that a query asks for; what it does not name has its default.
+
+    Raises:
+        InvalidRequest: a parameter of a wrong kind or out of its range.
+    """
+    query = request.query
+    asked: dict[str, object] = {
+        name: query[name] for name in ("speed", "max_fps", "mode", "paused") if name in query
+    }
+    if "from" in query:
+        begin = query["from"]
+        asked["from"] = int(begin) if begin.isdecimal() and len(begin) < 16 else begin
+    if "updates" in query:
+        asked["updates"] = query["updates"].split(",")
+    try:
+        wanted = msgspec.convert(
+            {"run_id": "-", "t": "subscribe", **asked}, Subscribe, strict=False
+        )
+    except msgspec.ValidationError as exc:
+        raise InvalidRequest(str(exc).replace("$.", "")) from exc
+    reason = speed_error(wanted.speed, mode=wanted.mode)
+    if reason is not None:
+        raise InvalidRequest(reason)
+    return wanted
+
+
+def credentials_of(request: web.Request) -> Credentials:
+    """What the client proves itself with: headers, or a token offered as a subprotocol."""
+    authorization = request.headers.get(hdrs.AUTHORIZATION)
+    for offer in _offers(request):
+        if offer.startswith(_BEARER) and authorization is None:
+            authorization = "Bearer " + offer.removeprefix(_BEARER)
+    return Credentials(authorization=authorization, cookie=request.headers.get(hdrs.COOKIE))
+
+
+def without_token(request: web.Request) -> web.Request:
+    """The request without an offered token: aiohttp logs the subprotocols that it does not know."""
+    offers = _offers(request)
+    kept = [offer for offer in offers if not offer.startswith(_BEARER)]
+    if len(kept) == len(offers):
+        return request
+    headers = request.headers.copy()
+    headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if SUBPROTOCOL in kept:
+        headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = SUBPROTOCOL
+    return request.clone(headers=headers)
+
+
+def _offers(request: web.Request) -> list[str]:
+    headers = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
+    return [offer.strip() for header in headers for offer in header.split(",")]
+
+
+def session_limits(settings: Settings) -> SessionLimits:
+    """The limits of one client, from the settings."""
+    return SessionLimits(
+        viewings=ViewingLimits(
+            subscriptions=settings.bff_ws_subscriptions,
+            admission_s=settings.bff_hub_admission_seconds,
+        ),
+        outlet=OutletLimits(
+            high_water_bytes=settings.bff_ws_buffer_bytes,
+            control_lane=settings.bff_ws_control_lane_messages,
+            heartbeat_s=settings.bff_ws_heartbeat_seconds,
+            ping_s=settings.bff_ws_ping_seconds,
+            dead_after_s=settings.bff_ws_dead_after_seconds,
+            stalled_after_s=settings.bff_ws_stalled_after_seconds,
+        ),
+        message_bytes=settings.bff_ws_message_bytes,
+        messages_per_s=settings.bff_ws_messages_per_second,
+        subscribe_within_s=settings.bff_ws_subscribe_within_seconds,
+    )

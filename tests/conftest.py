@@ -1,0 +1,11 @@
+"""What all tests share."""
+
+import asyncio
+
+
+def pytest_collection_finish() -> None:
+    """Let go of the event loop that pytest-asyncio makes while it collects, and never closes.
+
+    Its ResourceWarning would fail whichever test happens to run when it is collected.
+    """
+    asyncio.set_event_loop(None)

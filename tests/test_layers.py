@@ -1,0 +1,272 @@
+"""Imports point one way: core ← hub ← net ← services ← web ← app, and core ← simulator.
+
+The rules are data in this file; the checker reads source text, so each rule is also shown a
+planted violation that it has to find.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
+
+import pytest
+
+from tests.sources import PACKAGE, aliases, dotted, module_name, python_sources
+
+_SHELL = {"core", "errors", "settings", "log"}
+_ROOT = ""  # the package itself: its version
+
+# Unit (a folder or a module right below the package) → the units it may import besides itself.
+MAY_IMPORT = {
+    _ROOT: set[str](),
+    "core": set[str](),
+    "errors": {"core"},
+    "settings": {"core", "errors"},
+    "log": {_ROOT, "core", "errors", "settings"},
+    "hub": _SHELL,
+    "net": {_ROOT, *_SHELL, "hub"},
+    "services": {_ROOT, *_SHELL, "hub", "net"},
+    "web": {_ROOT, *_SHELL, "hub", "net", "services"},
+    "app": {_ROOT, *_SHELL, "hub", "net", "services", "web"},
+    "simulator": {"core"},
+    "loadtest": {"core"},
+    "cli": {_ROOT, "app", "simulator", "loadtest", "settings", "log", "errors"},
+    "__main__": {_ROOT, "app", "cli", "settings", "log", "errors"},
+}
+
+# Modules outside the package that a unit must not know.
+FORBIDDEN = {
+    "core": {
+        # no waiting, no sockets
+        *("asyncio", "concurrent", "http", "multiprocessing", "selectors", "socket", "ssl"),
+        *("subprocess", "threading"),
+        # no files, no environment, no logging
+        *("logging", "os", "pathlib", "shutil", "tempfile"),
+        # no clock, no chance: time and jitter come in as arguments
+        *("random", "secrets", "time", "uuid"),
+    },
+    "hub": {"aiohttp", "aiohttp_cors", "redis"},  # what it needs of sockets is a Protocol
+    "services": {"aiohttp.web"},  # they answer callers, not requests
+}
+# Distributions that core may use: values in, values out.
+CORE_LIBRARIES = {"msgspec", "numpy"}
+# Calls by which core would do I/O or read a clock without an import of its own.
+CORE_CALLS = {
+    *("open", "print", "input"),
+    *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"),
+    "datetime.date.today",
+}
+
+# Imported inside functions and nowhere else, each for its reason.
+LATE_IMPORTS = {
+    "matplotlib": "the extra `plot` may be absent, and it takes a second to import",
+    "uvloop": "the extra `uvloop` may be absent",
+}
+
+
+class Import(NamedTuple):
+    """One imported name: `from a import b` is `a.b`, whether b is a module or not."""
+
+    name: str
+    line: int
+    is_late: bool
+
+
+def imports(source: str) -> list[Import]:
+    """Every import of a source text, also those for types only."""
+    return list(_imports(ast.parse(source), is_late=False))
+
+
+def _imports(node: ast.AST, *, is_late: bool) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        yield from (Import(alias.name, node.lineno, is_late) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        module = "." * node.level + (node.module or "")
+        yield from (Import(f"{module}.{alias.name}", node.lineno, is_late) for alias in node.names)
+    in_function = is_late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, is_late=in_function)
+
+
+def unit_of(name: str) -> str | None:
+    """The unit a dotted name belongs to; None if it is not of the package."""
+    top, _, rest = name.partition(".")
+    if top != PACKAGE:
+        return None
+    unit = rest.partition(".")[0]
+    # `from hewston_bff import __version__` takes a name of the package, not a unit.
+    return _ROOT if unit.startswith("__") and unit not in MAY_IMPORT else unit
+
+
+def _is_within(name: str, outer: str) -> bool:
+    return name == outer or name.startswith(f"{outer}.")
+
+
+def violations(module: str, source: str) -> list[str]:
+    """What a module's imports and calls break of the rules above."""
+    unit = unit_of(module)
+    if unit is None or unit not in MAY_IMPORT:
+        return [f"{module}: not in MAY_IMPORT; say what it may import"]
+    found = [
+        f"{module}:{one.line}: {one.name}: {problem}"
+        for one in imports(source)
+        for problem in _import_problems(unit, one)
+    ]
+    return found + (_core_call_violations(module, source) if unit == "core" else [])
+
+
+def _import_problems(unit: str, one: Import) -> Iterator[str]:
+    if one.name.startswith("."):
+        yield "relative, so its direction cannot be read"
+        return
+    top = one.name.partition(".")[0]
+    if one.is_late != (top in LATE_IMPORTS):
+        yield "inside a function" if one.is_late else "must be inside a function"
+    other = unit_of(one.name)
+    if other is None:
+        if any(_is_within(one.name, outer) for outer in FORBIDDEN.get(unit, ())):
+            yield f"forbidden in {unit}"
+        elif unit == "core" and top not in CORE_LIBRARIES | sys.stdlib_module_names:
+            yield "core may not use this library"
+    elif other != unit and other not in MAY_IMPORT[unit]:
+        yield f"{unit} may not import {other or 'the package itself'}"
+
+
+def _core_call_violations(module: str, source: str) -> list[str]:
+    tree = ast.parse(source)
+    known = aliases(tree)
+    return [
+        f"{module}:{node.lineno}: {name}(): core does no I/O and reads no clock"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and (name := dotted(node.func, known)) in CORE_CALLS
+    ]
+
+
+def cycle(modules: dict[str, str]) -> list[str]:
+    """Modules (name → source text) that import each other in a circle; empty if none do."""
+    graph = {
+        module: {_nearest(one.name, modules) for one in imports(source)} - {module, None}
+        for module, source in modules.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as exc:
+        circle: list[str] = exc.args[1]
+        return circle
+    return []
+
+
+def _nearest(name: str, modules: dict[str, str]) -> str | None:
+    """The module that a dotted name is, or is in."""
+    if name in modules:
+        return name
+    outer = name.rpartition(".")[0]
+    return outer if outer in modules else None
+
+
+def _own_modules() -> dict[str, str]:
+    return {module_name(path): text for path, text in python_sources(PACKAGE).items()}
+
+
+def test_every_import_points_the_allowed_way() -> None:
+    found = [line for name, text in _own_modules().items() for line in violations(name, text)]
+    assert not found, "\n".join(found)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert not cycle(_own_modules())
+
+
+def test_the_checker_reads_the_package() -> None:
+    assert PACKAGE in _own_modules()
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("core.log", "from hewston_bff.hub import hub"),
+        ("core.log", "from hewston_bff import hub"),
+        ("core.log", "import hewston_bff.net.session"),
+        ("core.log", "from hewston_bff import __version__"),
+        ("core.log", "import hewston_bff.errors"),
+        ("core.log", "import asyncio"),
+        ("core.log", "import os.path"),
+        ("core.log", "from time import monotonic"),
+        ("core.log", "import logging as quiet"),
+        ("core.log", "import aiohttp"),
+        ("core.log", "import redis.asyncio"),
+        ("core.log", "import structlog"),
+        ("core.log", "import tenacity"),
+        ("core.log", "from datetime import UTC, datetime\nNOW = datetime.now(UTC)"),
+        ("core.log", "import datetime as dt\nNOW = dt.datetime.utcnow()"),
+        ("core.log", "TEXT = open('a.txt')"),
+        ("core.log", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket"),
+        ("hub.hub", "from hewston_bff.net import session"),
+        ("hub.hub", "from aiohttp import web"),
+        ("hub.hub", "from redis import asyncio"),
+        ("net.session", "from hewston_bff.services.runs import Runs"),
+        ("services.runs", "from hewston_bff.web.keys import HUB"),
+        ("services.runs", "from aiohttp import web"),
+        ("services.runs", "import aiohttp.web"),
+        ("web.routes", "from hewston_bff.app import create_app"),
+        ("web.routes", "from hewston_bff.simulator import server"),
+        ("simulator.server", "from hewston_bff.hub.ports import Upstream"),
+        ("simulator.server", "from hewston_bff.settings import Settings"),
+        ("loadtest.clients", "from hewston_bff.net import session"),
+        ("cli.main", "from hewston_bff.hub.hub import Hub"),
+        ("settings", "from hewston_bff.log import configure"),
+        ("errors", "from hewston_bff.web import middleware"),
+        ("app", "from hewston_bff.simulator import server"),
+        ("app", "from .web import routes"),
+        ("app", "def create_app():\n    from hewston_bff.web import routes"),
+        ("app", "class A:\n    async def run(self):\n        if self:\n            import json"),
+        ("loadtest.plot", "import matplotlib.pyplot as plt"),
+        ("helpers", "import math"),
+    ],
+)
+def test_a_planted_violation_is_found(module: str, source: str) -> None:
+    assert violations(f"{PACKAGE}.{module}", source)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("core.log", "import msgspec\nimport numpy as np\nfrom math import isnan"),
+        (
+            "core.log",
+            "from datetime import UTC, datetime, time\nfrom hewston_bff.core.ids import A",
+        ),
+        (
+            "hub.hub",
+            "import asyncio\nfrom hewston_bff import errors\nfrom hewston_bff.core import a",
+        ),
+        ("net.session", "from aiohttp import web\nfrom hewston_bff.hub.hub import Hub"),
+        ("services.runs", "from aiohttp import ClientError\nfrom hewston_bff.net import backend"),
+        (
+            "web.health",
+            "from hewston_bff import __version__\nfrom hewston_bff.services import runs",
+        ),
+        ("app", "from hewston_bff.web import routes\nfrom hewston_bff.settings import Settings"),
+        ("simulator.server", "from aiohttp import web\nfrom hewston_bff.core.ids import RunId"),
+        (
+            "cli.main",
+            "from hewston_bff import __version__, simulator\nfrom hewston_bff.app import a",
+        ),
+        ("loadtest.plot", "def draw():\n    import matplotlib.pyplot as plt"),
+        ("__main__", "from hewston_bff.cli.main import main"),
+    ],
+)
+def test_what_is_allowed_is_not_reported(module: str, source: str) -> None:
+    assert violations(f"{PACKAGE}.{module}", source) == []
+
+
+def test_a_planted_circle_is_found() -> None:
+    modules = {
+        "hewston_bff.hub": "",
+        "hewston_bff.hub.hub": "from hewston_bff.hub import channel",
+        "hewston_bff.hub.channel": "from hewston_bff.hub.ticker import Ticker",
+        "hewston_bff.hub.ticker": "import hewston_bff.hub.hub",
+    }
+    assert set(cycle(modules)) == set(modules) - {"hewston_bff.hub"}
+    assert not cycle(modules | {"hewston_bff.hub.ticker": "from hewston_bff.hub import ports"})
