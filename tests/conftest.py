@@ -2,6 +2,10 @@
 
 import asyncio
 
+from hewston_bff.log import configure_logging
+
+configure_logging(level="WARNING", fmt="console")
+
 
 def pytest_collection_finish() -> None:
     """Let go of the event loop that pytest-asyncio makes while it collects, and never closes.

@@ -95,7 +95,8 @@ class Echo(msgspec.Struct, tag_field="t", tag="ctrl", frozen=True):
 Message = RawFrame | Heartbeat | End | Fault | Echo
 
 _DECODER: msgspec.json.Decoder[_Frame | Heartbeat | End | Fault | Echo] = msgspec.json.Decoder(
-    _Frame | Heartbeat | End | Fault | Echo)
+    _Frame | Heartbeat | End | Fault | Echo
+)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULLABLE = msgspec.json.Decoder(dict[str, msgspec.Raw | None])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])

@@ -102,6 +102,7 @@ class FrameLog:
     def __init__(self, run_id: RunId) -> None:
         self.run_id = run_id
         self.epoch: Epoch | None = None
+        self.first_seq = 0
         self.next_seq = 0
         self.last_ts_ns = -(1 << 62)
         self.is_complete = False
@@ -110,11 +111,6 @@ class FrameLog:
         self._blocks: list[_Block] = []
         self._evicted_blocks = 0
         self._digests: list[bytes] = []
-
-    @property
-    def first_seq(self) -> int:
-        """The oldest frame still held; equals `next_seq` when none is."""
-        return self._blocks[0].first if self._blocks else self.next_seq
 
     @property
     def size_bytes(self) -> int:
@@ -200,6 +196,7 @@ class FrameLog:
         if len(self._blocks) < 2 or self._blocks[1].first > below:
             return 0
         freed = self._blocks.pop(0).size_bytes()
+        self.first_seq = self._blocks[0].first
         self._evicted_blocks += 1
         self._sealed_bytes -= freed
         return freed
@@ -224,6 +221,7 @@ class FrameLog:
         elif not log._blocks:
             # What lay before was evicted: its figures are known only to the block that came next.
             log._blocks.append(_Block(at, self._stats_before(keep)))
+        log.first_seq = log._blocks[0].first
         for frame in frames:
             log.append(frame)
         return log

@@ -274,7 +274,9 @@ class Bye(Notice, tag="bye", frozen=True, kw_only=True):
     after_ms: int
 
 
-_COMMANDS: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat)
+_COMMANDS: msgspec.json.Decoder[Command] = msgspec.json.Decoder(
+    Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat
+)
 _ECHOED = msgspec.json.Decoder(Echoed)
 _ANYTHING = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()

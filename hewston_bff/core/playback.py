@@ -33,6 +33,7 @@ class Cursor:
         "_anchor_s",
         "_anchor_seq",
         "_beat",
+        "_cut",
         "_grid",
         "is_live",
         "is_paused",
@@ -67,6 +68,7 @@ class Cursor:
     def _set_speed(self, speed: float) -> None:
         self.speed = speed
         self.rate = FRAMES_PER_S * speed
+        self._cut = -1
         per_s = self.max_fps if self.mode == "merge" else TICKS_PER_S
         self._grid = Grid.of(rate=self.rate, per_s=per_s)
 
@@ -148,9 +150,7 @@ class Cursor:
         """
         start, available = self.next_seq, log.next_seq
         self.wake_s = inf
-        if self.target is not None:
-            return start
-        if self.owed:
+        if self.owed or self.target is not None:
             return self._due_owed(log)
         if self.is_paused or start >= available:
             if not self.is_paused:
@@ -174,6 +174,8 @@ class Cursor:
         self._set_wake(log, now_s)
 
     def _due_owed(self, log: FrameLog) -> int:
+        if self.target is not None:
+            return self.next_seq
         wanted = self.next_seq + self.owed
         if wanted <= log.next_seq:
             return wanted if self.mode == "merge" else min(wanted, self._chunk_end())
@@ -192,7 +194,9 @@ class Cursor:
         if self.mode == "all":
             stop = min(released, available, self._chunk_end())
         elif released < available:
-            stop = self._grid.last_cut(released)
+            # On time it is the cut that `wake_s` was set for; late, a later one.
+            cut = self._cut
+            stop = cut if cut <= released < cut + 1 else self._grid.last_cut(released)
         elif log.is_complete:
             stop = available
         else:
@@ -218,7 +222,8 @@ class Cursor:
         elif self.is_live or self.speed == 0 or self._anchor_s is None:
             self.wake_s = now_s
         else:
-            last = min(self._grid.next_cut(start), available) - 1
+            cut = self._cut = self._grid.next_cut(start)
+            last = (cut if cut < available else available) - 1
             self.wake_s = self._anchor_s + (last - self._anchor_seq) / self.rate
 
     def _chunk_end(self) -> int:

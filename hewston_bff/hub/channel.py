@@ -18,7 +18,8 @@ from hewston_bff.core.snapshot import Snapshots
 from hewston_bff.errors import BffError
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.ports import Credentials, RunDetail, Sink
-from hewston_bff.hub.spans import SpanCache
+from hewston_bff.hub.live import LiveGroup
+from hewston_bff.hub.spans import Shape, SpanCache
 from hewston_bff.hub.stats import Counters, RunStats
 from hewston_bff.hub.ticker import Ticked, Ticker
 
@@ -48,6 +49,9 @@ class Listener(Ticked, Protocol):
     @property
     def wants_run_news(self) -> bool:
         """Whether `run` messages are wanted."""
+
+    def close(self) -> None:
+        """Hear and see nothing more."""
 
     def position(self) -> int:
         """The oldest frame that is still needed."""
@@ -85,6 +89,9 @@ class Channel:
         self.cache = cache
         self.counters = counters
         self.link = Link()
+        self.is_growing = False
+        """Whether the run is known not to be over."""
+        self.groups: dict[tuple[float, int, int], LiveGroup] = {}
         self.detail: RunDetail | None = None
         self.failure: BffError | None = None
         self.listeners: set[Listener] = set()
@@ -111,11 +118,6 @@ class Channel:
         self.log_key = self.cache.new_log_key()
         self.snapshots = Snapshots(log)
         self._figures: tuple[int, dict[str, float | int | None]] | None = None
-
-    @property
-    def is_growing(self) -> bool:
-        """Whether the run is known not to be over."""
-        return self.link.is_growing and not self.log.is_complete
 
     def locate(self, target: Target) -> Found | OutOfRange | None:
         """Where a position is in the log."""
@@ -157,12 +159,15 @@ class Channel:
         link = self.link
         if link.attempt or link.faults or not link.has_frames or link.quiet_since_s is not None:
             self.link = links.step(link, links.NewFrame(), now_s=now_s, times=self._times)
-        if self.waiting:
+        if self.waiting or self.groups:
             self.wake_waiting()
         return True
 
     def _reset(self, log: FrameLog) -> None:
         old = self.log
+        for group in self.groups.values():
+            group.dissolve()
+        self.groups.clear()
         self._use(log)
         logger.warning("run.diverged", run_id=self.run_id, epoch=log.epoch, frames=log.next_seq)
         for listener in tuple(self.listeners):
@@ -186,6 +191,7 @@ class Channel:
             self._announce(before, after)
         if after.state is LinkState.COMPLETE and not self.log.is_complete:
             self.log.is_complete = True
+            self.is_growing = False
             logger.info("run.complete", run_id=self.run_id, frames=self.log.next_seq)
             self.wake_waiting()
         return after.state
@@ -235,6 +241,7 @@ class Channel:
         self.detail = detail
         if detail.status is not None:
             self.link = links.with_status(self.link, detail.status)
+            self.is_growing = self.link.is_growing and not self.log.is_complete
         if is_news:
             news = self.run_news()
             if news is not None:
@@ -264,10 +271,21 @@ class Channel:
 
     def wake_waiting(self) -> None:
         """Have everyone at the end of the log driven at the next tick."""
+        for group in self.groups.values():
+            self.ticker.wake(group)
         waiting, self.waiting = self.waiting, []
         for listener in waiting:
             listener.is_waiting = False
             self.ticker.wake(listener)
+
+    def live_group(self, shape: Shape, *, max_fps: float, lost: int) -> LiveGroup:
+        """The group of live viewers like this, made if there is none."""
+        key = (max_fps, shape.key, lost)
+        group = self.groups.get(key)
+        if group is None:
+            self.groups = {k: each for k, each in self.groups.items() if each.members}
+            group = self.groups[key] = LiveGroup(self, shape=shape, max_fps=max_fps, lost=lost)
+        return group
 
     # -- who may read
 

@@ -87,7 +87,8 @@ class _Reading:
         self._burst += 1
         self._channel.ingest(frame, now_s=now_s)
         self._place.last_frame_s = now_s
-        if now_s - self._slice_s > self._times.slice_s:
+        is_over = now_s - self._slice_s > self._times.slice_s
+        if is_over or not self._channel.room.is_set():
             await self._breathe()
 
     async def _breathe(self) -> None:

@@ -127,7 +127,7 @@ class Hub:
 
     def detach(self, listener: Listener) -> None:
         """The viewer hears nothing more; it still has to `leave`."""
-        listener.is_closed = True
+        listener.close()
         self._channels[listener.access.run_id].listeners.discard(listener)
 
     def channel_of(self, access: Access) -> Channel:

@@ -103,6 +103,9 @@ class Sink(Protocol):
     def push(self, data: bytes) -> None:
         """Framed data, after `can_take`."""
 
+    def offer(self, data: bytes) -> bool:
+        """`can_take` and, if so, `push`, in one; whether it was taken."""
+
     def notify(self, notice: Notice) -> None:
         """A message of the control lane, in order with what was pushed."""
 

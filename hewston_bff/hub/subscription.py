@@ -42,6 +42,7 @@ from hewston_bff.core.spans import Updates
 from hewston_bff.errors import BffError, ErrorCode, InvalidRequest
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
+from hewston_bff.hub.live import LiveGroup
 from hewston_bff.hub.ports import Sink
 from hewston_bff.hub.ticker import PERIOD_S
 
@@ -96,7 +97,7 @@ class Subscription:
         self.scheduled = -1
         self.is_closed = False
         self.is_waiting = False
-        self.delivered = 0
+        self._group: LiveGroup | None = None
         self._refused = refused
         self._target = start
         self._shape = channel.cache.shape(
@@ -120,9 +121,14 @@ class Subscription:
         """Whether `run` messages are wanted."""
         return Updates.RUN in self.viewing.updates
 
+    def close(self) -> None:
+        """See nothing more."""
+        self.leave_group()
+        self.is_closed = True
+
     def position(self) -> int:
         """The oldest frame that this viewer still needs."""
-        return self.cursor.next_seq
+        return self.cursor.next_seq if self._group is None else self._group.next_seq
 
     # -- what the client hears of itself
 
@@ -157,6 +163,7 @@ class Subscription:
 
     def state(self, re: Re = UNSET, *, has_seeked: bool = False) -> State:
         """Where the cursor stands now; also settles what was told last."""
+        self.leave_group()
         log, cursor = self.channel.log, self.cursor
         is_open = self.access.is_granted
         seq = cursor.next_seq - 1
@@ -230,6 +237,7 @@ class Subscription:
 
     def play(self, re: Re) -> None:
         """Play; at the end, from the start. While playing it changes nothing."""
+        self.leave_group()
         log, cursor = self.channel.log, self.cursor
         is_at_end = log.is_complete and cursor.target is None and cursor.next_seq >= log.next_seq
         cursor.play()
@@ -242,17 +250,20 @@ class Subscription:
 
     def pause(self, re: Re) -> None:
         """Stand still."""
+        self.leave_group()
         self.cursor.pause()
         self.sink.notify(self.state(re))
 
     def set_speed(self, speed: float, re: Re) -> None:
         """Play at another speed."""
+        self.leave_group()
         self.cursor.set_speed(speed, now_s=self.channel.ticker.next_s)
         self.sink.notify(self.state(re))
         self.wake()
 
     def seek(self, target: Target, re: Re) -> None:
         """Go elsewhere; an impossible place is answered with RANGE and changes nothing."""
+        self.leave_group()
         if not self._go(target, re):
             return
         self._is_seek = True
@@ -263,6 +274,7 @@ class Subscription:
 
     def live(self, re: Re) -> None:
         """Jump to the newest frame and follow."""
+        self.leave_group()
         if not self._go(AtEdge(), re):
             return
         self.follow()
@@ -273,6 +285,7 @@ class Subscription:
 
     def step(self, frames: int, re: Re) -> None:
         """Deliver the next `frames`, or go back by them; either way pause."""
+        self.leave_group()
         log, cursor = self.channel.log, self.cursor
         if frames < 0:
             self.cursor.pause()
@@ -351,6 +364,7 @@ class Subscription:
         cursor = self.cursor
         log = self.channel.log
         assert log.epoch is not None  # noqa: S101 - a forked log has an epoch
+        self.leave_group()
         self.sink.notify(Reset(sid=self.sid, epoch=log.epoch))
         self._snapshot_due = False
         if cursor.target is None and not cursor.is_live:
@@ -377,17 +391,47 @@ class Subscription:
         """Deliver what is due; when to come again, inf if only news of the channel can tell."""
         if self.is_closed or not self.access.is_granted:
             return inf
+        if self._group is not None:
+            self.leave_group()
         at_s = self._tick(now_s)
         if at_s == inf and not self.is_waiting and self._needs_frames():
-            self.is_waiting = True
-            self.channel.waiting.append(self)
+            self._wait()
         return at_s
+
+    def _wait(self) -> None:
+        """Wait for the log to grow: in the group of those who live alike, if there is no more to it."""
+        cursor, channel = self.cursor, self.channel
+        is_plain = (
+            self._told == "live"
+            and cursor.is_live
+            and channel.is_growing
+            and cursor.mode == "merge"
+            and self._has_frames
+            and not self._has_metrics
+            and cursor.next_seq == channel.log.next_seq
+        )
+        if is_plain:
+            group = channel.live_group(self._shape, max_fps=cursor.max_fps, lost=cursor.lost)
+            if group.next_seq == cursor.next_seq or not group.members:
+                group.next_seq = cursor.next_seq
+                group.members[self] = self.sink.offer
+                self._group = group
+                return
+        self.is_waiting = True
+        channel.waiting.append(self)
+
+    def leave_group(self) -> None:
+        """Go on alone from the group's position."""
+        if self._group is not None:
+            self.cursor.next_seq = self._group.next_seq
+            del self._group.members[self]
+            self._group = None
 
     def _needs_frames(self) -> bool:
         cursor = self.cursor
         return not cursor.is_paused or cursor.target is not None or cursor.owed > 0
 
-    def _tick(self, now_s: float) -> float:
+    def _tick(self, now_s: float) -> float:  # noqa: C901 - one tick of one viewer, read top down
         cursor, channel, sink = self.cursor, self.channel, self.sink
         log = channel.log
         if cursor.target is not None and not self._settle(log):
@@ -424,7 +468,6 @@ class Subscription:
             counters.frames_out += messages
             counters.bytes_out += len(data)
             counters.merged += stop - start - messages
-            self.delivered += messages
         self.cursor.delivered(stop, log, now_s=now_s)
 
     def _deliver_more(self, log: FrameLog, now_s: float) -> None:

@@ -6,7 +6,7 @@ so that a late tick shortens the next wait and nobody's clock drifts.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import ceil, inf
 from typing import Protocol
 
@@ -61,7 +61,8 @@ class Ticker:
     async def run(self) -> None:
         """Tick until cancelled."""
         loop = asyncio.get_running_loop()
-        start_s = loop.time() - self._tick * PERIOD_S
+        self.last_tick_s = loop.time()
+        start_s = self.last_tick_s - self._tick * PERIOD_S
         while True:
             due_s = start_s + (self._tick + 1) * PERIOD_S
             delay_s = due_s - loop.time()
@@ -79,19 +80,14 @@ class Ticker:
         """Let `ticks` periods pass and drive everyone due in them, once, at the last one's time."""
         before, self._tick = self._tick, self._tick + ticks
         now_s = self._tick * PERIOD_S
-        for item in self._due(before, self._tick):
-            at_s = item.tick(now_s)
-            if at_s != inf:
-                self.schedule(item, at_s)
-        self._after_tick()
-
-    def _due(self, before: int, tick: int) -> Iterator[Ticked]:
-        wheel = self._wheel
-        for at in range(before + 1, tick + 1):
-            for item in wheel.pop(at, ()):
-                if item.scheduled == at:
+        for tick in range(before + 1, self._tick + 1):
+            for item in self._wheel.pop(tick, ()):
+                if item.scheduled == tick:
                     item.scheduled = -1
-                    yield item
+                    at_s = item.tick(now_s)
+                    if at_s != inf:
+                        self.schedule(item, at_s)
+        self._after_tick()
 
     def late_s(self) -> float:
         """Seconds since the last tick; grows when the loop hangs or the ticker has stopped."""

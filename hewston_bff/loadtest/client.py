@@ -27,7 +27,7 @@ from hewston_bff.loadtest.wire import (
     upgrade_headers,
 )
 
-REPLAY_AFTER_S = 1.0
+REPLAY_AFTER_S = 0.5
 """From the end of a run to the `play` that starts it over: no flood of control messages."""
 
 _LATENCY_LIMIT_NS = 600 * 10**9
@@ -103,15 +103,16 @@ class Client(asyncio.BufferedProtocol):
         self._answer("closed before an answer")
         for stream in self._streams:
             stream.leave()
-        if not self.closed.done():
-            self.closed.set_result(None)
+        self._gone()
 
     def leave(self) -> None:
         """Go, politely; `closed` tells when."""
         self._is_leaving = True
+        if self._transport is None:
+            self._gone()
+            return
         self._say_goodbye()
-        if self._transport is not None:
-            self._transport.close()
+        self._transport.close()
 
     def abort(self) -> None:
         """Go at once."""
@@ -134,6 +135,10 @@ class Client(asyncio.BufferedProtocol):
         rest, self._head = self._head[head.size :], b""
         if rest:
             self._take(rest, len(rest))
+
+    def _gone(self) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
 
     def _answer(self, refusal: str) -> None:
         # Done already, or cancelled by who waited no longer.
@@ -230,10 +235,12 @@ class SocketClient(Client):
                 first = notice.seq if notice.from_ is None else notice.from_
                 numbers = (notice.n, notice.dropped, notice.sent_ns)
                 self._note(stream, Peek(notice.sid, first, notice.seq, *numbers))
-            case notices.State(seeked=True) | notices.Reset():
+            case notices.State(status=status, seeked=seeked):
+                stream.is_buffering = status == "buffering"
+                if seeked:
+                    stream.jump()
+            case notices.Reset():
                 stream.jump()
-            case notices.State():
-                pass
             case notices.Lag(from_=first, to=last):
                 stream.lag(first, last)
             case notices.End(sid=sid):
@@ -275,7 +282,13 @@ class EventsClient(Client):
 
     def _take_body(self, data: bytes | bytearray, size: int) -> None:
         body = bytes(data[:size])
-        self._events.feed(body if self._chunks is None else self._chunks.feed(body))
+        if self._chunks is None:
+            self._events.feed(body)
+            return
+        self._events.feed(self._chunks.feed(body))
+        # The connection itself may stay, for a next request: there is none.
+        if self._chunks.is_over and self._transport is not None:
+            self._transport.close()
 
     def _on_event(self, event: Event) -> None:
         stream = self._streams[0]

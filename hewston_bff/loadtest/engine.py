@@ -22,18 +22,20 @@ from hewston_bff.loadtest.tally import Tally
 
 ANSWER_TIMEOUT_S = 30.0
 LEAVE_TIMEOUT_S = 2.0
-TICK_S = 0.25
+TICK_S = 0.1
+NO_ANSWER = "no answer"
 _SPARE_DESCRIPTORS = 64
 
 
 class Progress(NamedTuple):
-    """How far a test is; `messages` are those since the window began."""
+    """How far a test is; `messages` are those of the window once it `is_measuring`."""
 
     elapsed_s: float
     total_s: float
     connected: int
     failed: int
     messages: int
+    is_measuring: bool
 
 
 class LoadTest:
@@ -55,6 +57,7 @@ class LoadTest:
         self._clients: list[Client] = []
         self._began_s = 0.0
         self._is_stopped = False
+        self._is_measuring = False
         self._waiting = 0
 
     @property
@@ -81,13 +84,13 @@ class LoadTest:
             async with asyncio.TaskGroup() as group:
                 arrivals = group.create_task(self._arrivals(), name="arrivals")
                 await self._until(plan.window_begins_s)
-                window = await self._measure()
+                found = await self._measure()
                 arrivals.cancel()
             await self._leave()
         finally:
             for client in self._clients:
                 client.abort()
-        return report(plan, self._tally, window)
+        return found
 
     async def _arrivals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -112,17 +115,18 @@ class LoadTest:
         tally.streams.extend(streams)
         self._clients.append(client)
         self._waiting += 1
-        refusal = "no answer"
+        refusal = NO_ANSWER
         try:
             refusal = await self._connect(client)
         except TimeoutError:
             client.abort()
-        except OSError as exc:
+        except ConnectionError as exc:
             refusal = errno.errorcode.get(exc.errno or 0, type(exc).__name__)
-        finally:
-            self._waiting -= 1
-            if refusal:
-                tally.failed[refusal] += 1
+        except OSError as exc:
+            refusal = type(exc).__name__
+        self._waiting -= 1
+        if refusal:
+            tally.failed[refusal] += 1
 
     async def _connect(self, client: Client) -> str:
         plan = self._plan
@@ -141,9 +145,16 @@ class LoadTest:
             elapsed_s = loop.time() - self._began_s
             tally.flush()
             if self._on_progress is not None:
-                failed = sum(tally.failed.values())
-                now = Progress(elapsed_s, total_s, tally.connected, failed, tally.messages)
-                self._on_progress(now)
+                self._on_progress(
+                    Progress(
+                        elapsed_s=elapsed_s,
+                        total_s=total_s,
+                        connected=tally.connected,
+                        failed=sum(tally.failed.values()),
+                        messages=tally.messages,
+                        is_measuring=self._is_measuring,
+                    )
+                )
             if elapsed_s >= at_s:
                 return
             await asyncio.sleep(min(TICK_S, at_s - elapsed_s))
@@ -153,10 +164,12 @@ class LoadTest:
         has_all = self._tally.arrived == self._plan.clients and not self._waiting
         return has_all and not self._tally.connected
 
-    async def _measure(self) -> Window:
+    async def _measure(self) -> Report:
+        """Measure the window. The report is made in its last moment: frames go on coming."""
         loop = asyncio.get_running_loop()
         plan, tally = self._plan, self._tally
         tally.begin_window()
+        self._is_measuring = True
         began_s, own_s, server_s = loop.time(), process_time(), self._server_cpu_s()
         await self._until(plan.window_begins_s + plan.seconds)
         seconds, own_after_s = loop.time() - began_s, process_time()
@@ -164,13 +177,16 @@ class LoadTest:
         median_ns = tally.gaps.percentile_ns(50)
         expected_ns = plan.expected_gap_ns(median_ns=median_ns)
         tally.end_window(monotonic_ns(), expected_ns=expected_ns or median_ns)
+        if self._waiting:
+            tally.failed[NO_ANSWER] += self._waiting
         is_known = server_s is not None and server_after_s is not None
-        return Window(
+        window = Window(
             seconds=seconds,
             own_cpu_s=own_after_s - own_s,
             server_cpu_s=(server_after_s or 0.0) - (server_s or 0.0) if is_known else None,
             expected_gap_ns=expected_ns,
         )
+        return report(plan, tally, window)
 
     def _server_cpu_s(self) -> float | None:
         try:
@@ -181,8 +197,8 @@ class LoadTest:
     async def _leave(self) -> None:
         for client in self._clients:
             client.leave()
-        closed = [client.closed for client in self._clients]
-        await asyncio.wait(closed, timeout=LEAVE_TIMEOUT_S)
+        if closed := [client.closed for client in self._clients]:
+            await asyncio.wait(closed, timeout=LEAVE_TIMEOUT_S)
 
 
 def _raise_descriptor_limit(clients: int) -> None:

@@ -16,9 +16,10 @@ class Event(NamedTuple):
 
 
 class ChunkReader:
-    """Takes the chunks of a response body apart."""
+    """Takes the chunks of a response body apart; `is_over` when the last one was read."""
 
     def __init__(self) -> None:
+        self.is_over = False
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -41,6 +42,7 @@ class ChunkReader:
             if len(data) < stop + 2:
                 break
             parts.append(data[line_end + 2 : stop])
+            self.is_over = self.is_over or size == 0
             at = stop + 2
         self._rest = data[at:]
         return b"".join(parts)

@@ -29,6 +29,7 @@ class State(msgspec.Struct, tag_field="t", tag="state"):
     """Where a cursor stands."""
 
     sid: int = -1
+    status: str = ""
     seeked: bool = False
 
 

@@ -19,11 +19,12 @@ class StreamRecord:
         breaks: Violations of the continuity rule.
         lost: Source frames lost on the way, as the server says.
         ends: How often the run's end was reached.
+        is_buffering: Whether the server has nothing more to show it, as it says.
     """
 
     __slots__ = (
         *("breaks", "due_ns", "ends", "first_ns", "frames", "last_ns", "lost", "merged"),
-        *("run_id", "_expected_seq", "_lagged"),
+        *("is_buffering", "run_id", "_expected_seq", "_lagged"),
     )
 
     def __init__(self, run_id: str, *, due_ns: int) -> None:
@@ -36,6 +37,7 @@ class StreamRecord:
         self.breaks = 0
         self.lost = 0
         self.ends = 0
+        self.is_buffering = False
         self._expected_seq = UNKNOWN
         self._lagged = 0
 

@@ -27,6 +27,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         streams: Subscriptions: clients × runs on each.
         silent: Streams without any frame in the window.
+        buffering: Streams that the server had nothing more for in the end. Their wait is a gap.
         fps_p50, fps_p5: Frame messages a second of the median stream, and of one of the slowest.
         gap_ms: Between two frames of a stream, as they came.
         gap_corrected_ms: The same with stalls weighed for all the frames that were due in them
@@ -48,6 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, int]
     closed: dict[str, int]
     silent: int
+    buffering: int
     ended: int
     messages: int
     messages_per_s: float
@@ -98,6 +100,7 @@ def report(plan: Plan, tally: Tally, window: Window) -> Report:
         failed=dict(tally.failed),
         closed=dict(tally.closed),
         silent=sum(stream.frames == 0 for stream in streams),
+        buffering=sum(stream.is_buffering for stream in streams),
         ended=sum(stream.ends for stream in streams),
         messages=messages,
         messages_per_s=round(messages / seconds, 1),

@@ -32,6 +32,9 @@ def remarks(report: Report) -> list[str]:
     found = [f"{share}; figures are doubtful above 80 %" if report.is_doubtful else share]
     if report.silent:
         found.append(f"{report.silent} of {report.streams} streams got no frame in the window")
+    if report.buffering:
+        waiting = f"{report.buffering} of {report.streams} streams wait for the backend (buffering)"
+        found.append(f"{waiting}: the gaps count that as silence")
     return found
 
 

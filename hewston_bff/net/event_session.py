@@ -51,6 +51,7 @@ class EventSession:
         self.framing = self.outlet.framing
         self.can_take = self.outlet.can_take
         self.push = self.outlet.push
+        self.offer = self.outlet.offer
 
     def notify(self, notice: Notice) -> None:
         """See `ports.Sink`: of all messages only errors and the end are events here."""

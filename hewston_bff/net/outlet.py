@@ -62,13 +62,13 @@ class Outlet:
         self._hub = hub
         self._wire = wire
         self._limits = limits
+        self._high_water_bytes = limits.high_water_bytes
         self._jitter = jitter
         self._heartbeat_s = limits.heartbeat_s * (0.9 + 0.2 * jitter)
         self._end = end
         self._lane: deque[bytes] = deque()
         self._gathered: list[bytes] = []
-        self.gathers = False
-        """Whether messages of one tick are written together (worth it with several subscriptions)."""
+        self._gathered_bytes = 0
         self.is_ended = False
         self.is_listened_to = True
         """Whether the client can speak at all, so that its silence means something."""
@@ -89,24 +89,47 @@ class Outlet:
         transport = self._transport
         if self.is_ended or transport.is_closing():
             return False
-        if transport.get_write_buffer_size() >= self._limits.high_water_bytes:
+        if self._gathered_bytes >= self._high_water_bytes:
+            self.flush()
+        if transport.get_write_buffer_size() >= self._high_water_bytes:
             return False
         return not self._lane or self._empty_lane()
 
+    def offer(self, data: bytes) -> bool:
+        """See `ports.Sink`. The hot path of live viewers: one call, and the transport's."""
+        transport = self._transport
+        if (
+            self._gathered
+            or self._lane
+            or self.is_ended
+            or transport.is_closing()
+            or transport.get_write_buffer_size() >= self._high_water_bytes
+        ):
+            if not self.can_take():
+                return False
+            self.push(data)
+            return True
+        self._has_sent = True
+        transport.write(data)
+        return True
+
     def push(self, data: bytes) -> None:
         """See `ports.Sink`."""
+        # Written at the end of the tick: what is due on one socket goes out in one write, and the
+        # writes of all sockets one after the other, which costs the kernel less than in between.
         self._has_sent = True
-        if self.gathers:
-            self._gather(data)
-        else:
-            self._transport.write(data)
+        if not self._gathered:
+            self._hub.unflushed.append(self)
+        self._gathered.append(data)
+        self._gathered_bytes += len(data)
 
     def send_control(self, data: bytes) -> None:
         """A framed control message: now if it can be, else in order and bounded."""
         if self.is_ended or self._transport.is_closing():
             return
         if self._gathered:
-            self._gather(data)
+            self._gathered.append(data)
+            self._gathered_bytes += len(data)
         elif self.can_take():
             self._has_sent = True
             self._transport.write(data)
@@ -120,23 +143,19 @@ class Outlet:
         if not self._transport.is_closing():
             self._transport.write(data)
 
-    def _gather(self, data: bytes) -> None:
-        if not self._gathered:
-            self._hub.unflushed.append(self)
-        self._gathered.append(data)
-
     def flush(self) -> None:
         """See `ports.Flushable`."""
         gathered, self._gathered = self._gathered, []
+        self._gathered_bytes = 0
         if gathered and not self._transport.is_closing():
-            self._transport.write(b"".join(gathered))
+            self._transport.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def _empty_lane(self) -> bool:
         """Write what waits, as far as the mark allows; whether all of it went."""
         self._has_sent = True
         lane, transport = self._lane, self._transport
         while lane:
-            if transport.get_write_buffer_size() >= self._limits.high_water_bytes:
+            if transport.get_write_buffer_size() >= self._high_water_bytes:
                 return False
             transport.write(lane.popleft())
         return True

@@ -121,6 +121,7 @@ class Session:
         # The hot path of every delivered message: no method of ours in between.
         self.can_take = self.outlet.can_take
         self.push = self.outlet.push
+        self.offer = self.outlet.offer
 
     def notify(self, notice: Notice) -> None:
         """See `ports.Sink`."""
@@ -242,12 +243,10 @@ class Session:
                         "this address watches one run: subscribe to others at /api/v1/stream"
                     )
                 self.viewings.subscribe(command, self)
-                self.outlet.gathers = len(self.viewings) > 1
             case Unsubscribe():
                 if self._door is not Door.STREAM:
                     raise InvalidRequest("this address watches one run: close the socket instead")
                 sid = self.viewings.unsubscribe(command.sid)
-                self.outlet.gathers = len(self.viewings) > 1
                 self._empty_since_s = self._hub.ticker.next_s
                 self.notify(Unsubscribed(re=UNSET if command.id is None else command.id, sid=sid))
             case Ping(ts):

@@ -27,7 +27,7 @@ class Behaviour:
     attempt; 0 lets in.
     """
 
-    period_s: float = 0.004
+    period_s: float = 0.002
     frames: int = 1_000_000
     width: int = 1
     skip_at: int | None = None
@@ -105,6 +105,12 @@ class FrameServer:
         app.router.add_get("/backtests/{run_id}/ws", self._backend)
         app.router.add_get("/backtests", self._list)
         return app
+
+    async def heard(self) -> None:
+        """Wait until a client has answered a ping: it reads what we send."""
+        while not self.pongs:
+            self.is_told.clear()
+            await self.is_told.wait()
 
     async def told(self, *commands: str) -> None:
         """Wait until the clients have sent these `ctrl` commands, in this order."""
@@ -191,6 +197,8 @@ class FrameServer:
                 cursor.next_seq, is_seeked = message["pos"], True
             case "speed":
                 cursor.speed = message["val"]
+            case _:
+                pass
         await self._send(ws, cursor.numbered(self._state(cursor, is_seeked=is_seeked)))
 
     def _state(self, cursor: Cursor, *, is_seeked: bool) -> Json:
@@ -239,9 +247,7 @@ class FrameServer:
             text = text.replace(b'":', b'": ').replace(b',"', b', "')
         if not ws.closed:
             try:
-                await ws.send_bytes(text) if message["t"] == "binary" else await ws.send_str(
-                    text.decode()
-                )
+                await ws.send_str(text.decode())
             except ConnectionError:
                 return
 
@@ -257,6 +263,7 @@ class FrameServer:
         async for message in ws:
             if message.type is web.WSMsgType.PONG:
                 self.pongs += message.data == b"are you there"
+                self.is_told.set()
             elif message.type is web.WSMsgType.TEXT:
                 self.received.append(msgspec.json.decode(message.data))
                 self.is_told.set()

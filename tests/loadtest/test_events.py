@@ -19,6 +19,7 @@ def test_chunks_are_joined_however_the_network_cuts_them(
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=10).map(sorted))
     reader = ChunkReader()
     assert b"".join(reader.feed(part) for part in _parts(stream, cuts)) == b"".join(bodies)
+    assert reader.is_over
 
 
 @pytest.mark.parametrize("stream", [b"zz\r\n", b"-1\r\n", b"fffffffff\r\n", b"1" * 2_000])

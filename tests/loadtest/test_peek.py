@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,14 +28,18 @@ def _spaced(text: bytes) -> bytes:
     sid=st.none() | Numbers,
     dropped=Numbers,
     sent_ns=st.none() | Numbers,
-    is_spaced=st.booleans(),
+    write=st.sampled_from([bytes, _spaced]),
 )
 def test_the_numbers_are_those_of_a_full_decode(
-    first: int, width: int, sid: int | None, dropped: int, sent_ns: int | None, is_spaced: bool
+    first: int,
+    width: int,
+    sid: int | None,
+    dropped: int,
+    sent_ns: int | None,
+    write: Callable[[bytes], bytes],
 ) -> None:
     message = frame(first, first + width - 1, sid=sid, sent_ns=sent_ns) | {"dropped": dropped}
-    text = msgspec.json.encode(message)
-    text = _spaced(text) if is_spaced else text
+    text = write(msgspec.json.encode(message))
     assert text.startswith(FRAME_STARTS)
     assert _peek(text) == Peek(
         sid=-1 if sid is None else sid,

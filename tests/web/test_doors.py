@@ -1,0 +1,202 @@
+"""The doors: who comes in, what each door says and does not say."""
+
+import asyncio
+
+import aiohttp
+import msgspec
+import pytest
+
+from hewston_bff.simulator import SimulatorOptions, generated_run
+from tests.support import Bff, is_a, sources, stack, without_ours
+
+DAY = generated_run("day")
+GUARDED = SimulatorOptions(
+    play_silence_s=0.01, hb_interval_s=0.3, require_token={"good": None, "other": {"elsewhere"}}
+)
+
+
+async def refused(bff: Bff, path: str, **options: object) -> int:
+    """The status of a handshake that is refused."""
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        async with bff.viewer(path, **options):
+            pass
+    return caught.value.status
+
+
+async def test_a_foreign_origin_is_refused_and_a_configured_one_is_not() -> None:
+    async with stack(DAY) as (bff, backend, _):
+        for path in ("/api/v1/stream", "/backtests/day/ws", "/api/v1/runs/day/stream"):
+            assert await refused(bff, path, origin="http://evil.example") == 403
+            async with bff.viewer(path, origin="http://localhost:5173"):
+                pass
+        async with bff.session.get(
+            bff.url + "/api/v1/runs/day/events", headers={"Origin": "http://evil.example"}
+        ) as response:
+            assert response.status == 403
+            assert (await response.json())["error"]["code"] == "FORBIDDEN"
+
+
+async def test_an_unknown_run_is_a_404_before_the_upgrade_and_an_err_on_the_stream() -> None:
+    async with stack(DAY) as (bff, backend, _):
+        assert await refused(bff, "/backtests/nothing/ws") == 404
+        assert await refused(bff, "/api/v1/runs/nothing/stream") == 404
+        async with bff.viewer() as viewer:
+            error = await viewer.subscribe("nothing")
+            assert (error["t"], error["code"]) == ("err", "RUN_NOT_FOUND")
+            await viewer.subscribe("day")
+        assert backend.stats().opened("nothing") == 0
+
+
+async def test_a_run_id_that_cannot_be_one_never_reaches_the_backend() -> None:
+    async with stack(DAY) as (bff, backend, _):
+        for bad in ("%2e%2e", "a%20b", "x" * 129, "a%0d%0ab", "%ff"):
+            assert await refused(bff, f"/backtests/{bad}/ws") in {404, 422}
+        async with bff.viewer() as viewer:
+            error = await viewer.subscribe("../secret")
+            assert error["code"] == "VALIDATION"
+        assert not backend.stats().requests
+
+
+async def test_each_viewer_is_permitted_with_its_own_credentials() -> None:
+    async with stack(DAY, options=GUARDED) as (bff, backend, _):
+        assert await refused(bff, "/backtests/day/ws") == 401
+        headers = {"Authorization": "Bearer other"}
+        assert await refused(bff, "/backtests/day/ws", headers=headers) == 403
+        async with bff.viewer(protocols=("hewston.bff.v1", "bearer.good")) as viewer:
+            assert viewer.ws.protocol == "hewston.bff.v1"
+            await viewer.subscribe("day", mode="all", speed=0)
+            assert len(await viewer.until_end()) == 390
+        assert backend.stats().authorizations("day") == ("Bearer good",)
+        async with bff.viewer(headers=headers) as viewer:
+            error = await viewer.subscribe("day")
+            assert (error["t"], error["code"]) == ("err", "FORBIDDEN")
+            assert not viewer.frames()
+
+
+async def test_the_service_token_opens_the_stream_but_permits_nobody() -> None:
+    settings = {"bff_backend_token": "good"}
+    async with stack(DAY, options=GUARDED, **settings) as (bff, backend, _):
+        async with bff.viewer() as viewer:
+            assert (await viewer.subscribe("day"))["code"] == "UNAUTHORIZED"
+        assert backend.stats().opened() == 0
+
+
+async def test_a_permission_withdrawn_ends_the_viewing_and_nobody_elses() -> None:
+    settings = {"bff_hub_access_fresh_seconds": 0.2}
+    options = SimulatorOptions(
+        play_silence_s=0.01, hb_interval_s=0.3, require_token={"good": None, "late": None}
+    )
+    async with stack(DAY, options=options, **settings) as (bff, backend, _):
+        late = bff.viewer("/backtests/day/ws", headers={"Authorization": "Bearer late"})
+        good = bff.viewer(headers={"Authorization": "Bearer good"})
+        async with late as leaving, good as staying:
+            await leaving.say(t="ctrl", cmd="play")
+            await staying.subscribe("day", speed=0.05)
+            backend.set_tokens({"good": None})
+            assert await leaving.until_closed() == 4401
+            assert leaving.of("err")[-1]["code"] == "UNAUTHORIZED"
+            frames = len(staying.frames())
+            await staying.until(is_a("frame"))
+            assert len(staying.frames()) > frames
+
+
+async def test_a_backend_that_does_not_answer_keeps_the_viewer_waiting() -> None:
+    settings = {"bff_hub_admission_seconds": 0.1}
+    async with stack(DAY, options=GUARDED, **settings) as (bff, _, running):
+        await running.kill()
+        async with bff.viewer(headers={"Authorization": "Bearer other"}) as viewer:
+            answer = await viewer.subscribe("day")
+            assert (answer["t"], answer["status"]) == ("subscribed", "buffering")
+            await running.start()
+            error = await viewer.until(is_a("err"))
+            assert error["code"] == "FORBIDDEN"
+
+
+async def test_the_run_door_is_subscribed_on_connect_and_needs_no_sid() -> None:
+    path = "/api/v1/runs/day/stream?speed=0&mode=all&from=380"
+    async with stack(DAY) as (bff, _, _), bff.viewer(path) as viewer:
+        assert (await viewer.next())["t"] == "hello"
+        frames = await viewer.until_end()
+        assert [frame["seq"] for frame in frames] == list(range(380, 390))
+        assert "sid" not in frames[0]
+        await viewer.ctrl("seek", pos=5)
+        error = await viewer.subscribe("day")
+        assert error["code"] == "VALIDATION"
+
+
+@pytest.mark.parametrize(
+    "query", ["speed=x", "speed=-1", "max_fps=0", "mode=some", "paused=perhaps", "from=yesterday"]
+)
+async def test_a_query_that_cannot_be_is_refused_by_name(query: str) -> None:
+    async with stack(DAY) as (bff, backend, _):
+        async with bff.session.get(f"{bff.url}/api/v1/runs/day/events?{query}") as response:
+            error = (await response.json())["error"]
+            assert response.status == 422
+            assert query.split("=")[0] in error["message"]
+        assert not backend.stats().requests
+
+
+async def test_the_backends_own_path_is_silent_until_spoken_to_and_paused_until_play() -> None:
+    async with stack(DAY) as (bff, _, _), bff.viewer("/backtests/day/ws") as viewer:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await viewer.next()
+        await viewer.ws.send_str('{"t":"ctrl","cmd":"play"}')
+        echo = await viewer.next()
+        assert echo == {"t": "ctrl", "cmd": "play", "echo": True}
+        await viewer.until_end()
+        assert not viewer.of("hello") + viewer.of("subscribed") + viewer.of("snapshot")
+        await viewer.ws.send_str('{"t":"ctrl","cmd":"seek","ts":"2024-01-02T15:00:00Z"}')
+        frame = await viewer.until(is_a("frame"))
+        assert frame["ts"] == "2024-01-02T15:00:00Z"
+
+
+async def test_malformed_messages_never_close_the_backends_own_path() -> None:
+    async with stack(DAY) as (bff, _, _), bff.viewer("/backtests/day/ws") as viewer:
+        for _ in range(5):
+            await viewer.ws.send_str("{")
+            error = await viewer.until(is_a("err"))
+            assert error["code"] == "VALIDATION"
+        await viewer.ws.send_bytes(b"\0")
+        await viewer.until(is_a("err"))
+        await viewer.ctrl("play")
+
+
+async def test_events_resume_by_last_event_id_and_stop_at_the_end() -> None:
+    async with stack(DAY) as (bff, _, _):
+        address = f"{bff.url}/api/v1/runs/day/events?mode=all&speed=0"
+        async with bff.session.get(address) as response:
+            assert response.content_type == "text/event-stream"
+            text = await response.text()
+        events = [block for block in text.split("\n\n") if "event: frame" in block]
+        data = [msgspec.json.decode(block.split("data: ")[1]) for block in events]
+        assert [without_ours(frame) for frame in data] == sources(DAY)
+        assert "event: end" in text
+        ids = [block.split("\n")[0].removeprefix("id: ") for block in events]
+        async with bff.session.get(address, headers={"Last-Event-ID": ids[380]}) as response:
+            rest = await response.text()
+            assert rest.count("event: frame") == 9
+        async with bff.session.get(address, headers={"Last-Event-ID": ids[-1]}) as response:
+            assert response.status == 204
+        async with bff.session.get(address, headers={"Last-Event-ID": "?"}) as response:
+            assert response.status == 422
+
+
+async def test_the_websocket_feature_can_be_off_but_never_for_the_backends_own_path() -> None:
+    async with stack(DAY, bff_feature_websocket_proxy=False) as (bff, _, _):
+        assert await refused(bff, "/api/v1/stream") == 503
+        assert await refused(bff, "/api/v1/runs/day/stream") == 503
+        async with bff.session.get(bff.url + "/api/v1/runs/day/events") as response:
+            assert (await response.json())["error"]["code"] == "FEATURE_DISABLED"
+        async with bff.viewer("/backtests/day/ws") as viewer:
+            await viewer.ctrl("play")
+        assert await bff.get("/api/v1/features") == {"features": {"websocket_proxy": False}}
+
+
+async def test_the_upstream_may_be_an_event_stream() -> None:
+    async with stack(DAY, bff_upstream_transport="sse") as (bff, backend, _):
+        async with bff.viewer() as viewer:
+            await viewer.subscribe("day", mode="all", speed=0)
+            frames = await viewer.until_end()
+            assert [without_ours(frame) for frame in frames] == sources(DAY)
+        assert [c.transport for c in backend.stats().connections] == ["sse"]
