@@ -16,9 +16,9 @@ def configure_logging(*, level: str, fmt: str) -> None:
         _service,
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if fmt == "json" else structlog.dev.ConsoleRenderer(
-            exception_formatter=structlog.dev.plain_traceback
-        )
+        structlog.processors.JSONRenderer()
+        if fmt == "json"
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     traceback = structlog.processors.ExceptionRenderer(
         # Locals of frames may hold credentials.

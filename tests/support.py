@@ -73,7 +73,9 @@ async def serving(backend_url: str, **settings: Any) -> AsyncIterator[Bff]:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        )
         yield Bff(f"http://127.0.0.1:{runner.addresses[0][1]}", app, runner, session)
 
 
@@ -132,7 +134,9 @@ class Viewer:
         while message := await self.next():
             if wanted(message):
                 return message
-        raise AssertionError(f"closed with {self.close_code} before it came; last: {self.seen[-3:]}")
+        raise AssertionError(
+            f"closed with {self.close_code} before it came; last: {self.seen[-3:]}"
+        )
 
     async def until_end(self) -> list[Message]:
         """All frames up to the run's end."""

@@ -80,7 +80,9 @@ def demo(
 
 def _demo_banner(url: str, *, at_default: bool) -> str:
     option = "" if at_default else f" --url {url}"
-    program = f"{Path(os.sys.argv[0]).parent}/hewston-bff" if "/" in os.sys.argv[0] else "hewston-bff"
+    program = (
+        f"{Path(os.sys.argv[0]).parent}/hewston-bff" if "/" in os.sys.argv[0] else "hewston-bff"
+    )
     return f"""
   A simulated backend with some runs, and hewston-bff in front of it at [bold]{url}[/bold]
 
@@ -104,7 +106,9 @@ def backend(
     ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help="What goes wrong, as RUN=SCRIPT, e.g. demo-day=cut@100,ok or *=slow:500."),
+        typer.Option(
+            help="What goes wrong, as RUN=SCRIPT, e.g. demo-day=cut@100,ok or *=slow:500."
+        ),
     ] = None,
     growing_fps: Annotated[
         float, typer.Option(help="Frames a second by which demo-growing grows.", min=0.1)

@@ -98,7 +98,7 @@ _DECODER: msgspec.json.Decoder[_Frame | Heartbeat | End | Fault | Echo] = msgspe
     _Frame | Heartbeat | End | Fault | Echo
 )
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_NULLABLE = msgspec.json.Decoder(dict[str, msgspec.Raw | None])
+_NULL = msgspec.Raw(b"null")
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -106,9 +106,12 @@ def decode(data: bytes) -> Message:
     """The message in `data`.
 
     Raises:
-        ProtocolViolation: not JSON, not an object, an unknown `t`, or a member of a wrong type.
+        ProtocolViolation: not UTF-8, not JSON, not an object, an unknown `t`, or a member of a wrong type.
     """
     try:
+        if not data.isascii():
+            # Members that nobody decodes go on to browsers, which refuse text that is not UTF-8.
+            data.decode()
         message = _DECODER.decode(data)
         if isinstance(message, _Frame):
             return _frame(message, data)
@@ -181,7 +184,7 @@ def _normalised(data: bytes, frame: _Frame) -> bytes:
         if name != "t" and name not in OUR_FIELDS
     }
     if frame.ohlc is not None:
-        bar = {k: v for k, v in _NULLABLE.decode(parts["ohlc"]).items() if v is not None}
+        bar = {k: v for k, v in _MEMBERS.decode(parts["ohlc"]).items() if v != _NULL}
         # A bar of which nothing is left is no bar: readers expect null there, not an empty object.
         parts["ohlc"] = _raw(bar or None)
     if isinstance(frame.equity, float):

@@ -294,6 +294,8 @@ def decode_command(data: bytes | str) -> Command:
             out of its range; it says which.
     """
     try:
+        if isinstance(data, bytes) and not data.isascii():
+            data.decode()
         command = _COMMANDS.decode(data)
     except (msgspec.ValidationError, OverflowError) as exc:
         raise InvalidMessage(_reason(str(exc)), _request_id(data)) from exc

@@ -113,25 +113,22 @@ async def test_sockets_are_limited_in_all_and_for_an_address() -> None:
 
 async def test_memory_used_up_by_watched_runs_refuses_new_ones() -> None:
     runs = [generated_run(f"run-{n}", seed=n, frame_count=4_000) for n in range(2)]
-    options = SimulatorOptions(
-        play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=4_000
-    )
+    options = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=4_000)
     settings = {"bff_hub_log_bytes": 400_000}
-    async with stack(*runs, options=options, **settings) as (bff, _, _):
-        async with bff.viewer() as viewer:
-            await viewer.subscribe("run-0", paused=True)
-            while (await bff.totals())["log_bytes"] < 400_000:
-                pass
-            budget_checked_s = bff.hub.ticker.next_s + 0.5
-            while bff.hub.ticker.next_s < budget_checked_s:
-                held = (await bff.totals())["log_bytes"]
-            assert held < 900_000
-            assert (await viewer.subscribe("run-1"))["code"] == "LIMIT"
-            await viewer.ctrl("speed", val=1000)
-            await viewer.ctrl("play")
-            await viewer.until_end()
-            assert (await bff.totals())["log_bytes"] < 400_000
-            assert (await viewer.subscribe("run-1"))["t"] == "subscribed"
+    async with stack(*runs, options=options, **settings) as (bff, _, _), bff.viewer() as viewer:
+        await viewer.subscribe("run-0", paused=True)
+        while (await bff.totals())["log_bytes"] < 400_000:
+            pass
+        budget_checked_s = bff.hub.ticker.next_s + 0.5
+        while bff.hub.ticker.next_s < budget_checked_s:
+            held = (await bff.totals())["log_bytes"]
+        assert held < 900_000
+        assert (await viewer.subscribe("run-1"))["code"] == "LIMIT"
+        await viewer.ctrl("speed", val=1000)
+        await viewer.ctrl("play")
+        await viewer.until_end()
+        assert (await bff.totals())["log_bytes"] < 400_000
+        assert (await viewer.subscribe("run-1"))["t"] == "subscribed"
 
 
 async def test_frames_evicted_before_they_were_read_are_announced_as_lag() -> None:

@@ -1,0 +1,116 @@
+"""The link's table, cell by cell, and how long it waits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hewston_bff.core import link as links
+from hewston_bff.core.backoff import full_jitter
+from hewston_bff.core.limits import TokenBucket
+from hewston_bff.core.link import Link, LinkState, LinkTimes, step, with_status
+
+TIMES = LinkTimes()
+UP = step(Link(), links.Opened(), now_s=0.0, times=TIMES)
+
+
+def after(link: Link, *events: tuple[links.Event, float]) -> Link:
+    """The link after events at their times."""
+    for event, now_s in events:
+        link = step(link, event, now_s=now_s, times=TIMES)
+    return link
+
+
+def test_a_connection_that_stands_is_up() -> None:
+    link = after(Link(), (links.Connect(), 0.0))
+    assert link.state is LinkState.CONNECTING
+    assert after(link, (links.Opened(), 1.0)).state is LinkState.UP
+
+
+def test_two_quiet_heartbeats_after_a_frame_end_a_run_that_is_over() -> None:
+    link = with_status(UP, "DONE")
+    assert after(link, (links.Quiet(), 1), (links.Quiet(), 9)).state is LinkState.UP
+    link = after(link, (links.NewFrame(), 1), (links.Quiet(), 2))
+    assert after(link, (links.Quiet(), 2.4)).state is LinkState.UP
+    assert after(link, (links.Quiet(), 2.6)).state is LinkState.COMPLETE
+    assert after(link, (links.KnownFrame(), 2.3), (links.Quiet(), 2.6)).state is LinkState.UP
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "QUEUED", None])
+def test_a_run_that_is_not_known_to_be_over_does_not_end(status: str | None) -> None:
+    link = UP if status is None else with_status(UP, status)
+    link = after(link, (links.NewFrame(), 1), (links.Quiet(), 2), (links.Quiet(), 9))
+    assert link.state is LinkState.UP
+
+
+def test_a_named_end_is_the_end_unless_the_run_is_known_to_go_on() -> None:
+    assert after(UP, (links.EndSaid(), 1)).state is LinkState.COMPLETE
+    growing = with_status(UP, "RUNNING")
+    assert after(growing, (links.EndSaid(), 1)).state is LinkState.POLLING
+
+
+def test_a_loss_backs_off_further_each_time_until_something_new_comes() -> None:
+    link = Link()
+    waits = []
+    for _ in range(8):
+        link = after(link, (links.Connect(), 0), (links.Lost(jitter=1.0), 0))
+        waits.append(link.retry_in_s)
+    assert waits == [0.5, 1, 2, 4, 8, 16, 20, 20]
+    assert link.state is LinkState.RETRYING
+    link = after(link, (links.Opened(), 0), (links.KnownFrame(), 0), (links.Lost(1.0), 1))
+    assert link.attempt == 9
+    link = after(link, (links.Opened(), 0), (links.NewFrame(), 0), (links.Lost(1.0), 1))
+    assert (link.attempt, link.retry_in_s) == (1, 0.5)
+
+
+def test_thirty_seconds_of_health_start_the_attempts_again() -> None:
+    link = after(Link(), *[(links.Lost(jitter=1.0), 0.0)] * 5, (links.Opened(), 100))
+    assert after(link, (links.Lost(jitter=1.0), 129)).attempt == 6
+    assert after(link, (links.Lost(jitter=1.0), 130)).attempt == 1
+
+
+def test_stream_errors_poll_a_run_that_goes_on_and_fail_one_that_is_over() -> None:
+    link = with_status(UP, "QUEUED")
+    waits = []
+    for _ in range(6):
+        link = after(link, (links.StreamFault(), 0))
+        waits.append(link.retry_in_s)
+    assert link.state is LinkState.POLLING
+    assert waits[0] == 1.0
+    assert waits[-1] == 5.0
+    assert waits == sorted(waits)
+    link = with_status(UP, "DONE")
+    states = []
+    for _ in range(3):
+        link = after(link, (links.StreamFault(), 0))
+        states.append(link.state)
+    assert states == [LinkState.RETRYING, LinkState.RETRYING, LinkState.FAILED]
+
+
+def test_frames_between_stream_errors_start_their_count_again() -> None:
+    fault, frame = (links.StreamFault(), 0.0), (links.NewFrame(), 0.0)
+    link = after(with_status(UP, "DONE"), fault, fault, frame, fault)
+    assert link.state is LinkState.RETRYING
+
+
+def test_a_refusal_is_final_and_letting_go_keeps_what_was_final() -> None:
+    failed = after(UP, (links.Refused(), 0))
+    assert failed.state is LinkState.FAILED
+    assert after(failed, (links.Stopped(), 0)).state is LinkState.FAILED
+    assert after(UP, (links.Stopped(), 0)).state is LinkState.IDLE
+
+
+@given(st.integers(1, 500), st.floats(0, 1))
+def test_full_jitter_lies_between_nothing_and_the_ceiling(attempt: int, jitter: float) -> None:
+    wait_s = full_jitter(attempt, base_s=0.5, cap_s=20, jitter=jitter)
+    assert 0 <= wait_s <= min(20, 0.5 * 2 ** (attempt - 1))
+    assert full_jitter(attempt, base_s=0.5, cap_s=20, jitter=1.0) >= wait_s
+
+
+@given(st.lists(st.floats(0, 0.5), max_size=200))
+def test_a_bucket_gives_no_more_than_its_rate(gaps: list[float]) -> None:
+    bucket = TokenBucket.full(rate_per_s=5, now_s=0)
+    now_s, taken = 0.0, 0
+    for gap in gaps:
+        now_s += gap
+        taken += bucket.take(now_s=now_s)
+    assert taken <= 5 + 5 * now_s + 1e-6

@@ -1,0 +1,92 @@
+"""A replay held against the log."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hewston_bff.core.frame_log import BLOCK, FrameLog
+from hewston_bff.core.replay import Replay, Verdict
+from tests.core.frames import log_of, plain
+
+
+def feed(log: FrameLog, minutes: range, *, shift_from: int | None = None) -> tuple[FrameLog, int]:
+    """Replay `minutes`, with other frames from `shift_from` on; the log after it and divergences."""
+    replay, diverged = Replay(log), 0
+    for minute in minutes:
+        shift = 9 if shift_from is not None and minute >= shift_from else 0
+        frame = plain(minute, shift=shift)
+        match replay.check(frame):
+            case Verdict.NEW:
+                log.append(frame)
+            case Verdict.DIVERGED:
+                log = replay.fork()
+                diverged += 1
+    return log, diverged
+
+
+@pytest.mark.parametrize("evicted", [0, 1, 2])
+@pytest.mark.parametrize("held", [1, BLOCK, 2 * BLOCK + 30, 4 * BLOCK])
+def test_an_equal_replay_is_known_and_then_goes_on(held: int, evicted: int) -> None:
+    log = log_of(held)
+    for _ in range(evicted):
+        log.evict_block(below=held)
+    epoch = log.epoch
+    after, diverged = feed(log, range(held + 300))
+    assert (after, diverged) == (log, 0)
+    assert log.next_seq == held + 300
+    assert log.epoch == epoch
+    assert log.tail(held + 299) == plain(held + 299).tail
+
+
+@pytest.mark.parametrize("evicted", [0, 1])
+@pytest.mark.parametrize("at", [0, 5, BLOCK - 1, BLOCK, BLOCK + 77, 2 * BLOCK, 2 * BLOCK + 29])
+def test_a_different_replay_gives_the_new_streams_frames_in_a_new_epoch(
+    at: int, evicted: int
+) -> None:
+    log = log_of(2 * BLOCK + 30)
+    for _ in range(evicted):
+        log.evict_block(below=2 * BLOCK)
+    after, diverged = feed(log, range(3 * BLOCK), shift_from=at)
+    assert diverged == 1
+    assert after.epoch != log.epoch
+    assert after.next_seq == 3 * BLOCK
+    for seq in range(after.first_seq, 3 * BLOCK):
+        assert after.tail(seq) == plain(seq, shift=9 if seq >= at else 0).tail
+
+
+def test_a_replay_that_ends_short_is_no_divergence() -> None:
+    log = log_of(500)
+    after, diverged = feed(log, range(100))
+    assert (after.next_seq, diverged) == (500, 0)
+
+
+def test_a_frame_whose_time_does_not_advance_is_stale() -> None:
+    replay = Replay(log_of(10))
+    assert replay.check(plain(0)) is Verdict.KNOWN
+    assert replay.check(plain(0)) is Verdict.STALE
+    assert replay.check(plain(1)) is Verdict.KNOWN
+    assert replay.check(plain(0)) is Verdict.STALE
+    assert replay.check(plain(2)) is Verdict.KNOWN
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sets(st.integers(0, 5 * BLOCK), max_size=4))
+def test_eviction_during_a_replay_is_never_taken_for_a_divergence(evict_at: set[int]) -> None:
+    log = log_of(5 * BLOCK)
+    replay = Replay(log)
+    for minute in range(5 * BLOCK + 10):
+        if minute in evict_at:
+            log.evict_block(below=5 * BLOCK)
+        verdict = replay.check(plain(minute))
+        assert verdict is (Verdict.NEW if minute >= 5 * BLOCK else Verdict.KNOWN)
+        if verdict is Verdict.NEW:
+            log.append(plain(minute))
+
+
+def test_another_divergence_after_a_fork_is_seen_too() -> None:
+    log, _ = feed(log_of(300), range(300), shift_from=100)
+    first = log.epoch
+    log, diverged = feed(log, range(300))
+    assert diverged == 1
+    assert log.epoch != first
+    assert log.tail(150) == plain(150).tail
