@@ -13,13 +13,13 @@ from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.tasks import running
 from hewston_bff.net.backend import BackendOptions, connect_backend
 from hewston_bff.settings import Settings
-from hewston_bff.simulator import RunningBackend
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.metrics import REGISTRY, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
 from hewston_bff.web.routes import add_routes
 
+SETTINGS = keys.SETTINGS
 CRASHED = web.AppKey("crashed", list[BaseException])
 """Bugs of its own that stopped the service."""
 
@@ -40,19 +40,6 @@ def create_app(settings: Settings) -> web.Application:
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend([_backend, _hub])
     add_routes(app, settings)
-    return app
-
-
-def create_demo_app(settings: Settings, backend: RunningBackend) -> web.Application:
-    """The application in front of a simulated backend, which it starts first and stops last."""
-
-    async def simulate(app: web.Application) -> AsyncIterator[None]:
-        async with backend:
-            app[keys.SETTINGS] = settings.model_copy(update={"hewston_backend_url": backend.url})
-            yield
-
-    app = create_app(settings)
-    app.cleanup_ctx.insert(0, simulate)
     return app
 
 

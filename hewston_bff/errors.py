@@ -56,7 +56,7 @@ Details = dict[str, int | str | None]
 
 
 class BffError(Exception):
-    """An error that a client is told of: `code` for programs, `message` for people, with what to do."""
+    """An error for a client: `code` for programs, `message` for people, with what to do."""
 
     code = ErrorCode.INTERNAL
 

@@ -1,5 +1,6 @@
 """Settings from the environment and `.env`; nobody else reads them."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -114,7 +115,9 @@ class Settings(BaseSettings):
         return frozenset(self.bff_cors_origins) | frozenset(own)
 
 
-def unknown_variables(environ: Mapping[str, str], env_file: Path = Path(".env")) -> list[str]:
+def unknown_variables(
+    environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")
+) -> list[str]:
     """Names of `BFF_…` variables, set in `environ` or `env_file`, that mean nothing here."""
     names = set(environ)
     if env_file.is_file():

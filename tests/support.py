@@ -134,9 +134,8 @@ class Viewer:
         while message := await self.next():
             if wanted(message):
                 return message
-        raise AssertionError(
-            f"closed with {self.close_code} before it came; last: {self.seen[-3:]}"
-        )
+        msg = f"closed with {self.close_code} before it came; last: {self.seen[-3:]}"
+        raise AssertionError(msg)
 
     async def until_end(self) -> list[Message]:
         """All frames up to the run's end."""

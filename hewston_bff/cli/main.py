@@ -1,19 +1,22 @@
 """`hewston-bff`: serve, demo, backend, watch, loadtest, check-config."""
 
-import os
+import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from aiohttp import web
 from rich.console import Console
 
-from hewston_bff import app as wiring
+from hewston_bff.app import SETTINGS, create_app
 from hewston_bff.cli.loadtest import loadtest
 from hewston_bff.cli.serving import serve_app
 from hewston_bff.cli.watch import watch
 from hewston_bff.log import configure_logging
 from hewston_bff.settings import Settings, SettingsError, unknown_variables
 from hewston_bff.simulator import (
+    RunningBackend,
     SimulatedBackend,
     SimulatorOptions,
     default_runs,
@@ -56,9 +59,9 @@ def serve(
     """Serve browsers in front of the platform's backend. Settings: environment, .env, options."""
     settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url=backend_url)
     configure_logging(level=settings.bff_log_level, fmt=settings.bff_log_format)
-    for name in unknown_variables(os.environ):
+    for name in unknown_variables():
         err.print(f"warning: {name} is set, but means nothing here", style="yellow")
-    serve_app(wiring.create_app(settings), settings=settings)
+    serve_app(create_app(settings), settings=settings)
 
 
 @cli.command()
@@ -69,30 +72,42 @@ def demo(
         int, typer.Option(help="Port of the simulated backend; 0: any free one.", min=0)
     ] = 0,
 ) -> None:
-    """Serve a simulated backend and, in front of it, this server: all that is needed to look around."""
+    """Serve a simulated backend and this server in front of it: all that a look around needs."""
     settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url="http://127.0.0.1:1")
     configure_logging(level="WARNING", fmt="console")
     backend = SimulatedBackend(default_runs(queued_s=60.0))
-    app = wiring.create_demo_app(settings, backend.running(port=backend_port))
+    app = _in_front_of(backend.running(port=backend_port), settings)
     url = f"http://{settings.bff_host}:{settings.bff_port}"
     serve_app(app, settings=settings, banner=_demo_banner(url, at_default=port is None))
 
 
+def _in_front_of(backend: RunningBackend, settings: Settings) -> web.Application:
+    """The application with a simulated backend, which it starts first and stops last."""
+
+    async def simulate(app: web.Application) -> AsyncIterator[None]:
+        async with backend:
+            app[SETTINGS] = settings.model_copy(update={"hewston_backend_url": backend.url})
+            yield
+
+    app = create_app(settings)
+    app.cleanup_ctx.insert(0, simulate)
+    return app
+
+
 def _demo_banner(url: str, *, at_default: bool) -> str:
     option = "" if at_default else f" --url {url}"
-    program = (
-        f"{Path(os.sys.argv[0]).parent}/hewston-bff" if "/" in os.sys.argv[0] else "hewston-bff"
-    )
+    program = f"{Path(sys.argv[0]).parent}/hewston-bff" if "/" in sys.argv[0] else "hewston-bff"
     return f"""
   A simulated backend with some runs, and hewston-bff in front of it at [bold]{url}[/bold]
 
   Watch a year of minutes in 55 s:  [bold]{program} watch demo-year{option}[/bold]
   See what the hub is doing:        [bold]curl {url}/api/v1/websocket/stats[/bold]
   Read a run as events:             [bold]curl -N {url}/api/v1/runs/demo-day/events[/bold]
-  Two hundred viewers for 20 s:     [bold]{program} loadtest --url {url} --runs demo-year --clients 200 --seconds 20[/bold]
+  Two hundred viewers for 20 s:     [bold]{program} loadtest --url {url} \\
+                                      --runs demo-year --clients 200 --seconds 20[/bold]
 
-  Runs: demo-two-frames, demo-day, demo-month, demo-quarter, demo-year, demo-sparse, demo-growing (live),
-  demo-queued (starts after a minute), demo-error. Stop with Ctrl-C.
+  Runs: demo-two-frames, demo-day, demo-month, demo-quarter, demo-year, demo-sparse,
+  demo-growing (live), demo-queued (starts after a minute), demo-error. Stop with Ctrl-C.
 """
 
 
@@ -116,7 +131,7 @@ def backend(
     silence: Annotated[
         float, typer.Option(help="Seconds between `play` and the first frame.", min=0)
     ] = 2.0,
-    deaf: Annotated[
+    deaf: Annotated[  # noqa: FBT002 - an option's default
         bool, typer.Option("--deaf", help="Answer nothing else while a run pours.")
     ] = False,
 ) -> None:
@@ -142,7 +157,7 @@ def check_config() -> None:
     settings = load_settings()
     for name, value in settings.model_dump().items():
         out.print(f"{name.upper()}={value}", markup=False, highlight=False)
-    unknown = unknown_variables(os.environ)
+    unknown = unknown_variables()
     for name in unknown:
         err.print(f"warning: {name} is set, but means nothing here", style="yellow")
 

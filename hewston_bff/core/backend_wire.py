@@ -106,7 +106,7 @@ def decode(data: bytes) -> Message:
     """The message in `data`.
 
     Raises:
-        ProtocolViolation: not UTF-8, not JSON, not an object, an unknown `t`, or a member of a wrong type.
+        ProtocolViolation: not UTF-8, no JSON object, an unknown `t`, or a member of a wrong type.
     """
     try:
         if not data.isascii():

@@ -19,7 +19,8 @@ class EventParser:
         text = (self._rest + data).replace(b"\r\n", b"\n")
         *blocks, self._rest = text.split(b"\n\n")
         if len(self._rest) > self._max_bytes:
-            raise ValueError(f"an event of more than {self._max_bytes} bytes")
+            msg = f"an event of more than {self._max_bytes} bytes"
+            raise ValueError(msg)
         for block in blocks:
             name, lines = "message", []
             for line in block.split(b"\n"):

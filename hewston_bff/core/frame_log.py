@@ -1,7 +1,7 @@
 """A run's frames in order, each under its seq: one writer, many readers, immutable once written.
 
-Frames lie in blocks of 256: their text joined, their numbers in columns, their orders sparse. A full
-block carries a rolling digest, so that a replay can be checked even against frames that were evicted.
+Frames lie in blocks of 256: their text joined, their numbers in columns, their orders sparse. A
+full block carries a rolling digest, so that a replay can be checked even against evicted frames.
 """
 
 from array import array
@@ -58,7 +58,7 @@ class _Block:
         columns.e.append(frame.equity)
         # One comparison finds every NaN: it makes the sum unequal to itself.
         total = frame.o + frame.h + frame.l + frame.c + frame.v + frame.equity
-        if total != total:  # noqa: PLR0124 - the NaN test
+        if total != total:
             columns.has_gaps = True
         if frame.order_count:
             self.order_text[len(self.ends) - 1] = (frame.orders, frame.order_count)
@@ -95,7 +95,7 @@ class _Block:
 class FrameLog:
     """The frames of one run in one epoch: seqs `first_seq` (held) to `next_seq` (not yet there).
 
-    `is_complete`: the run has ended and nothing follows. `size_bytes` is what the log holds in memory,
+    `is_complete`: the run has ended and nothing follows. `size_bytes` is what it holds in memory,
     counted, not measured.
     """
 
@@ -120,7 +120,7 @@ class FrameLog:
         return self._sealed_bytes + self._blocks[-1].size_bytes()
 
     def append(self, frame: RawFrame) -> int:
-        """Take the next frame; its seq. The caller has seen to it that its time is after the last one's."""
+        """Take the next frame, whose time the caller knows to be after the last one's; its seq."""
         seq = self.next_seq
         if not seq & (BLOCK - 1):
             self._open_block(seq)
@@ -146,7 +146,7 @@ class FrameLog:
         return block.columns.ts[seq - block.first]
 
     def fold(self, start: int, stop: int) -> Fold:
-        """Frames `start` to `stop` (not empty) as one. O(stop − start) / 256 for wide ranges. Raises Evicted."""
+        """Frames `start` to `stop` (not empty) as one; blocks are folded once. Raises Evicted."""
         if stop - start <= BLOCK:
             block = self._block(start)
             if stop - block.first <= BLOCK:
@@ -156,7 +156,7 @@ class FrameLog:
         return merge(self._folds(start, stop))
 
     def orders(self, start: int, stop: int) -> tuple[bytes, int]:
-        """The orders of frames `start` to `stop`: their JSON texts joined by commas, and how many. Raises Evicted."""
+        """Orders of `start` to `stop`: JSON joined by commas, and how many. Raises Evicted."""
         texts: list[bytes] = []
         count = 0
         for block, i, j in self._parts(start, stop):
@@ -192,7 +192,7 @@ class FrameLog:
         return self._digests[index] if index < len(self._digests) else None
 
     def evict_block(self, below: int) -> int:
-        """Let go of the oldest block if it is full and lies below seq `below`; bytes freed, or 0."""
+        """Let go of the oldest block if it is full and lies below `below`; bytes freed, or 0."""
         if len(self._blocks) < 2 or self._blocks[1].first > below:
             return 0
         freed = self._blocks.pop(0).size_bytes()
@@ -202,7 +202,7 @@ class FrameLog:
         return freed
 
     def fork(self, at: int, frames: list[RawFrame]) -> "FrameLog":
-        """A log of a new epoch: this one's frames up to `at`, then `frames`. This one stays as it is.
+        """A log of a new epoch: this one's frames up to `at`, then `frames`; this one stays.
 
         Source: design rule for a divergence; the epoch also covers the first differing frame.
         """
@@ -251,7 +251,8 @@ class FrameLog:
     def _block(self, seq: int) -> _Block:
         index = (seq >> 8) - self._evicted_blocks
         if index < 0 or not 0 <= seq < self.next_seq:
-            raise Evicted(f"frame {seq} of {self.run_id} is not held")
+            msg = f"frame {seq} of {self.run_id} is not held"
+            raise Evicted(msg)
         return self._blocks[index]
 
     def _parts(self, start: int, stop: int) -> Iterator[tuple[_Block, int, int]]:

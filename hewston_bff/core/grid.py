@@ -1,8 +1,8 @@
 """Where playback cuts a run into messages.
 
 For `rate` source frames a second and at most `per_s` messages a second a message covers
-w = max(1, rate / per_s) frames on average, with cuts at floor(k·w). The cuts depend on nothing else,
-so all viewers at the same speed cut alike, whenever they joined.
+w = max(1, rate / per_s) frames on average, with cuts at floor(k·w). The cuts depend on nothing
+else, so all viewers at the same speed cut alike, whenever they joined.
 """
 
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ def to_ns(moment: datetime) -> int:
 
 
 def parse_time(text: str) -> int | None:
-    """Nanoseconds since 1970 of an ISO 8601 time; without an offset it is UTC; None if it is none."""
+    """Nanoseconds since 1970 of an ISO 8601 time (UTC unless it says), or None."""
     try:
         moment = datetime.fromisoformat(text)
         return to_ns(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

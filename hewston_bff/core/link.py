@@ -10,14 +10,14 @@
     UP          EndSaid          COMPLETE    abort (status terminal or not to be had)
     UP          EndSaid          POLLING     the run is not over: connect again later
     any         Lost             RETRYING    wait `retry_in_s`, then Connect
-    any         StreamFault      POLLING     the run is not ready: ask its status, 1 s growing to 5 s
+    any         StreamFault      POLLING     the run is not ready: ask its status, 1 to 5 s apart
     any         StreamFault      RETRYING    the run is over and should play: try again
     any         third in a row   FAILED      tell everyone
     any         Refused          FAILED      tell everyone
     any         Stopped          IDLE        nobody watches
 
 End of a run (backend protocol): at least one frame, then two `hb` at least 0.5 s apart with the
-socket drained and no frame between, and a terminal status. A frame in between starts the count anew.
+socket drained and no frame between, and a terminal status. A frame between starts the count anew.
 """
 
 from dataclasses import dataclass, replace
@@ -144,7 +144,9 @@ class Link:
         return self.status is not None and self.status not in TERMINAL
 
 
-def step(link: Link, event: Event, *, now_s: float, times: LinkTimes) -> Link:
+def step(  # noqa: C901 - one case a row of the table
+    link: Link, event: Event, *, now_s: float, times: LinkTimes
+) -> Link:
     """The link after `event`; the table of this module says what its owner then does."""
     match event:
         case Connect():

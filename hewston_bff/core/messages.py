@@ -82,7 +82,7 @@ class Unsubscribe(msgspec.Struct, tag_field="t", tag="unsubscribe", frozen=True)
 
 
 class Ctrl(msgspec.Struct, tag_field="t", tag="ctrl", frozen=True):
-    """Move a cursor. `seek` takes `pos` or `ts`, `speed` takes `val` or `speed`, `step` takes `val`."""
+    """Move a cursor: `seek` by `pos` or `ts`, `speed` by `val` or `speed`, `step` by `val`."""
 
     cmd: Literal["play", "pause", "seek", "speed", "step", "live"]
     id: RequestId | None = None
@@ -290,8 +290,8 @@ def decode_command(data: bytes | str) -> Command:
     """The command in `data`.
 
     Raises:
-        InvalidMessage: not JSON, not an object, an unknown `t` or `cmd`, a member of a wrong type or
-            out of its range; it says which.
+        InvalidMessage: no JSON object, an unknown `t` or `cmd`, a member of a wrong type or out of
+            its range; it says which.
     """
     try:
         if isinstance(data, bytes) and not data.isascii():
@@ -304,7 +304,8 @@ def decode_command(data: bytes | str) -> Command:
     if isinstance(command, Subscribe):
         reason = speed_error(command.speed, mode=command.mode)
         if reason:
-            raise InvalidMessage(f"{reason} - at `$.speed`", command.id)
+            msg = f"{reason} - at `$.speed`"
+            raise InvalidMessage(msg, command.id)
     return command
 
 

@@ -100,9 +100,14 @@ class Cursor:
 
     def set_speed(self, speed: float, *, now_s: float) -> None:
         """Go on at another speed from where the clock is now."""
-        if self._anchor_s is not None:
-            self._anchor_seq += (now_s - self._anchor_s) * self.rate
-            self._anchor_s = now_s
+        if self.speed == 0:
+            # As fast as possible has no clock: an old one would lie far behind the cursor.
+            self._stop_clock()
+        elif self._anchor_s is not None:
+            head = self._anchor_seq + (now_s - self._anchor_s) * self.rate
+            # What a slow reader in `all` mode has yet to get is no reason to hurry from now on.
+            ahead = inf if self.mode == "merge" else min(self._grid.width, CHUNK)
+            self._anchor_s, self._anchor_seq = now_s, min(head, self.next_seq + ahead)
         self._set_speed(speed)
 
     def step(self, frames: int) -> None:
@@ -111,14 +116,14 @@ class Cursor:
         self.owed = frames
 
     def go(self, target: Target, *, show: bool) -> None:
-        """Go to `target` as soon as the log can tell where it is; `show`: deliver its frame at once."""
+        """Go to `target` once the log can tell where it is; `show`: deliver its frame at once."""
         self.is_live = False
         self.target = target
         self.owed = int(show)
         self._stop_clock()
 
     def settle(self, log: FrameLog) -> Found | OutOfRange | None:
-        """Arrive at the target if the log can tell where it is; out of range is the end of the run."""
+        """Arrive at the target if the log can tell where; out of range is the end of the run."""
         if self.target is None:
             return None
         place = locate(self.target, log)
@@ -143,7 +148,7 @@ class Cursor:
         return gone
 
     def due(self, log: FrameLog, *, now_s: float, is_growing: bool) -> int:
-        """The end of the span to deliver now: frames `next_seq` to it. Equal to `next_seq`: nothing.
+        """The end of the span to deliver now, from `next_seq`; equal to it, there is nothing.
 
         The caller delivers the span (in `all` mode frame by frame) and calls `delivered`; or does
         not, and asks again later: then the span has grown.
@@ -155,7 +160,8 @@ class Cursor:
         if self.is_paused or start >= available:
             if not self.is_paused:
                 self._stop_clock()
-                self.is_live = self.is_live or is_growing
+                # An empty log has no edge yet: what it holds in a moment is not all new.
+                self.is_live = self.is_live or (is_growing and available > 0)
             return start
         if self.is_live:
             return self._due_at_edge(available, now_s)
@@ -223,7 +229,7 @@ class Cursor:
             self.wake_s = now_s
         else:
             cut = self._cut = self._grid.next_cut(start)
-            last = (cut if cut < available else available) - 1
+            last = (min(available, cut)) - 1
             self.wake_s = self._anchor_s + (last - self._anchor_seq) / self.rate
 
     def _chunk_end(self) -> int:

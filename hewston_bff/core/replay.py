@@ -40,7 +40,7 @@ class Replay:
         return self._seq >= self._log.next_seq
 
     def check(self, frame: RawFrame) -> Verdict:
-        """What `frame`, the connection's next, is to the log. Append it before the next call if NEW."""
+        """What the connection's next frame is to the log; if NEW, append it before the next."""
         if frame.ts_ns <= self._last_ts_ns:
             return Verdict.STALE
         self._last_ts_ns = frame.ts_ns
@@ -57,7 +57,7 @@ class Replay:
         return Verdict.DIVERGED
 
     def fork(self) -> FrameLog:
-        """After DIVERGED: the log of the new epoch, the differing frame in it. This replay goes on with it."""
+        """After DIVERGED: the log of the new epoch, with which this replay goes on."""
         log = self._log.fork(self._seq, self._unchecked)
         self._log = log
         self._seq = log.next_seq

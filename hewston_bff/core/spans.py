@@ -1,7 +1,7 @@
 """A span of a log as the text of one message, in the form that a subscription asked for."""
 
 from enum import Flag, auto
-from math import isnan
+from math import isfinite
 
 import msgspec
 
@@ -91,9 +91,12 @@ def _merged(log: FrameLog, start: int, stop: int, *, updates: Updates, lost: int
 
 
 def _bar(fold: Fold) -> bytes:
-    """The members of the bar that have a value, as an object; b"" if none has."""
+    """The members of the bar that have a value, as an object; b"" if none has.
+
+    A sum of volumes too large for a float has no value either: JSON knows no infinity.
+    """
     pairs = (("o", fold.o), ("h", fold.h), ("l", fold.l), ("c", fold.c), ("v", fold.v))
-    texts = [f'"{name}":{number(value)}' for name, value in pairs if not isnan(value)]
+    texts = [f'"{name}":{number(value)}' for name, value in pairs if isfinite(value)]
     return b"{%b}" % ",".join(texts).encode() if texts else b""
 
 
@@ -111,7 +114,7 @@ def number(value: float) -> str:
 
 
 def encode_snapshot_bar(log: FrameLog, start: int, stop: int) -> tuple[bytes, bytes]:
-    """Frames `start` to `stop` as one bar and one equity point of a `snapshot`; b"" where there is none."""
+    """Frames `start` to `stop` as a bar and an equity point of a `snapshot`, b"" for none."""
     fold = log.fold(start, stop)
     bar, equity = _bar(fold), b""
     if bar:

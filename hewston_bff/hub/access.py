@@ -43,7 +43,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class AccessEvents:
-    """Whom to tell: of a yes, a clear no, a yes gone stale, and of an attempt that got no answer."""
+    """Whom to tell of a yes, a clear no, a yes gone stale, and an attempt without answer."""
 
     granted: Callable[[Access, RunDetail], None]
     refused: Callable[[Access, BffError], None]
@@ -72,7 +72,10 @@ async def watch_access(
         except BackendUnavailable:
             attempt += 1
             wait_s = full_jitter(
-                attempt, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s, jitter=random()
+                attempt,
+                base_s=times.backoff_base_s,
+                cap_s=times.backoff_cap_s,
+                jitter=random(),  # noqa: S311 - spread, not secrecy
             )
             if _is_stale(access, times, loop.time()):
                 access.is_granted = False

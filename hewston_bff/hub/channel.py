@@ -17,8 +17,8 @@ from hewston_bff.core.replay import Replay, Verdict
 from hewston_bff.core.snapshot import Snapshots
 from hewston_bff.errors import BffError
 from hewston_bff.hub.access import Access
-from hewston_bff.hub.ports import Credentials, RunDetail, Sink
 from hewston_bff.hub.live import LiveGroup
+from hewston_bff.hub.ports import Credentials, RunDetail, Sink
 from hewston_bff.hub.spans import Shape, SpanCache
 from hewston_bff.hub.stats import Counters, RunStats
 from hewston_bff.hub.ticker import Ticked, Ticker
@@ -95,7 +95,7 @@ class Channel:
         self.detail: RunDetail | None = None
         self.failure: BffError | None = None
         self.listeners: set[Listener] = set()
-        self.waiting: list[Listener] = []
+        self.waiting: dict[Listener, None] = {}
         """Viewers at the end of the log, to be woken when it grows."""
         self.accesses: dict[str, Access] = {}
         self.refused_upstream: set[str] = set()
@@ -174,7 +174,7 @@ class Channel:
             listener.on_reset(old)
 
     def skip(self, reason: str) -> None:
-        """Count a message of the backend that is of no use; log the 1st, 2nd, 4th, 8th, …"""
+        """Count a useless message of the backend; the 1st, 2nd, 4th, 8th and so on is logged."""
         self.skipped += 1
         self.counters.skipped += 1
         if self.skipped & (self.skipped - 1) == 0:
@@ -273,7 +273,7 @@ class Channel:
         """Have everyone at the end of the log driven at the next tick."""
         for group in self.groups.values():
             self.ticker.wake(group)
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting = self.waiting, {}
         for listener in waiting:
             listener.is_waiting = False
             self.ticker.wake(listener)
@@ -290,7 +290,7 @@ class Channel:
     # -- who may read
 
     def stream_credentials(self, service_token: str | None) -> Credentials | None:
-        """What the stream may be opened with: the service's, else a permitted viewer's; None if nobody's."""
+        """What to open the stream with: the service's, else a permitted viewer's; None if none."""
         granted = [
             access for access in self.accesses.values() if access.is_granted and access.viewers
         ]

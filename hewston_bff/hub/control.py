@@ -60,14 +60,16 @@ def place_of(position: Position | None, name: str) -> AtIndex | AtTime:
     if isinstance(position, int):
         return AtIndex(position)
     if position is None:
-        raise InvalidRequest(f"`{name}` is missing: give a frame index or an ISO 8601 UTC time")
+        msg = f"`{name}` is missing: give a frame index or an ISO 8601 UTC time"
+        raise InvalidRequest(msg)
     return AtTime(_time(position, name))
 
 
 def _time(text: str, name: str) -> int:
     ts_ns = parse_time(text)
     if ts_ns is None:
-        raise InvalidRequest(f"`{name}` must be a frame index or an ISO 8601 UTC time")
+        msg = f"`{name}` must be a frame index or an ISO 8601 UTC time"
+        raise InvalidRequest(msg)
     return ts_ns
 
 

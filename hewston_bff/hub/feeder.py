@@ -1,7 +1,7 @@
 """What keeps one run's log fed: connect, read, wait, again; at most one stream a run.
 
-The backend is asked gently: a stream is read in slices with pauses between them, so that neither our
-ticks nor the backend's other requests wait, and only a few streams pour at the same time.
+The backend is asked gently: a stream is read in slices with pauses between them, so that neither
+our ticks nor the backend's other requests wait, and only a few streams pour at the same time.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from hewston_bff.core.backend_wire import (
     End,
     Fault,
     Heartbeat,
-    ProtocolViolation,
     Message,
+    ProtocolViolation,
     RawFrame,
 )
 from hewston_bff.core.link import LinkState
@@ -117,7 +117,7 @@ class Feeder:
     service_token: str | None = None
 
     async def feed(self, channel: Channel) -> None:
-        """Keep `channel`'s log fed until it is complete, has failed, or nobody watches. Cancellable."""
+        """Keep the log fed until it is complete, has failed, or nobody watches."""
 
         def wait_s(_: RetryCallState) -> float:
             return channel.link.retry_in_s
@@ -148,9 +148,9 @@ class Feeder:
             error = Unauthorized("the backend accepts nobody's credentials for this run's stream")
             channel.fail(error, now_s=_now_s())
             return
-        if channel.link.state is LinkState.POLLING:
-            if not await self._is_ready(channel, credentials):
-                return
+        is_waiting = channel.link.state is LinkState.POLLING
+        if is_waiting and not await self._is_ready(channel, credentials):
+            return
         place = Place(self.gate)
         try:
             channel.step(links.Connect(), now_s=_now_s())
@@ -161,7 +161,7 @@ class Feeder:
         except LinkLost as lost:
             logger.info("upstream.lost", run_id=channel.run_id, reason=str(lost)[:200])
             channel.counters.reconnects += 1
-            channel.step(links.Lost(jitter=random()), now_s=_now_s())
+            channel.step(links.Lost(jitter=random()), now_s=_now_s())  # noqa: S311 - spread
         except LinkRefused as refused:
             self._refused(channel, credentials, refused)
         finally:
@@ -197,7 +197,8 @@ class Feeder:
                         reading.restart()
         except TimeoutError as exc:
             if reading.deadline.expired():
-                raise LinkLost(f"silent for {self.times.silence_s:g} s") from exc
+                msg = f"silent for {self.times.silence_s:g} s"
+                raise LinkLost(msg) from exc
             raise
 
     async def _hear(

@@ -1,4 +1,4 @@
-"""All runs: which channel a viewer gets, when a channel's stream opens and closes, what memory holds."""
+"""All runs: who gets which channel, when its stream opens and closes, what memory holds."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -165,7 +165,7 @@ class Hub:
     async def _feed(self, channel: Channel) -> None:
         try:
             await self._feeder.feed(channel)
-        except Exception:  # noqa: BLE001 - a fault of one run must not end the others
+        except Exception:
             logger.exception("run.crashed", run_id=channel.run_id)
             error = BffError("this run cannot be shown because of an error here; it was logged")
             channel.fail(error, now_s=asyncio.get_running_loop().time())
@@ -215,8 +215,10 @@ class Hub:
         return sum(channel.log.size_bytes for channel in self._channels.values())
 
     def keep_budget(self) -> None:
-        """Hold the logs to their budget: whole unwatched runs go first, the least recently used before
-        others; then frames that every cursor has passed; then the largest log stops growing.
+        """Hold the logs to their budget.
+
+        Unwatched runs go first, the least recently used before others; then frames that every
+        cursor has passed; then the largest log stops growing and new runs are refused.
         """
         used, budget = self.log_bytes, self._options.log_bytes
         if used > budget:

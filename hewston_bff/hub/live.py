@@ -1,7 +1,7 @@
 """Live viewers that want the same, served together: one span, one loop over their sockets.
 
-A viewer at the edge of a growing run needs nothing decided for it alone. As long as it stays there it
-stands in a group, whose position is its position; any command, and any slowness, takes it out.
+A viewer at the edge of a growing run needs nothing decided for it alone. As long as it stays there
+it stands in a group, whose position is its position; any command, and any slowness, takes it out.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class LiveGroup:
         self.scheduled = -1
 
     def tick(self, now_s: float) -> float:
-        """Send what has come since the last beat to everyone; beats are those of every live cursor."""
+        """Send everyone what has come since the last beat; beats are those of all live cursors."""
         run, start = self._run, self.next_seq
         log = run.log
         stop = log.next_seq

@@ -13,7 +13,7 @@ _ENTRY_OVERHEAD_BYTES = 250
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The form in which a subscription gets frames; equal shapes share their bytes. `key` names it."""
+    """The form in which a subscription gets frames; equal shapes share their bytes."""
 
     framing: Framing
     sid: int | None
@@ -52,7 +52,7 @@ class SpanCache:
             shape = self._shapes[what] = Shape(framing, sid, updates, mode, key=len(self._shapes))
         return shape
 
-    def get(  # noqa: PLR0913 - the key of a span, on the hot path without an object for it
+    def get(
         self, log: FrameLog, log_key: int, start: int, stop: int, shape: Shape, lost: int
     ) -> bytes:
         """The bytes of a span in this shape: one message, or in `all` mode one a frame, joined."""

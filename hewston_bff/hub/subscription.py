@@ -1,3 +1,4 @@
+# long: one viewer's whole life; commands, ticks and news all move the same few members
 """One viewer of one run: a cursor, and what the viewer is told as it moves."""
 
 from collections.abc import Callable
@@ -8,38 +9,32 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hewston_bff.core.frame_log import FrameLog
-from hewston_bff.core.ids import Epoch, format_time, parse_time
+from hewston_bff.core.ids import format_time
 from hewston_bff.core.link import LinkState
 from hewston_bff.core.messages import (
-    Ctrl,
     CursorStatus,
     Ended,
     Err,
     Lag,
     Metrics,
-    Position,
     RequestId,
     Reset,
     Snapshot,
     State,
-    Mode,
     Subscribe,
     Subscribed,
-    speed_error,
 )
 from hewston_bff.core.playback import Cursor
 from hewston_bff.core.positions import (
     AfterTime,
     AtEdge,
     AtIndex,
-    AtTime,
     Found,
     OutOfRange,
-    Resumed,
     Target,
 )
 from hewston_bff.core.spans import Updates
-from hewston_bff.errors import BffError, ErrorCode, InvalidRequest
+from hewston_bff.errors import BffError, ErrorCode
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.live import LiveGroup
@@ -70,7 +65,7 @@ class Subscription:
     Driven by the ticker (`tick`), by its client (`seek` and its like) and by its channel (`on_…`).
     """
 
-    def __init__(  # noqa: PLR0913 - all of them are what a subscription is
+    def __init__(
         self,
         channel: Channel,
         sink: Sink,
@@ -106,6 +101,7 @@ class Subscription:
         self._has_frames = viewing.updates.has_frames
         self._has_metrics = Updates.METRICS in viewing.updates
         self._told: CursorStatus | None = None
+        self._is_end_told = False
         self._is_introduced = False
         self._recovered: bool | None = None
         self._is_recovery_told = True
@@ -124,6 +120,7 @@ class Subscription:
     def close(self) -> None:
         """See nothing more."""
         self.leave_group()
+        self.channel.waiting.pop(self, None)
         self.is_closed = True
 
     def position(self) -> int:
@@ -145,6 +142,7 @@ class Subscription:
         is_warm = is_open and log.epoch is not None
         self._is_introduced = is_warm
         self._told = self.status
+        self._is_end_told = False
         return Subscribed(
             re=re,
             sid=self.sid,
@@ -169,6 +167,7 @@ class Subscription:
         seq = cursor.next_seq - 1
         edge = log.next_seq - 1 if is_open else -1
         self._told = self.status
+        self._is_end_told = self._is_end_told and self._told == "ended"
         tells_recovery, self._is_recovery_told = not self._is_recovery_told, True
         introduces = is_open and not self._is_introduced and log.epoch is not None
         self._is_introduced = self._is_introduced or introduces
@@ -242,7 +241,8 @@ class Subscription:
         is_at_end = log.is_complete and cursor.target is None and cursor.next_seq >= log.next_seq
         cursor.play()
         if is_at_end and self.access.is_granted:
-            cursor.next_seq = log.first_seq
+            cursor.go(AtIndex(log.first_seq), show=False)
+            cursor.settle(log)
             self.sink.notify(self.state(re, has_seeked=True))
         else:
             self.sink.notify(self.state(re))
@@ -309,6 +309,7 @@ class Subscription:
             cursor = self.cursor
             cursor.next_seq, cursor.is_live, cursor.target, cursor.owed = before
             self.sink.notify(self.out_of_range(re))
+            self.wake()
             return False
         return True
 
@@ -351,9 +352,9 @@ class Subscription:
 
     def on_failed(self, error: BffError) -> None:
         """Nothing more will come; what the log holds can still be watched."""
-        self.sink.notify(
-            Err(sid=self.sid, code=error.code, msg=error.message, details=error.details or UNSET)
-        )
+        if self.is_answered:
+            details = error.details or UNSET
+            self.sink.notify(Err(sid=self.sid, code=error.code, msg=error.message, details=details))
 
     def on_suspended(self) -> None:
         """The backend has not confirmed the permission for too long."""
@@ -361,20 +362,25 @@ class Subscription:
 
     def on_reset(self, old: FrameLog) -> None:
         """The log has a new epoch; go on by time."""
+        if not self.is_answered:
+            return
         cursor = self.cursor
         log = self.channel.log
         assert log.epoch is not None  # noqa: S101 - a forked log has an epoch
         self.leave_group()
+        if self.access.is_granted:
+            self._tell_lag(old)
         self.sink.notify(Reset(sid=self.sid, epoch=log.epoch))
         self._snapshot_due = False
         if cursor.target is None and not cursor.is_live:
             seen = min(cursor.next_seq, old.next_seq) - 1
             was_owed = cursor.owed
-            if old.holds(seen):
-                cursor.go(AfterTime(old.ts_ns(seen)), show=False)
+            if seen >= 0:
+                # The frame just before the first one held may be gone, and its time with it.
+                seen_ns = old.ts_ns(seen) if old.holds(seen) else old.ts_ns(old.first_seq) - 1
+                cursor.go(AfterTime(seen_ns), show=False)
                 cursor.owed = was_owed
             else:
-                cursor.next_seq = 0
                 self.sink.notify(self.state(has_seeked=True))
             self._is_seek = False
         elif cursor.target is None:
@@ -399,7 +405,7 @@ class Subscription:
         return at_s
 
     def _wait(self) -> None:
-        """Wait for the log to grow: in the group of those who live alike, if there is no more to it."""
+        """Wait for the log to grow, in the group of those who live alike if that is all."""
         cursor, channel = self.cursor, self.channel
         is_plain = (
             self._told == "live"
@@ -418,7 +424,7 @@ class Subscription:
                 self._group = group
                 return
         self.is_waiting = True
-        channel.waiting.append(self)
+        channel.waiting[self] = None
 
     def leave_group(self) -> None:
         """Go on alone from the group's position."""
@@ -471,7 +477,7 @@ class Subscription:
         self.cursor.delivered(stop, log, now_s=now_s)
 
     def _deliver_more(self, log: FrameLog, now_s: float) -> None:
-        """At full speed: further chunks, as many as the socket takes, within reason for one tick."""
+        """At full speed: further chunks, as many as the socket and one tick will take."""
         cursor = self.cursor
         for _ in range(_CHUNKS_A_TICK - 1):
             if not self.sink.can_take():
@@ -536,13 +542,13 @@ class Subscription:
         if self._told == "live" and self.cursor.is_live and self.channel.is_growing:
             return
         status = self.status
-        if status == self._told:
-            return
-        if status == "ended":
-            if self._has_metrics:
+        if status != self._told:
+            if status == "ended" and self._has_metrics:
                 self._send_metrics(log, now_s)
-        self.sink.notify(self.state())
-        if status == "ended":
+            self.sink.notify(self.state())
+        if status == "ended" and not self._is_end_told:
+            # An answer to a command may have said "ended" before; the end itself is still news.
+            self._is_end_told = True
             self.sink.notify(Ended(sid=self.sid, seq=log.next_seq - 1))
 
     def _send_metrics(self, log: FrameLog, now_s: float) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 async def running(
     work: Coroutine[None, None, None], *, name: str, crashed: Callable[[BaseException], None]
 ) -> AsyncIterator[None]:
-    """Have `work` run beside the block, cancelled and awaited at its end; `crashed` hears of its death."""
+    """Run `work` beside the block, cancelled at its end; `crashed` hears if it ends before."""
     task = asyncio.create_task(work, name=name)
 
     def look(done: "asyncio.Task[None]") -> None:

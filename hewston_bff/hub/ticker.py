@@ -1,7 +1,7 @@
 """The one loop that drives all cursors, and the wheel of who is due when.
 
-Ticks have nominal times, whole multiples of the period after the start; cursors are driven by those,
-so that a late tick shortens the next wait and nobody's clock drifts.
+Ticks have nominal times, whole multiples of the period after the start; cursors are driven by
+those, so that a late tick shortens the next wait and nobody's clock drifts.
 """
 
 import asyncio

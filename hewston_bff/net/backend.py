@@ -85,7 +85,8 @@ class HttpBackend:
                 refusal = _REFUSALS[response.status]
                 raise type(refusal)(refusal.message)
             if response.status != 200:
-                raise BackendUnavailable(f"the backend answered {response.status}; we keep trying")
+                msg = f"the backend answered {response.status}; we keep trying"
+                raise BackendUnavailable(msg)
             body = await response.content.read(_DETAIL_BYTES)
             try:
                 detail = _DECODE_DETAIL.decode(body)

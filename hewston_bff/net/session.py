@@ -40,7 +40,7 @@ from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.ports import Credentials, Framing
 from hewston_bff.net.clock import now_ms
 from hewston_bff.net.outlet import Outlet, OutletLimits
-from hewston_bff.net.viewings import Viewings, ViewingLimits
+from hewston_bff.net.viewings import ViewingLimits, Viewings
 from hewston_bff.net.ws_frames import PING_FRAME, WebSocketFraming, pong_frame, text_frame
 
 logger = structlog.get_logger(__name__)
@@ -90,7 +90,7 @@ _WIRE = _WebSocketWire()
 class Session:
     """One browser's socket, and its subscriptions' sink. `serve` waits; all else is synchronous."""
 
-    def __init__(  # noqa: PLR0913 - what a session is made of
+    def __init__(
         self,
         session_id: str,
         transport: asyncio.Transport,
@@ -230,7 +230,7 @@ class Session:
             re = command.id if isinstance(command, Ctrl | Unsubscribe | Subscribe) else None
             self._send_error(error, sid=sid, re=re)
 
-    def _obey(self, command: Command, data: bytes) -> None:
+    def _obey(self, command: Command, data: bytes) -> None:  # noqa: C901 - a case a command
         match command:
             case Ctrl():
                 subscription = self.viewings.find(command.sid)

@@ -25,7 +25,8 @@ class _EventUpstream:
                 data = await self._response.content.readany()
                 self._events.extend(self._parser.feed(data))
             except (aiohttp.ClientError, OSError, ValueError) as exc:
-                raise LinkLost(f"stream broken: {type(exc).__name__}") from exc
+                msg = f"stream broken: {type(exc).__name__}"
+                raise LinkLost(msg) from exc
             if not data:
                 raise LinkLost("stream closed before its end")
         name, data = self._events.popleft()
@@ -50,12 +51,14 @@ async def open_sse(
         async with asyncio.timeout(connect_s):
             response = await session.get(url, headers=headers, allow_redirects=False)
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-        raise LinkLost(f"cannot connect: {type(exc).__name__}") from exc
+        msg = f"cannot connect: {type(exc).__name__}"
+        raise LinkLost(msg) from exc
     try:
         if response.status in {401, 403, 404}:
             raise LinkRefused(response.status)
         if response.status != 200:
-            raise LinkLost(f"answered {response.status}")
+            msg = f"answered {response.status}"
+            raise LinkLost(msg)
         yield _EventUpstream(response, message_bytes)
     finally:
         response.close()

@@ -18,7 +18,7 @@ _HARD_LIMIT = 64
 class AbortableWebSocket(aiohttp.ClientWebSocketResponse[Literal[False]]):
     """A client WebSocket that can be left without a word.
 
-    After a polite close in mid-flood the backend goes on to the end; an aborted one it lets go at once.
+    After a polite close in mid-flood the backend goes on to the end; an aborted one it drops.
     """
 
     def abort(self) -> None:
@@ -40,11 +40,13 @@ class _WebSocketUpstream:
         data = message.data
         if message.type is aiohttp.WSMsgType.TEXT:
             if len(data) > self._message_bytes:
-                raise ProtocolViolation(f"a message of {len(data)} bytes")
+                msg = f"a message of {len(data)} bytes"
+                raise ProtocolViolation(msg)
             return decode(data)
         if message.type is aiohttp.WSMsgType.BINARY:
             raise ProtocolViolation("a binary message")
-        raise LinkLost(f"closed ({self._ws.close_code or message.type.name.lower()})")
+        msg = f"closed ({self._ws.close_code or message.type.name.lower()})"
+        raise LinkLost(msg)
 
 
 @asynccontextmanager
@@ -69,9 +71,11 @@ async def open_ws(
     except aiohttp.WSServerHandshakeError as exc:
         if exc.status in {401, 403, 404}:
             raise LinkRefused(exc.status) from exc
-        raise LinkLost(f"handshake answered {exc.status}") from exc
+        msg = f"handshake answered {exc.status}"
+        raise LinkLost(msg) from exc
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-        raise LinkLost(f"cannot connect: {type(exc).__name__}") from exc
+        msg = f"cannot connect: {type(exc).__name__}"
+        raise LinkLost(msg) from exc
     assert isinstance(ws, AbortableWebSocket)  # noqa: S101 - the session was made with this class
     try:
         try:

@@ -37,7 +37,7 @@ class Refused(Protocol):
 
 
 class Viewings:
-    """The subscriptions of one client. Every one of them is entered at the hub, and left by `close`."""
+    """The subscriptions of one client, each entered at the hub and left by `close`."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Viewings:
             raise InvalidRequest("`run_id` must be 1 to 128 of A-Z a-z 0-9 . _ -")
         if len(self) >= self._limits.subscriptions:
             limit = self._limits.subscriptions
-            raise LimitReached(f"{limit} subscriptions on this socket: unsubscribe from one first")
+            msg = f"{limit} subscriptions on this socket: unsubscribe from one first"
+            raise LimitReached(msg)
         if request.id is not None and request.id in self._request_ids():
             raise AlreadySubscribed("a subscription was made with this `id`: choose another")
         start = start_of(request)
@@ -103,7 +104,7 @@ class Viewings:
         access = self._hub.enter(run_id, self._credentials)
         self._watch(1, access, sink, viewing=viewing, request=request, start=start)
 
-    def _watch(  # noqa: PLR0913 - what a subscription is made of
+    def _watch(
         self,
         sid: int,
         access: Access,
@@ -147,7 +148,8 @@ class Viewings:
         if sid is None:
             if len(self._by_sid) == 1:
                 return next(iter(self._by_sid.values()))
-            raise NotSubscribed(f"{len(self)} subscriptions on this socket: say which by `sid`")
+            msg = f"{len(self)} subscriptions on this socket: say which by `sid`"
+            raise NotSubscribed(msg)
         subscription = self._by_sid.get(sid)
         if subscription is None:
             raise NotSubscribed("no subscription has this `sid`: subscribe first")

@@ -1,8 +1,9 @@
 """Ready WebSocket frames, written straight to the transport.
 
 A frame built once can go to a thousand sockets; aiohttp's own sender builds its header and passes
-three coroutines for each of them. It is safe beside aiohttp's sender because both write whole frames
-in one call, without compression (never negotiated) and without fragments. Source: RFC 6455, 5.2.
+three coroutines for each of them. It is safe beside aiohttp's sender because both write whole
+frames in one call, without compression (never negotiated) and without fragments.
+Source: RFC 6455, 5.2.
 """
 
 import asyncio

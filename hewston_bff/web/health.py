@@ -6,8 +6,8 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel
 from redis.asyncio import Redis
-from redis.backoff import NoBackoff
 from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 import hewston_bff

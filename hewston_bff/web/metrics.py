@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 from hewston_bff.core.link import LinkState
 from hewston_bff.hub.hub import Hub
 from hewston_bff.web.clients import Clients
-from hewston_bff.web.keys import CLIENTS, HUB
 
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 

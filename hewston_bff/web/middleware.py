@@ -70,7 +70,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         return error_response(request, error)
     except web.HTTPNotFound:
         return error_response(
-            request, NotFound(f"no such address: see the README for what there is")
+            request, NotFound("no such address: see the README for what there is")
         )
     except web.HTTPMethodNotAllowed as exc:
         message = (
@@ -81,7 +81,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         return response
     except web.HTTPException:
         raise
-    except Exception:  # noqa: BLE001 - the last line: no traceback may reach a client
+    except Exception:
         logger.exception("http.crashed", path=request.path)
         return error_response(request, BffError("an error on our side; it was logged"))
 

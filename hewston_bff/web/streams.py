@@ -11,8 +11,8 @@ import msgspec
 import structlog
 from aiohttp import HttpVersion11, hdrs, web
 
-from hewston_bff.core.ids import RunId, parse_run_id
 from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.ids import RunId, parse_run_id
 from hewston_bff.core.messages import ResumePoint, Subscribe, speed_error
 from hewston_bff.core.positions import Resumed, Target
 from hewston_bff.errors import FeatureDisabled, Forbidden, InvalidRequest
@@ -123,15 +123,15 @@ async def _serve_socket(
                     is_native=door is Door.BACKEND,
                 )
 
-        with structlog.contextvars.bound_contextvars(session_id=session.session_id):
-            with clients.joined(session):
-                try:
-                    await session.serve(ws, begin=begin)
-                except TimeoutError:
-                    # The client did not answer our close in time.
-                    transport.abort()
-                finally:
-                    session.close()
+        context = structlog.contextvars.bound_contextvars(session_id=session.session_id)
+        with context, clients.joined(session):
+            try:
+                await session.serve(ws, begin=begin)
+            except TimeoutError:
+                # The client did not answer our close in time.
+                transport.abort()
+            finally:
+                session.close()
         return ws
 
 

@@ -222,7 +222,7 @@ def test_keys_in_a_row_add_up_before_any_answer() -> None:
     assert [_value(command(Key.SEEK_ON, model), "pos") for _ in range(2)] == [550, 599]
 
 
-def _value(data: bytes | None, member: str) -> Any:  # noqa: ANN401 - what JSON holds
+def _value(data: bytes | None, member: str) -> Any:
     assert data is not None
     return msgspec.json.decode(data)[member]
 
@@ -262,7 +262,7 @@ def start(aiohttp_server: AiohttpServer) -> Start:
     return started
 
 
-async def _watched(url: URL, *, limits: Limits = Limits(20), **wishes: Any) -> tuple[Ending, str]:  # noqa: ANN401, B008 - options of Wish, immutable
+async def _watched(url: URL, *, limits: Limits = Limits(20), **wishes: Any) -> tuple[Ending, str]:  # noqa: B008 - options of Wish, immutable
     out = io.StringIO()
     wish = Wish(run_id="r", url=url, **wishes)
     ending = await Viewer(wish, limits=limits, console=Console(file=out)).run()

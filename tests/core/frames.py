@@ -28,7 +28,9 @@ def text(
     **extras: object,
 ) -> bytes:
     """A frame as the backend sends it."""
-    made = [{"ts_utc": ts(minute), "side": "BUY", "order_id": f"{minute}-{n}"} for n in range(orders)]
+    made = [
+        {"ts_utc": ts(minute), "side": "BUY", "order_id": f"{minute}-{n}"} for n in range(orders)
+    ]
     value = {"ts": ts(minute), "value": equity} if isinstance(equity, int | float) else equity
     frame = {"t": "frame", "ts": ts(minute), "ohlc": bar, "orders": made, "equity": value}
     return spaced(msgspec.json.encode({**frame, "dropped": 0, **extras}))
@@ -81,7 +83,7 @@ contents = st.fixed_dictionaries(
 
 def or_none(value: float) -> float | None:
     """NaN as None, for comparisons."""
-    return None if value != value else value  # noqa: PLR0124
+    return None if value != value else value
 
 
 NAN = nan

@@ -78,7 +78,8 @@ def test_bad_messages_say_which_field_and_why(
 
 
 def test_speed_0_belongs_to_all_mode() -> None:
-    assert decode_command(b'{"t":"subscribe","run_id":"r","mode":"all","speed":0}')
+    command = decode_command(b'{"t":"subscribe","run_id":"r","mode":"all","speed":0}')
+    assert isinstance(command, Subscribe)
 
 
 def test_mutated_messages_are_commands_or_refusals() -> None:

@@ -1,5 +1,6 @@
 """How a cursor moves."""
 
+import itertools
 from math import inf
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_merge_keeps_its_speed_and_its_rate(speed: float, max_fps: float) -> N
     width = max(1.0, 30 * speed / max_fps)
     assert moving.next_seq == pytest.approx(expected, abs=2 * width + 1)
     assert len(out) <= 10 * max_fps + 1
-    assert all(b[1] == a[2] for a, b in zip(out, out[1:], strict=False))
+    assert all(b[1] == a[2] for a, b in itertools.pairwise(out))
 
 
 def test_viewers_at_one_speed_cut_alike_whenever_they_joined() -> None:

@@ -21,6 +21,8 @@ def feed(log: FrameLog, minutes: range, *, shift_from: int | None = None) -> tup
             case Verdict.DIVERGED:
                 log = replay.fork()
                 diverged += 1
+            case Verdict.KNOWN | Verdict.STALE:
+                pass
     return log, diverged
 
 

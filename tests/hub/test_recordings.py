@@ -42,7 +42,7 @@ def check(messages: list[Message], frames: list[RawFrame]) -> None:
         assert message.get("from", message["seq"]) == last["seq"] + 1
     assert sum(message.get("n", 1) for message in messages) == len(frames)
     bars = [message["ohlc"] for message in messages if message["ohlc"] is not None]
-    source = [frame for frame in frames if frame.o == frame.o]  # noqa: PLR0124
+    source = [frame for frame in frames if frame.o == frame.o]
     if source:
         assert bars[0]["o"] == source[0].o
         assert max(bar["h"] for bar in bars) == max(frame.h for frame in source)

@@ -39,7 +39,9 @@ class Viewers(RuleBasedStateMachine):
                     "mode": st.sampled_from(["merge", "all"]),
                     "paused": st.booleans(),
                     "from": st.sampled_from(["start", "live"]),
-                    "updates": st.sampled_from([["frames"], ["frames", "run"], ["frames", "metrics"]]),
+                    "updates": st.sampled_from(
+                        [["frames"], ["frames", "run"], ["frames", "metrics"]]
+                    ),
                 }
             ),
             min_size=_VIEWERS,

@@ -6,7 +6,7 @@ import pytest
 from hewston_bff.loadtest.plan import PLAY, BadPlan, Door, Mode, Plan, address
 
 
-def _plan(**options: Any) -> Plan:  # noqa: ANN401 - the options of Plan, checked there
+def _plan(**options: Any) -> Plan:
     return Plan(**{"url": address("http://127.0.0.1:8001"), "runs": ("a", "b", "c"), **options})
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from hewston_bff.simulator import RunningBackend, SimulatedBackend
 
-
 Serve = Callable[[SimulatedBackend], Awaitable[tuple[RunningBackend, aiohttp.ClientSession]]]
 
 

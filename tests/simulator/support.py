@@ -22,7 +22,7 @@ needs_recordings = pytest.mark.skipif(
 QUICK = SimulatorOptions(play_silence_s=0.0, hb_interval_s=HB_S)
 
 
-def decoded(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value is meant
+def decoded(text: str | bytes) -> Any:
     """The JSON value of a text."""
     return msgspec.json.decode(text)
 

@@ -9,6 +9,7 @@ from hewston_bff.simulator import (
     CutAt,
     Diverge,
     Duplicate,
+    Fault,
     FaultPlan,
     Forever,
     Garbage,
@@ -17,6 +18,7 @@ from hewston_bff.simulator import (
     Lifecycle,
     RandomCuts,
     Refuse,
+    Script,
     SimulatorOptions,
     StreamError,
     generated_run,
@@ -26,7 +28,7 @@ from tests.support import is_a, sources, stack, without_ours
 DAY = generated_run("day")
 
 
-def failing(*scripts: object, run_id: str = "day") -> SimulatorOptions:
+def failing(*scripts: Script | Forever, run_id: str = "day") -> SimulatorOptions:
     """A backend whose connections to `run_id` fail in turn, then are well."""
     plan = FaultPlan(connections={run_id: list(scripts)})
     return SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, faults=plan)
@@ -48,7 +50,7 @@ async def test_a_hundred_random_cuts_cost_no_frame_and_give_none_twice() -> None
 
 
 async def test_a_replay_that_differs_resets_and_goes_on_by_time() -> None:
-    options = failing([CutAt(frame=300)], [Diverge(frame=100)])
+    options = failing((CutAt(frame=300),), (Diverge(frame=100),))
     async with stack(DAY, options=options) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("day", mode="all", speed=0)
         reset = await viewer.until(is_a("reset"))
@@ -65,7 +67,7 @@ async def test_a_replay_that_differs_resets_and_goes_on_by_time() -> None:
 
 
 async def test_a_half_open_connection_is_noticed_within_the_silence() -> None:
-    options = failing([HalfOpen(frame=100)])
+    options = failing((HalfOpen(frame=100),))
     async with stack(DAY, options=options, bff_hub_silence_seconds=0.5) as (bff, backend, _):
         async with bff.viewer() as viewer:
             await viewer.subscribe("day", mode="all", speed=0)
@@ -86,8 +88,8 @@ async def test_a_half_open_connection_is_noticed_within_the_silence() -> None:
     ],
     ids=lambda fault: type(fault).__name__,
 )
-async def test_useless_messages_are_counted_and_skipped(fault: object) -> None:
-    async with stack(DAY, options=failing([fault])) as (bff, _, _), bff.viewer() as viewer:
+async def test_useless_messages_are_counted_and_skipped(fault: Fault) -> None:
+    async with stack(DAY, options=failing((fault,))) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("day", mode="all", speed=0)
         frames = await viewer.until_end()
         assert [without_ours(frame) for frame in frames] == sources(DAY)
@@ -95,13 +97,13 @@ async def test_useless_messages_are_counted_and_skipped(fault: object) -> None:
 
 
 async def test_refusals_of_the_handshake_are_retried_or_final() -> None:
-    options = failing([Refuse(status=503)], [Refuse(status=503)])
+    options = failing((Refuse(status=503),), (Refuse(status=503),))
     async with stack(DAY, options=options) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("day", mode="all", speed=0)
         assert len(await viewer.until_end()) == 390
         news = [m for m in viewer.of("upstream") if m["status"] == "retrying"]
         assert [m["attempt"] for m in news] == [1, 2]
-    options = failing(Forever([Refuse(status=403)]))
+    options = failing(Forever((Refuse(status=403),)))
     async with stack(DAY, options=options) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("day")
         error = await viewer.until(is_a("err"))
@@ -110,7 +112,7 @@ async def test_refusals_of_the_handshake_are_retried_or_final() -> None:
 
 
 async def test_three_stream_errors_in_a_row_fail_the_run_visibly() -> None:
-    options = failing(Forever([StreamError(times=9)]))
+    options = failing(Forever((StreamError(times=9),)))
     async with stack(DAY, options=options) as (bff, backend, _), bff.viewer() as viewer:
         await viewer.subscribe("day")
         error = await viewer.until(is_a("err"))
@@ -120,7 +122,7 @@ async def test_three_stream_errors_in_a_row_fail_the_run_visibly() -> None:
 
 
 async def test_a_stream_error_that_goes_away_is_forgotten() -> None:
-    options = failing([StreamError(times=1)], [StreamError(times=1)])
+    options = failing((StreamError(times=1),), (StreamError(times=1),))
     async with stack(DAY, options=options) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("day", mode="all", speed=0)
         assert len(await viewer.until_end()) == 390
@@ -183,7 +185,7 @@ async def test_two_streams_pour_at_most_at_the_same_time() -> None:
         async with asyncio.TaskGroup() as group:
             for run in runs:
                 group.create_task(viewer.ws.send_str(_subscribe(run.run_id)))
-        ended = set()
+        ended: set[int] = set()
         while len(ended) < 6:
             ended.add((await viewer.until(is_a("end")))["sid"])
         assert backend.stats().floods_max <= 2

@@ -119,6 +119,7 @@ async def test_memory_used_up_by_watched_runs_refuses_new_ones() -> None:
         await viewer.subscribe("run-0", paused=True)
         while (await bff.totals())["log_bytes"] < 400_000:
             pass
+        held = 0
         budget_checked_s = bff.hub.ticker.next_s + 0.5
         while bff.hub.ticker.next_s < budget_checked_s:
             held = (await bff.totals())["log_bytes"]

@@ -1,13 +1,14 @@
 """One upstream per run however many watch; who comes, goes, stalls or stays."""
 
 import asyncio
+import itertools
 import socket
 from contextlib import AsyncExitStack
 
 import msgspec
 
 from hewston_bff.simulator import CutAt, FaultPlan, Lifecycle, SimulatorOptions, generated_run
-from tests.support import Bff, Message, Viewer, is_a, serving, sources, stack, without_ours
+from tests.support import QUICK, Bff, Message, Viewer, is_a, serving, sources, stack, without_ours
 
 DAY = generated_run("day")
 SLOW = SimulatorOptions(play_silence_s=0.02, hb_interval_s=0.3, flood_frames_per_s=2_000)
@@ -62,6 +63,7 @@ async def test_after_everyone_left_and_the_linger_nothing_remains() -> None:
             await viewer.subscribe("day", speed=0.1)
             await viewer.until(is_a("frame"))
             await other.subscribe("day", paused=True)
+        totals = await bff.totals()
         while backend.stats().open_now("day") or len(asyncio.all_tasks()) > idle:
             totals = await bff.totals()
         assert totals["active_connections"] == 0
@@ -85,7 +87,7 @@ async def test_one_who_comes_back_after_the_linger_gets_the_kept_frames_and_the_
         play_silence_s=0.02,
         hb_interval_s=0.3,
         flood_frames_per_s=2_000,
-        faults=FaultPlan(connections={"day": [[CutAt(frame=100)]]}),
+        faults=FaultPlan(connections={"day": [(CutAt(frame=100),)]}),
     )
     async with stack(DAY, options=options, bff_hub_linger_seconds=0.05) as (bff, backend, _):
         async with bff.viewer() as viewer:
@@ -116,7 +118,7 @@ async def test_a_viewer_that_stops_reading_slows_nobody_and_gets_wider_merges() 
         assert frames[-1]["seq"] == 7_999
         assert all(
             frame.get("from", frame["seq"]) == last["seq"] + 1
-            for last, frame in zip(frames, frames[1:], strict=False)
+            for last, frame in itertools.pairwise(frames)
         )
         assert max(frame.get("n", 1) for frame in frames) > 600
         assert sum(frame.get("n", 1) for frame in frames) == 8_000
@@ -124,8 +126,8 @@ async def test_a_viewer_that_stops_reading_slows_nobody_and_gets_wider_merges() 
 
 async def test_a_viewer_that_takes_nothing_for_too_long_is_closed() -> None:
     month = generated_run("month", frame_count=8_000)
-    settings = {"bff_ws_stalled_after_seconds": 0.5, "bff_ws_buffer_bytes": 16_384}
-    async with stack(month, **settings) as (bff, _, _):
+    stalled = {"bff_ws_stalled_after_seconds": 0.5, "bff_ws_buffer_bytes": 16_384}
+    async with stack(month, options=QUICK, **stalled) as (bff, _, _):
         stuck = await _narrow_socket(bff, "/api/v1/runs/month/stream?speed=0&mode=all")
         while (await bff.totals())["active_connections"]:
             pass
@@ -221,8 +223,10 @@ async def test_growing_runs_are_live_at_the_edge_and_end_when_they_are_done() ->
     growing = generated_run(
         "growing", frame_count=160, lifecycle=Lifecycle(history=100, growth_fps=30)
     )
-    settings = {"bff_hub_access_fresh_seconds": 0.3}
-    async with stack(growing, **settings) as (bff, _, _), AsyncExitStack() as viewers:
+    async with (
+        stack(growing, bff_hub_access_fresh_seconds=0.3) as (bff, _, _),
+        AsyncExitStack() as viewers,
+    ):
         live, late, fast = [await viewers.enter_async_context(bff.viewer()) for _ in range(3)]
         await live.subscribe("growing", **{"from": "live"})
         await late.subscribe("growing", mode="all", speed=0)
