@@ -50,7 +50,7 @@ FORBIDDEN = {
     "services": {"aiohttp.web"},  # they answer callers, not requests
 }
 # Distributions that core may use: values in, values out.
-CORE_LIBRARIES = {"msgspec", "numpy"}
+CORE_LIBRARIES = {"msgspec", "numpy", "tsdownsample"}
 # Calls by which core would do I/O or read a clock without an import of its own.
 CORE_CALLS = {
     *("open", "print", "input"),
