@@ -1,7 +1,8 @@
 """The wiring: the only module that knows all others."""
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 import structlog
 from aiohttp import web
@@ -12,10 +13,13 @@ from hewston_bff.hub.feeder import FeederTimes
 from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.tasks import running
 from hewston_bff.net.backend import BackendOptions, connect_backend
+from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
+from hewston_bff.net.redis_cache import connect_redis
+from hewston_bff.services.answers import Answers
 from hewston_bff.settings import Settings
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
-from hewston_bff.web.metrics import REGISTRY, make_registry
+from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
 from hewston_bff.web.routes import add_routes
 
@@ -36,9 +40,10 @@ def create_app(settings: Settings) -> web.Application:
         drain_s=settings.bff_ws_drain_seconds,
     )
     app[CRASHED] = []
+    app[REGISTRY] = make_registry()
     app.on_response_prepare.append(add_correlation_id)
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_backend, _hub])
+    app.cleanup_ctx.extend([_backend, _answers, _hub])
     add_routes(app, settings)
     return app
 
@@ -61,19 +66,41 @@ async def _backend(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
+async def _answers(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    counters = CacheCounters()
+    memory = MemoryCache(max_bytes=settings.bff_cache_bytes)
+    app[REGISTRY].register(CacheCollector(counters, memory))
+    async with AsyncExitStack() as stack:
+        cache: Cache = memory
+        if settings.bff_redis_enabled:
+            redis = app[keys.REDIS] = await stack.enter_async_context(
+                connect_redis(
+                    settings.redis_url, namespace=settings.hewston_backend_url, counters=counters
+                )
+            )
+            cache = TieredCache(memory, redis)
+        answers = app[keys.ANSWERS] = Answers(cache, counters=counters)
+        async with running(answers.run(), name="answers", crashed=_stop_loudly(app)):
+            yield
+
+
 async def _hub(app: web.Application) -> AsyncIterator[None]:
     hub = app[keys.HUB] = Hub(app[keys.BACKEND], options=hub_options(app[keys.SETTINGS]))
-    app[REGISTRY] = make_registry(hub, app[keys.CLIENTS])
+    app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
+    async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
+        yield
 
-    def stop_loudly(error: BaseException) -> None:
-        # Without its hub the service is a lie: better none, and a restart.
-        logger.critical("hub.crashed", exc_info=error)
+
+def _stop_loudly(app: web.Application) -> Callable[[BaseException], None]:
+    def stop(error: BaseException) -> None:
+        # Without what it is made of the service is a lie: better none, and a restart.
+        logger.critical("service.crashed", exc_info=error)
         crashed.append(error)
         signal.raise_signal(signal.SIGTERM)
 
     crashed = app[CRASHED]
-    async with running(hub.run(), name="hub", crashed=stop_loudly):
-        yield
+    return stop
 
 
 def hub_options(settings: Settings) -> HubOptions:

@@ -4,8 +4,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -15,6 +23,7 @@ Count = Annotated[int, Field(ge=1)]
 Origins = Annotated[tuple[str, ...], NoDecode]
 
 _URL = TypeAdapter(AnyHttpUrl)
+_SECRETS = {"bff_backend_token", "redis_url"}
 
 
 class SettingsError(Exception):
@@ -42,6 +51,9 @@ class Settings(BaseSettings):
     bff_upstream_transport: Literal["ws", "sse"] = "ws"
     redis_url: str = "redis://localhost:6379"
     bff_redis_enabled: bool = False
+    bff_redis_ttl_chart: Seconds = 300.0
+    bff_redis_ttl_run: Seconds = 60.0
+    bff_cache_bytes: Bytes = 64 << 20
 
     bff_hub_log_bytes: Bytes = 512 << 20
     bff_hub_cache_bytes: Bytes = 64 << 20
@@ -85,7 +97,7 @@ class Settings(BaseSettings):
         except ValidationError as exc:
             lines = [
                 f"{str(error['loc'][0]).upper()}: {error['msg']} (got {error['input']!r})"
-                if "token" not in str(error["loc"][0])
+                if str(error["loc"][0]) not in _SECRETS
                 else f"{str(error['loc'][0]).upper()}: {error['msg']}"
                 for error in exc.errors()
             ]
@@ -105,6 +117,19 @@ class Settings(BaseSettings):
         if url.query or url.fragment or url.username:
             raise ValueError("must be an http or https address without query, fragment or user")
         return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: str) -> str:
+        try:
+            url = urlsplit(value)
+            is_address = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address:
+            # The address is not quoted: it may hold a password.
+            raise ValueError("must be a redis, rediss or unix address")
+        return value
 
     @property
     def allowed_origins(self) -> frozenset[str]:

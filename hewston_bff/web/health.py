@@ -5,15 +5,10 @@ from typing import Literal
 
 from aiohttp import web
 from pydantic import BaseModel
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 import hewston_bff
 from hewston_bff.hub.stats import HubStats
-from hewston_bff.settings import Settings
-from hewston_bff.web.keys import BACKEND, CLIENTS, HUB, SETTINGS
+from hewston_bff.web.keys import BACKEND, CLIENTS, HUB, REDIS, SETTINGS
 
 _BACKEND_S = 2.0
 _TICKER_LATE_S = 1.0
@@ -115,7 +110,7 @@ async def health(request: web.Request) -> web.Response:
     is_up = await app[BACKEND].is_up(within_s=_BACKEND_S)
     dependencies: dict[str, DependencyState] = {
         "backend_api": "ok" if is_up else "down",
-        "redis": await _redis_state(settings),
+        "redis": await _redis_state(app),
         "catalog": "disabled",
     }
     is_well = all(state in {"ok", "disabled"} for state in dependencies.values())
@@ -218,23 +213,10 @@ def _totals(stats: HubStats, connections: int) -> SocketStats:
     )
 
 
-async def _redis_state(settings: Settings) -> DependencyState:
-    if not settings.bff_redis_enabled:
+async def _redis_state(app: web.Application) -> DependencyState:
+    if REDIS not in app:
         return "disabled"
-    client = Redis.from_url(
-        settings.redis_url,
-        socket_timeout=0.25,
-        socket_connect_timeout=0.25,
-        retry=Retry(NoBackoff(), 0),
-    )
-    try:
-        await client.ping()
-    except (RedisError, OSError):
-        return "down"
-    else:
-        return "ok"
-    finally:
-        await client.aclose()
+    return "ok" if await app[REDIS].is_up() else "down"
 
 
 def _json(model: BaseModel, *, status: int = 200) -> web.Response:

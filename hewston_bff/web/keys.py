@@ -4,11 +4,16 @@ from aiohttp import web
 
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.backend import HttpBackend
+from hewston_bff.net.redis_cache import RedisCache
+from hewston_bff.services.answers import Answers
 from hewston_bff.settings import Settings
 from hewston_bff.web.clients import Clients
 
 SETTINGS = web.AppKey("settings", Settings)
 BACKEND = web.AppKey("backend", HttpBackend)
+REDIS = web.AppKey("redis", RedisCache)
+"""There only if it is enabled."""
+ANSWERS = web.AppKey("answers", Answers)
 HUB = web.AppKey("hub", Hub)
 CLIENTS = web.AppKey("clients", Clients)
 CORRELATION_ID = web.RequestKey("correlation_id", str)

@@ -1,6 +1,6 @@
-"""`GET /metrics`: the hub's numbers as Prometheus text.
+"""`GET /metrics`: the numbers of hub and cache as Prometheus text.
 
-Everything is read from the hub when it is asked for: counting twice would be a second truth.
+Everything is read where it is counted when it is asked for: counting twice would be a second truth.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from hewston_bff.core.link import LinkState
 from hewston_bff.hub.hub import Hub
+from hewston_bff.net.cache import CacheCounters, MemoryCache
 from hewston_bff.web.clients import Clients
 
 REGISTRY = web.AppKey("registry", CollectorRegistry)
@@ -67,10 +68,30 @@ class HubCollector(Collector):
         yield runs
 
 
-def make_registry(hub: Hub, clients: Clients) -> CollectorRegistry:
+class CacheCollector(Collector):
+    """The kept answers as metric families."""
+
+    def __init__(self, counters: CacheCounters, memory: MemoryCache) -> None:
+        self._counters = counters
+        self._memory = memory
+
+    def collect(self) -> Iterator[_Family]:
+        """All families, as they are now."""
+        counters = self._counters
+        for name, text, value in (
+            ("hits", "Answers that were kept", counters.hits),
+            ("stale", "Answers that were kept and had expired", counters.stale),
+            ("misses", "Answers that had to be made", counters.misses),
+            ("errors", "Failures of Redis", counters.errors),
+        ):
+            yield CounterMetricFamily(f"hewston_bff_cache_{name}", text, value=value)
+        text = "Bytes of answers kept in memory"
+        yield GaugeMetricFamily("hewston_bff_cache_bytes", text, value=self._memory.used_bytes)
+
+
+def make_registry() -> CollectorRegistry:
     """A registry of this application's own."""
     registry = CollectorRegistry()
-    registry.register(HubCollector(hub, clients))
     ProcessCollector(registry=registry)
     return registry
 

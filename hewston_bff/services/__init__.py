@@ -1,0 +1,1 @@
+"""REST use cases: they answer callers, not requests."""
