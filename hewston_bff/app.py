@@ -12,9 +12,12 @@ from hewston_bff.hub.access import AccessTimes
 from hewston_bff.hub.feeder import FeederTimes
 from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.tasks import running
-from hewston_bff.net.backend import BackendOptions, connect_backend
+from hewston_bff.net.backend import BackendOptions, HttpBackend
+from hewston_bff.net.breaker import Breaker
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
+from hewston_bff.net.connections import connections
 from hewston_bff.net.redis_cache import connect_redis
+from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
 from hewston_bff.settings import Settings
 from hewston_bff.web import keys
@@ -61,8 +64,13 @@ async def _backend(app: web.Application) -> AsyncIterator[None]:
         connect_s=settings.bff_hub_connect_seconds,
         message_bytes=settings.bff_hub_upstream_message_bytes,
     )
-    async with connect_backend(options) as backend:
-        app[keys.BACKEND] = backend
+    breaker = Breaker(
+        failures=settings.bff_backend_breaker_failures,
+        cooldown_s=settings.bff_backend_breaker_seconds,
+    )
+    async with connections(connect_s=options.connect_s) as shared:
+        app[keys.BACKEND] = HttpBackend(options, connections=shared)
+        app[keys.REQUESTS] = BackendRequests(options.url, connections=shared, breaker=breaker)
         yield
 
 

@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     ALREADY_SUBSCRIBED = "ALREADY_SUBSCRIBED"
     LIMIT = "LIMIT"
     RATE_LIMITED = "RATE_LIMITED"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     BACKEND_UNAVAILABLE = "BACKEND_UNAVAILABLE"
     BACKEND_TIMEOUT = "BACKEND_TIMEOUT"
     BUSY = "BUSY"
@@ -45,6 +46,7 @@ OUTCOMES = {
     ErrorCode.ALREADY_SUBSCRIBED: Outcome(409),
     ErrorCode.LIMIT: Outcome(503),
     ErrorCode.RATE_LIMITED: Outcome(429),
+    ErrorCode.PAYLOAD_TOO_LARGE: Outcome(413),
     ErrorCode.BACKEND_UNAVAILABLE: Outcome(502),
     ErrorCode.BACKEND_TIMEOUT: Outcome(504),
     ErrorCode.BUSY: Outcome(503),
@@ -138,6 +140,18 @@ class BackendUnavailable(BffError):
     """The backend did not answer, or not with an answer."""
 
     code = ErrorCode.BACKEND_UNAVAILABLE
+
+
+class BackendTimeout(BffError):
+    """The backend did not answer in time."""
+
+    code = ErrorCode.BACKEND_TIMEOUT
+
+
+class PayloadTooLarge(BffError):
+    """A body over the limit."""
+
+    code = ErrorCode.PAYLOAD_TOO_LARGE
 
 
 class FeatureDisabled(BffError):

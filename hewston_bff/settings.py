@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     bff_host: str = "127.0.0.1"
     bff_port: Port = 8001
     bff_backend_timeout: Seconds = 30.0
+    bff_backend_breaker_failures: Count = 5
+    bff_backend_breaker_seconds: Seconds = 2.0
     bff_backend_token: SecretStr | None = None
     bff_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     bff_log_format: Literal["json", "console"] = "json"

@@ -1,8 +1,7 @@
 """The platform's backend over HTTP: what it says of runs, and the streams it plays."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import aiohttp
@@ -11,8 +10,9 @@ import msgspec
 from hewston_bff.core.ids import RunId
 from hewston_bff.errors import BackendUnavailable, Forbidden, RunNotFound, Unauthorized
 from hewston_bff.hub.ports import Credentials, RunDetail, Upstream
+from hewston_bff.net.connections import Connections
 from hewston_bff.net.upstream_sse import open_sse
-from hewston_bff.net.upstream_ws import AbortableWebSocket, open_ws
+from hewston_bff.net.upstream_ws import open_ws
 
 _DETAIL_BYTES = 1 << 20
 _REFUSALS = {
@@ -42,18 +42,12 @@ _DECODE_DETAIL = msgspec.json.Decoder(_Detail)
 
 
 class HttpBackend:
-    """The hub's backend port. Streams have a connector of their own: pools are small, silently."""
+    """The hub's backend port."""
 
-    def __init__(
-        self,
-        options: BackendOptions,
-        *,
-        requests: aiohttp.ClientSession,
-        streams: aiohttp.ClientSession,
-    ) -> None:
+    def __init__(self, options: BackendOptions, *, connections: Connections) -> None:
         self._options = options
-        self._requests = requests
-        self._streams = streams
+        self._requests = connections.pooled
+        self._streams = connections.fresh
 
     def open_stream(
         self, run_id: RunId, credentials: Credentials
@@ -104,24 +98,3 @@ class HttpBackend:
                 return response.status == 200
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
-
-
-@asynccontextmanager
-async def connect_backend(options: BackendOptions) -> AsyncIterator[HttpBackend]:
-    """The backend, with the connections it needs, closed on leaving."""
-    # It closes idle connections after 5 s and drops one after a 500 without saying so.
-    pooled = aiohttp.TCPConnector(limit=100, keepalive_timeout=4)
-    unlimited = aiohttp.TCPConnector(limit=0, force_close=True)
-    no_timeout = aiohttp.ClientTimeout(total=None, sock_connect=options.connect_s)
-    jar = aiohttp.DummyCookieJar()
-    async with (
-        aiohttp.ClientSession(connector=pooled, cookie_jar=jar, timeout=no_timeout) as requests,
-        aiohttp.ClientSession(
-            connector=unlimited,
-            cookie_jar=jar,
-            timeout=no_timeout,
-            ws_response_class=AbortableWebSocket,  # type: ignore[arg-type]  # decode_text is per call
-            read_bufsize=1 << 16,
-        ) as streams,
-    ):
-        yield HttpBackend(options, requests=requests, streams=streams)

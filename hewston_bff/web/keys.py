@@ -5,6 +5,7 @@ from aiohttp import web
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.backend import HttpBackend
 from hewston_bff.net.redis_cache import RedisCache
+from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
 from hewston_bff.settings import Settings
 from hewston_bff.web.clients import Clients
@@ -14,6 +15,7 @@ BACKEND = web.AppKey("backend", HttpBackend)
 REDIS = web.AppKey("redis", RedisCache)
 """There only if it is enabled."""
 ANSWERS = web.AppKey("answers", Answers)
+REQUESTS = web.AppKey("requests", BackendRequests)
 HUB = web.AppKey("hub", Hub)
 CLIENTS = web.AppKey("clients", Clients)
 CORRELATION_ID = web.RequestKey("correlation_id", str)
