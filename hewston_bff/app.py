@@ -40,7 +40,6 @@ def create_app(settings: Settings) -> web.Application:
     app[keys.CLIENTS] = Clients(
         max_sockets=settings.bff_ws_sockets,
         max_per_address=settings.bff_ws_sockets_per_address,
-        drain_s=settings.bff_ws_drain_seconds,
     )
     app[CRASHED] = []
     app[REGISTRY] = make_registry()

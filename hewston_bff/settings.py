@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     bff_backend_breaker_failures: Count = 5
     bff_backend_breaker_seconds: Seconds = 2.0
     bff_backend_token: SecretStr | None = None
+    bff_event_loop: Literal["asyncio", "uvloop"] = "asyncio"
     bff_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     bff_log_format: Literal["json", "console"] = "json"
     bff_environment: str = "development"
@@ -83,7 +84,7 @@ class Settings(BaseSettings):
     bff_ws_dead_after_seconds: Seconds = 60.0
     bff_ws_stalled_after_seconds: Seconds = 30.0
     bff_ws_subscribe_within_seconds: Seconds = 10.0
-    bff_ws_drain_seconds: Seconds = 2.0
+    bff_ws_close_seconds: Seconds = 2.0
     bff_shutdown_seconds: Seconds = 10.0
 
     @classmethod

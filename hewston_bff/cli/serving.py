@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from importlib import import_module
 
 import typer
 from aiohttp import web
@@ -11,6 +12,24 @@ from hewston_bff.app import CRASHED
 from hewston_bff.settings import Settings
 
 err = Console(stderr=True)
+
+
+def new_event_loop(settings: Settings) -> asyncio.AbstractEventLoop:
+    """The loop that the settings name.
+
+    Raises:
+        typer.Exit: with 2 if it is not installed.
+    """
+    if settings.bff_event_loop == "asyncio":
+        return asyncio.new_event_loop()
+    try:
+        uvloop = import_module("uvloop")
+    except ImportError as error:
+        message = "BFF_EVENT_LOOP=uvloop needs the extra: pip install 'hewston-bff[uvloop]'"
+        err.print(message, style="red", markup=False)
+        raise typer.Exit(2) from error
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
 
 
 def serve_app(app: web.Application, *, settings: Settings, banner: str | None = None) -> None:
@@ -26,6 +45,7 @@ def serve_app(app: web.Application, *, settings: Settings, banner: str | None = 
 
         app.on_startup.append(show)
     host, port = settings.bff_host, settings.bff_port
+    loop = new_event_loop(settings)
     try:
         web.run_app(
             app,
@@ -35,7 +55,7 @@ def serve_app(app: web.Application, *, settings: Settings, banner: str | None = 
             shutdown_timeout=settings.bff_shutdown_seconds * 0.6,
             access_log=None,
             print=None,
-            loop=asyncio.new_event_loop(),
+            loop=loop,
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

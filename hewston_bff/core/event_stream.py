@@ -1,6 +1,12 @@
 """Server-Sent Events, read and written. Source: WHATWG HTML, section 9.2."""
 
 from collections.abc import Iterator
+from typing import Final
+
+OVERSIZED: Final = "oversized"
+"""The name under which an event longer than the limit is told of; its data is left out."""
+_HALF_AN_END = 3
+"""Bytes that may be the beginning of an event's end: all of it but the last line feed."""
 
 
 class EventParser:
@@ -9,28 +15,36 @@ class EventParser:
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._rest = b""
+        self._is_skipping = False
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        """The events that `data` finishes, each as (name, data); comments are passed over.
-
-        Raises:
-            ValueError: an event longer than the limit.
-        """
+        """The events that `data` finishes, each as (name, data); comments are passed over."""
         text = (self._rest + data).replace(b"\r\n", b"\n")
         *blocks, self._rest = text.split(b"\n\n")
-        if len(self._rest) > self._max_bytes:
-            msg = f"an event of more than {self._max_bytes} bytes"
-            raise ValueError(msg)
         for block in blocks:
-            name, lines = "message", []
-            for line in block.split(b"\n"):
-                field, _, value = line.partition(b":")
-                if field == b"data":
-                    lines.append(value.removeprefix(b" "))
-                elif field == b"event":
-                    name = value.removeprefix(b" ").decode("utf-8", "replace")
-            if lines or name != "message":
-                yield name, b"\n".join(lines)
+            if self._is_skipping:
+                self._is_skipping = False
+            elif len(block) > self._max_bytes:
+                yield OVERSIZED, b""
+            else:
+                yield from _parse(block)
+        if len(self._rest) > self._max_bytes:
+            if not self._is_skipping:
+                yield OVERSIZED, b""
+            self._is_skipping = True
+            self._rest = self._rest[-_HALF_AN_END:]
+
+
+def _parse(block: bytes) -> Iterator[tuple[str, bytes]]:
+    name, lines = "message", []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            lines.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ").decode("utf-8", "replace")
+    if lines or name != "message":
+        yield name, b"\n".join(lines)
 
 
 def event(name: str, data: bytes, *, event_id: str | None = None) -> bytes:

@@ -48,8 +48,6 @@ logger = structlog.get_logger(__name__)
 _MALFORMED_IN_A_ROW: Final = 3
 _ABUSE_S: Final = 10
 """Seconds' worth of refused control messages after which a client has to go."""
-_CLOSE_S: Final = 2.0
-_CHECK_S: Final = 0.25
 
 
 class Door(Enum):
@@ -72,6 +70,8 @@ class SessionLimits:
     message_bytes: int = 65_536
     messages_per_s: int = 50
     subscribe_within_s: float = 10.0
+    close_s: float = 2.0
+    """How long the client is given to answer our close."""
 
 
 class _WebSocketWire:
@@ -148,7 +148,7 @@ class Session:
                 raise
         if self._ending is not None:
             code, reason = self._ending
-            async with asyncio.timeout(_CLOSE_S):
+            async with asyncio.timeout(self._limits.close_s):
                 await ws.close(code=code, message=reason.encode()[:120])
 
     def end(self, code: CloseCode, reason: str) -> None:
@@ -181,14 +181,16 @@ class Session:
             return inf
         self.viewings.answer_overdue(now_s)
         if self.viewings or self._door is not Door.STREAM:
-            self._empty_since_s = now_s
-        elif now_s - self._empty_since_s > self._limits.subscribe_within_s:
+            return self.viewings.overdue_s
+        closes_s = self._empty_since_s + self._limits.subscribe_within_s
+        if now_s >= closes_s:
             self.end(CloseCode.NOTHING_SUBSCRIBED, "nothing subscribed: subscribe to a run")
             return inf
-        return now_s + _CHECK_S
+        return closes_s
 
     def refused(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
         """The backend does not allow a viewing (any more)."""
+        self._look_again()
         self._send_error(error, sid=sid, re=re)
         close = error.outcome.close
         if self._door is not Door.STREAM and close is not None:
@@ -243,16 +245,22 @@ class Session:
                         "this address watches one run: subscribe to others at /api/v1/stream"
                     )
                 self.viewings.subscribe(command, self)
+                self._hub.ticker.wake(self)
             case Unsubscribe():
                 if self._door is not Door.STREAM:
                     raise InvalidRequest("this address watches one run: close the socket instead")
                 sid = self.viewings.unsubscribe(command.sid)
-                self._empty_since_s = self._hub.ticker.next_s
+                self._look_again()
                 self.notify(Unsubscribed(re=UNSET if command.id is None else command.id, sid=sid))
             case Ping(ts):
                 self.notify(Pong(ts=ts, srv=now_ms()))
             case ClientHeartbeat():
                 pass
+
+    def _look_again(self) -> None:
+        """A subscription has gone, perhaps the last."""
+        self._empty_since_s = self._hub.ticker.next_s
+        self._hub.ticker.wake(self)
 
     def _refuse_malformed(self, invalid: InvalidMessage) -> None:
         self._send_error(InvalidRequest(invalid.reason), re=invalid.request_id)

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from hewston_bff.core.backend_wire import End, Fault, Message, decode
-from hewston_bff.core.event_stream import EventParser
+from hewston_bff.core.backend_wire import End, Fault, Message, ProtocolViolation, decode
+from hewston_bff.core.event_stream import OVERSIZED, EventParser
 from hewston_bff.hub.ports import Credentials, LinkLost, LinkRefused
 
 
@@ -24,7 +24,7 @@ class _EventUpstream:
             try:
                 data = await self._response.content.readany()
                 self._events.extend(self._parser.feed(data))
-            except (aiohttp.ClientError, OSError, ValueError) as exc:
+            except (aiohttp.ClientError, OSError) as exc:
                 msg = f"stream broken: {type(exc).__name__}"
                 raise LinkLost(msg) from exc
             if not data:
@@ -32,6 +32,8 @@ class _EventUpstream:
         name, data = self._events.popleft()
         if name == "end":
             return End()
+        if name == OVERSIZED:
+            raise ProtocolViolation("an event over the limit for messages")
         if name == "error":
             return Fault(code="STREAM_ERROR")
         return decode(data)

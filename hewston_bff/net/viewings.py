@@ -1,6 +1,7 @@
 """What one client watches: its subscriptions by their numbers."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from hewston_bff.core.ids import RunId, parse_run_id
@@ -166,6 +167,11 @@ class Viewings:
         for sid in [sid for sid, at_s in self._overdue_s.items() if now_s >= at_s]:
             del self._overdue_s[sid]
             self._by_sid[sid].answer()
+
+    @property
+    def overdue_s(self) -> float:
+        """When the next request has to be answered, decided or not; inf if none waits."""
+        return min(self._overdue_s.values(), default=inf)
 
     def close(self) -> None:
         """Stop watching everything."""

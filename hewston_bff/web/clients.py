@@ -26,7 +26,6 @@ class Clients:
 
     max_sockets: int
     max_per_address: int
-    drain_s: float
     is_draining: bool = False
     open: set[Client] = field(default_factory=set)
     _addresses: Counter[str] = field(default_factory=Counter)

@@ -95,7 +95,7 @@ async def _serve_socket(
             max_msg_size=settings.bff_ws_message_bytes,
             protocols=(SUBPROTOCOL,),
             decode_text=False,
-            timeout=1.0,
+            timeout=settings.bff_ws_close_seconds,
         )
         await ws.prepare(without_token(request))
         transport = request.transport
@@ -321,4 +321,5 @@ def session_limits(settings: Settings) -> SessionLimits:
         message_bytes=settings.bff_ws_message_bytes,
         messages_per_s=settings.bff_ws_messages_per_second,
         subscribe_within_s=settings.bff_ws_subscribe_within_seconds,
+        close_s=settings.bff_ws_close_seconds,
     )
