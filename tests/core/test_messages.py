@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from hewston_bff.core.event_stream import EventParser, event
+from hewston_bff.core.event_stream import OVERSIZED, EventParser, event
 from hewston_bff.core.ids import Epoch, RunId, format_time, parse_run_id, parse_time
 from hewston_bff.core.messages import (
     Bye,
@@ -178,3 +178,13 @@ def test_events_are_the_same_however_they_arrive(size: int) -> None:
     chunks = [stream[at : at + size] for at in range(0, len(stream), size)]
     events = [each for chunk in chunks for each in parser.feed(chunk)]
     assert events == [("frame", b'{"a":1}'), ("end", b"{}")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1_000])
+def test_an_oversized_event_is_told_of_once_and_those_after_it_are_read(size: int) -> None:
+    huge = event("frame", b"x" * 500)
+    stream = event("frame", b"1") + huge.replace(b"\n", b"\r\n") + event("end", b"{}")
+    parser = EventParser(max_bytes=100)
+    chunks = [stream[at : at + size] for at in range(0, len(stream), size)]
+    events = [each for chunk in chunks for each in parser.feed(chunk)]
+    assert events == [("frame", b"1"), (OVERSIZED, b""), ("end", b"{}")]

@@ -175,8 +175,9 @@ async def test_a_backend_that_is_down_at_the_start_is_waited_for() -> None:
 async def test_a_backend_killed_in_the_middle_is_a_pause_and_nothing_else(
     upstream: dict[str, Any],
 ) -> None:
-    pace = {"flood_frames_per_s": 400, "sse_frames_per_s": 400}
-    options = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, **pace)
+    options = SimulatorOptions(
+        play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=400, sse_frames_per_s=400
+    )
     async with stack(DAY, options=options, **upstream) as (bff, _, running), bff.viewer() as viewer:
         await viewer.subscribe("day", mode="all", speed=0)
         await viewer.until(lambda m: m.get("seq", 0) > 50 and m["t"] == "frame")
