@@ -168,6 +168,13 @@ class Viewer:
             self._last[sid] = None
 
 
+@asynccontextmanager
+async def viewer_of(url: str) -> AsyncIterator[Viewer]:
+    """A client of a server in another process."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, autoping=False) as ws:
+        yield Viewer(ws)
+
+
 def is_a(kind: str, **members: Any) -> Callable[[Message], bool]:
     """Whether a message is of this kind and has these members."""
 

@@ -38,12 +38,12 @@ def serve_app(app: web.Application, *, settings: Settings, banner: str | None = 
     Raises:
         typer.Exit: with 1 if the address cannot be had, or the service stopped because of a bug.
     """
-    if banner is not None:
 
-        async def show(_: web.Application) -> None:
+    def show(_: str) -> None:
+        """Called once we listen, with words of aiohttp's own."""
+        if banner is not None:
             Console().print(banner)
 
-        app.on_startup.append(show)
     host, port = settings.bff_host, settings.bff_port
     loop = new_event_loop(settings)
     try:
@@ -54,7 +54,7 @@ def serve_app(app: web.Application, *, settings: Settings, banner: str | None = 
             handler_cancellation=True,
             shutdown_timeout=settings.bff_shutdown_seconds * 0.6,
             access_log=None,
-            print=None,
+            print=show,
             loop=loop,
         )
     except OSError as error:
