@@ -81,6 +81,35 @@ async def test_the_service_token_opens_the_stream_but_permits_nobody() -> None:
         assert backend.stats().opened() == 0
 
 
+async def test_a_service_token_that_is_refused_gives_way_to_a_permitted_viewers() -> None:
+    async with stack(DAY, options=GUARDED, bff_backend_token="stale") as (bff, backend, _):
+        async with bff.viewer(headers={"Authorization": "Bearer good"}) as viewer:
+            await viewer.subscribe("day", mode="all", speed=0)
+            assert len(await viewer.until_end()) == 390
+        asked = [r.authorization for r in backend.stats().requests if r.path == "/backtests/day/ws"]
+        assert asked == ["Bearer stale", "Bearer good"]
+
+
+async def test_a_reconnect_after_its_first_viewer_left_uses_anothers_credentials() -> None:
+    options = SimulatorOptions(
+        play_silence_s=0.01,
+        hb_interval_s=0.3,
+        flood_frames_per_s=400,
+        require_token={"first": None, "second": None},
+    )
+    async with stack(DAY, options=options) as (bff, backend, running):
+        async with bff.viewer(headers={"Authorization": "Bearer second"}) as staying:
+            async with bff.viewer(headers={"Authorization": "Bearer first"}) as leaving:
+                await leaving.subscribe("day", mode="all", speed=0)
+                await leaving.until(is_a("frame"))
+                await staying.subscribe("day", mode="all", speed=0)
+            while (await bff.totals())["active_connections"] > 1:
+                pass
+            await running.drop_connections()
+            assert len(await staying.until_end()) == 390
+        assert backend.stats().authorizations("day") == ("Bearer first", "Bearer second")
+
+
 async def test_a_permission_withdrawn_ends_the_viewing_and_nobody_elses() -> None:
     settings = {"bff_hub_access_fresh_seconds": 0.2}
     options = SimulatorOptions(
