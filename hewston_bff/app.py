@@ -22,11 +22,13 @@ from hewston_bff.services.answers import Answers
 from hewston_bff.settings import Settings
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
+from hewston_bff.web.cors import answer_options
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
 from hewston_bff.web.routes import add_routes
 
 SETTINGS = keys.SETTINGS
+_REQUEST_LINE_BYTES = 1 << 16  # so that a parameter that is too long is refused by its name
 CRASHED = web.AppKey("crashed", list[BaseException])
 """Bugs of its own that stopped the service."""
 
@@ -35,7 +37,10 @@ logger = structlog.get_logger(__name__)
 
 def create_app(settings: Settings) -> web.Application:
     """The application; it starts what it needs when it is run, and stops it in reverse."""
-    app = web.Application(middlewares=[correlate, envelope])
+    app = web.Application(
+        middlewares=[correlate, envelope, answer_options],
+        handler_args={"max_line_size": _REQUEST_LINE_BYTES},
+    )
     app[keys.SETTINGS] = settings
     app[keys.CLIENTS] = Clients(
         max_sockets=settings.bff_ws_sockets,

@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, WrappedLogger
 
 
@@ -47,6 +48,19 @@ def configure_logging(*, level: str, fmt: str) -> None:
     root.setLevel(level)
     # Our own access lines say it better, and with the request's id.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").filters = [_BadRequestsAreBrief()]
+
+
+class _BadRequestsAreBrief(logging.Filter):
+    """What is no HTTP is the sender's trouble: a line, not an error with our traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.exc_info = None
+            record.msg += f": {type(error).__name__}"
+        return True
 
 
 def _service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1_024)]
 Count = Annotated[int, Field(ge=1)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode]
 
 _URL = TypeAdapter(AnyHttpUrl)
@@ -43,6 +45,8 @@ class Settings(BaseSettings):
     bff_backend_timeout: Seconds = 30.0
     bff_backend_breaker_failures: Count = 5
     bff_backend_breaker_seconds: Seconds = 2.0
+    bff_request_bytes: Bytes = 1 << 20
+    bff_trusted_proxies: Networks = ()
     bff_backend_token: SecretStr | None = None
     bff_event_loop: Literal["asyncio", "uvloop"] = "asyncio"
     bff_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -105,6 +109,13 @@ class Settings(BaseSettings):
                 for error in exc.errors()
             ]
             raise SettingsError("\n".join(lines)) from exc
+
+    @field_validator("bff_trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
 
     @field_validator("bff_cors_origins", "bff_public_origins", mode="before")
     @classmethod

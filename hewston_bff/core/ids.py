@@ -8,6 +8,7 @@ RunId = NewType("RunId", str)
 Epoch = NewType("Epoch", str)
 
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SYMBOL = re.compile(r"(?!/)(?!.*(?:\.\.|//))[A-Za-z0-9.\-_/^=]{1,32}")
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -16,6 +17,11 @@ def parse_run_id(text: str) -> RunId | None:
     if _RUN_ID.fullmatch(text) is None or text in {".", ".."}:
         return None
     return RunId(text)
+
+
+def is_symbol(text: str) -> bool:
+    """Whether `text` can be a symbol, in any case (REST contract: chart data)."""
+    return _SYMBOL.fullmatch(text) is not None
 
 
 def to_ns(moment: datetime) -> int:

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from hewston_bff.errors import BffError, ErrorCode, NotFound
+from hewston_bff.errors import BffError, ErrorCode, Forbidden, NotFound
 from hewston_bff.web.keys import CORRELATION_ID
 
 logger = structlog.get_logger("http")
@@ -79,6 +79,8 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         response = error_response(request, NotFound(message), status=405)
         response.headers["Allow"] = exc.headers["Allow"]
         return response
+    except web.HTTPForbidden as exc:
+        return error_response(request, Forbidden(exc.text or "not allowed"))
     except web.HTTPException:
         raise
     except Exception:

@@ -1,10 +1,11 @@
 """The table of routes."""
 
-import aiohttp_cors
 from aiohttp import web
 
 from hewston_bff.settings import Settings
 from hewston_bff.web import health, metrics, streams
+from hewston_bff.web.cors import set_up_cors
+from hewston_bff.web.proxy import proxy_routes
 
 _RUN = "{run_id}"
 
@@ -26,9 +27,10 @@ ROUTES = (
 
 def add_routes(app: web.Application, settings: Settings) -> None:
     """Add all routes, each with CORS for the configured origins."""
-    options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # the library has no types
-        allow_credentials=True, expose_headers=["X-Correlation-ID"], allow_headers="*", max_age=600
-    )
-    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(settings.bff_cors_origins, options))
+    cors = set_up_cors(app, settings)
     for path, handler in ROUTES:
         cors.add(app.router.add_get(path, handler))
+    for proxied in proxy_routes():
+        resource = cors.add(app.router.add_resource(proxied.prefix + proxied.path))
+        for method in proxied.methods:
+            cors.add(resource.add_route(method, proxied.serve))

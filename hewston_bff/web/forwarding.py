@@ -1,0 +1,102 @@
+"""Which headers pass the proxy, each way, and what it adds. Hop-by-hop headers never pass."""
+
+from contextlib import suppress
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from hewston_bff.errors import InvalidRequest
+from hewston_bff.net.requests import CORRELATION_HEADER
+from hewston_bff.web.addresses import FORWARDED_FOR, is_from_proxy
+from hewston_bff.web.keys import CORRELATION_ID
+
+_TO_BACKEND = (
+    hdrs.AUTHORIZATION,
+    hdrs.COOKIE,
+    hdrs.CONTENT_TYPE,
+    hdrs.ACCEPT,
+    hdrs.ACCEPT_ENCODING,
+    hdrs.ACCEPT_LANGUAGE,
+    hdrs.IF_NONE_MATCH,
+    hdrs.IF_MODIFIED_SINCE,
+    hdrs.USER_AGENT,
+    "Idempotency-Key",
+    "X-Idempotency-Key",
+)
+_TO_CLIENT = (
+    hdrs.CONTENT_TYPE,
+    hdrs.CONTENT_ENCODING,
+    hdrs.CACHE_CONTROL,
+    hdrs.ETAG,
+    hdrs.LAST_MODIFIED,
+    hdrs.LOCATION,
+    hdrs.RETRY_AFTER,
+    hdrs.SET_COOKIE,
+    hdrs.VARY,
+    hdrs.WWW_AUTHENTICATE,
+)
+
+
+def headers_to_backend(request: web.Request) -> CIMultiDict[str]:
+    """What the backend hears of the client, and of the way the request came.
+
+    Raises:
+        InvalidRequest: a header that is not UTF-8, which can't be sent on as it is.
+    """
+    headers = _passed(request.headers, _TO_BACKEND)
+    for name, value in headers.items():
+        if not _is_text(value):
+            msg = f"{name}: must be UTF-8"
+            raise InvalidRequest(msg)
+    hops = [request.remote or "unknown"]
+    if is_from_proxy(request):
+        hops = [hop for hop in request.headers.getall(FORWARDED_FOR, []) if _is_text(hop)] + hops
+    scheme, host = _origin(request)
+    headers[CORRELATION_HEADER] = request[CORRELATION_ID]
+    headers[FORWARDED_FOR] = ", ".join(hops)
+    headers["X-Forwarded-Proto"] = scheme
+    headers["X-Forwarded-Host"] = host
+    headers["X-Forwarded-By"] = "hewston-bff"
+    return headers
+
+
+def headers_to_client(
+    request: web.Request, answered: CIMultiDictProxy[str], *, backend: URL, prefix: str
+) -> CIMultiDict[str]:
+    """What the client hears of the backend's answer; a `Location` there becomes one here."""
+    headers = _passed(answered, _TO_CLIENT)
+    if hdrs.LOCATION in headers:
+        location = headers[hdrs.LOCATION]
+        headers[hdrs.LOCATION] = _location(request, location, backend=backend, prefix=prefix)
+    return headers
+
+
+def _location(request: web.Request, location: str, *, backend: URL, prefix: str) -> str:
+    """An address of the backend as ours, under the caller's prefix; any other as it is."""
+    with suppress(ValueError):
+        target = backend.join(URL(location, encoded=True))
+        if target.origin() == backend.origin():
+            scheme, host = _origin(request)
+            path = target.raw_path_qs.removeprefix(backend.raw_path.rstrip("/"))
+            fragment = f"#{target.raw_fragment}" if target.raw_fragment else ""
+            return f"{scheme}://{host}{prefix}{path}{fragment}"
+    return location
+
+
+def _origin(request: web.Request) -> tuple[str, str]:
+    """Scheme and host as the client used them, as far as anyone trusted says."""
+    scheme, host = request.scheme, request.host
+    if is_from_proxy(request):
+        scheme = request.headers.get("X-Forwarded-Proto", scheme)
+        host = request.headers.get("X-Forwarded-Host", host)
+    return (scheme, host) if _is_text(scheme + host) else (request.scheme, "")
+
+
+def _passed(headers: CIMultiDictProxy[str], names: tuple[str, ...]) -> CIMultiDict[str]:
+    return CIMultiDict((name, value) for name in names for value in headers.getall(name, ()))
+
+
+def _is_text(value: str) -> bool:
+    """Whether its bytes were UTF-8: other bytes come as surrogates and can't go out again."""
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)

@@ -1,0 +1,149 @@
+"""The backend's own REST addresses, passed through byte for byte."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import aiohttp
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from hewston_bff.core.ids import is_symbol, parse_run_id
+from hewston_bff.errors import InvalidRequest, PayloadTooLarge
+from hewston_bff.web.forwarding import headers_to_backend, headers_to_client
+from hewston_bff.web.keys import REQUESTS, SETTINGS
+
+logger = structlog.get_logger(__name__)
+
+PREFIX = "/api/v1"
+_READING = (hdrs.METH_GET, hdrs.METH_HEAD)
+TABLE = (
+    ("/backtests", (*_READING, hdrs.METH_POST)),
+    ("/backtests/{run_id}", _READING),
+    ("/bars/daily", _READING),
+    ("/bars/minute", _READING),
+    ("/bars/minute_decimated", _READING),
+    ("/bars/hour", _READING),
+)
+"""All that is passed on: the backend's paths and their methods."""
+
+_QUERY = re.compile(r"[\x21-\x7e]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRoute:
+    """An address of ours: a prefix, and the backend's path behind it."""
+
+    prefix: str
+    path: str
+    methods: tuple[str, ...]
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Pass the request on and the answer back, both as they come."""
+        settings = request.app[SETTINGS]
+        patience_s = settings.bff_backend_timeout
+        path = backend_path(self.path, request)
+        headers = headers_to_backend(request)
+        body = None
+        if request.method == hdrs.METH_POST and request.body_exists:
+            body = _body(request, max_bytes=settings.bff_request_bytes)
+            if request.content_length is not None and hdrs.CONTENT_ENCODING not in request.headers:
+                headers[hdrs.CONTENT_LENGTH] = str(request.content_length)
+        async with request.app[REQUESTS].open(
+            request.method, path, headers=headers, body=body, deadline_s=patience_s
+        ) as answer:
+            passed = headers_to_client(
+                request,
+                answer.headers,
+                backend=URL(settings.hewston_backend_url),
+                prefix=self.prefix,
+            )
+            response = web.StreamResponse(status=answer.status, headers=passed)
+            response.content_length = answer.content_length
+            await response.prepare(request)
+            try:
+                await _relay(answer, response, patience_s=patience_s)
+            except (aiohttp.ClientError, OSError) as exc:
+                # Half an answer must not look like a whole one.
+                logger.warning("proxy.cut_off", error=type(exc).__name__)
+                if request.transport is not None:
+                    request.transport.abort()
+            return response
+
+
+def proxy_routes() -> list[ProxyRoute]:
+    """All addresses, with and without the prefix, and with the slash too many: a 307 there."""
+    return [
+        ProxyRoute(prefix, path + slash, methods)
+        for path, methods in TABLE
+        for prefix in (PREFIX, "")
+        for slash in ("", "/")
+    ]
+
+
+def backend_path(path: str, request: web.Request) -> str:
+    """The backend's path with the client's query, character for character.
+
+    Raises:
+        InvalidRequest: the run id or a symbol can't be one, or the query is no part of a URL.
+    """
+    if "run_id" in request.match_info:
+        run_id = parse_run_id(request.match_info["run_id"])
+        if run_id is None:
+            msg = "run_id: must be 1 to 128 of A-Z a-z 0-9 . _ - and neither . nor .."
+            raise InvalidRequest(msg)
+        path = path.format(run_id=run_id)
+    query = request.rel_url.raw_query_string
+    if not query:
+        return path
+    if _QUERY.fullmatch(query) is None:
+        raise InvalidRequest("query: must be percent-encoded")
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
+        if name == "symbol" and not is_symbol(value):
+            msg = "symbol: must be 1 to 32 of A-Z a-z 0-9 . - _ / ^ = without .. // or a first /"
+            raise InvalidRequest(msg)
+    return f"{path}?{query}"
+
+
+async def _relay(
+    answer: aiohttp.ClientResponse, response: web.StreamResponse, *, patience_s: float
+) -> None:
+    """The body as it comes; neither side is waited for longer than `patience_s`."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(patience_s) as patience:
+        async for chunk in answer.content.iter_any():
+            await response.write(chunk)
+            patience.reschedule(loop.time() + patience_s)
+        await response.write_eof()
+
+
+def _body(request: web.Request, *, max_bytes: int) -> AsyncIterator[bytes]:
+    """The request's body as it comes.
+
+    Raises:
+        PayloadTooLarge: now, if it says so itself; else from the iterator.
+        InvalidRequest: from the iterator; the body broke off, or is not encoded as it says.
+    """
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise _too_large(max_bytes)
+    return _chunks(request, max_bytes=max_bytes)
+
+
+async def _chunks(request: web.Request, *, max_bytes: int) -> AsyncIterator[bytes]:
+    sent_bytes = 0
+    try:
+        async for chunk in request.content.iter_any():
+            sent_bytes += len(chunk)
+            if sent_bytes > max_bytes:
+                raise _too_large(max_bytes)
+            yield chunk
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as exc:
+        raise InvalidRequest("body: broke off, or is not encoded as its headers say") from exc
+
+
+def _too_large(max_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body may have {max_bytes} bytes: send less")
