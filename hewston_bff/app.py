@@ -15,10 +15,12 @@ from hewston_bff.hub.tasks import running
 from hewston_bff.net.backend import BackendOptions, HttpBackend
 from hewston_bff.net.breaker import Breaker
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
+from hewston_bff.net.clock import today
 from hewston_bff.net.connections import connections
 from hewston_bff.net.redis_cache import connect_redis
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
+from hewston_bff.services.chart import Charts
 from hewston_bff.settings import Settings
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
@@ -93,6 +95,13 @@ async def _answers(app: web.Application) -> AsyncIterator[None]:
             )
             cache = TieredCache(memory, redis)
         answers = app[keys.ANSWERS] = Answers(cache, counters=counters)
+        app[keys.CHARTS] = Charts(
+            app[keys.REQUESTS],
+            answers,
+            recent_s=settings.bff_redis_ttl_chart,
+            deadline_s=settings.bff_backend_timeout,
+            today=today,
+        )
         async with running(answers.run(), name="answers", crashed=_stop_loudly(app)):
             yield
 

@@ -11,6 +11,7 @@ class ErrorCode(StrEnum):
 
     VALIDATION = "VALIDATION"
     RUN_NOT_FOUND = "RUN_NOT_FOUND"
+    NO_DATA = "NO_DATA"
     UNAUTHORIZED = "UNAUTHORIZED"
     FORBIDDEN = "FORBIDDEN"
     RANGE = "RANGE"
@@ -38,6 +39,7 @@ class Outcome:
 OUTCOMES = {
     ErrorCode.VALIDATION: Outcome(422),
     ErrorCode.RUN_NOT_FOUND: Outcome(404),
+    ErrorCode.NO_DATA: Outcome(404),
     ErrorCode.NOT_FOUND: Outcome(404),
     ErrorCode.UNAUTHORIZED: Outcome(401, CloseCode.UNAUTHORIZED),
     ErrorCode.FORBIDDEN: Outcome(403, CloseCode.FORBIDDEN),
@@ -86,6 +88,12 @@ class RunNotFound(BffError):
     """The backend knows no such run."""
 
     code = ErrorCode.RUN_NOT_FOUND
+
+
+class NoData(BffError):
+    """The backend has no bars there."""
+
+    code = ErrorCode.NO_DATA
 
 
 class NotFound(BffError):

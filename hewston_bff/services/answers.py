@@ -11,18 +11,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
-from hewston_bff.errors import BackendUnavailable, BffError, Busy
+from hewston_bff.errors import BackendTimeout, BackendUnavailable, BffError, Busy, RateLimited
 from hewston_bff.net.cache import Cache, CacheCounters, Entry
 from hewston_bff.net.clock import now_ms
 
 logger = structlog.get_logger(__name__)
 
 STALE_IF_ERROR_S = 86_400
-_OUTAGES = (BackendUnavailable, Busy)
+_OUTAGES = (BackendUnavailable, BackendTimeout, Busy, RateLimited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,12 @@ class Answers:
         Raises:
             BffError: what `fill` raised, for all who wait for it; errors are not kept.
         """
-        answer = await asyncio.shield(self._flights.get(key) or self._take_off(key, fill))
+        landed = self._flights.get(key)
+        is_there = landed is not None and landed.done()
+        answer = await asyncio.shield(landed or self._take_off(key, fill))
+        if is_there:
+            # It is being stored, or renewed.
+            answer = replace(answer, is_hit=True)
         self.counters.hits += answer.is_hit
         self.counters.stale += answer.is_stale
         self.counters.misses += not answer.is_hit

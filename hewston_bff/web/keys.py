@@ -7,6 +7,7 @@ from hewston_bff.net.backend import HttpBackend
 from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
+from hewston_bff.services.chart import Charts
 from hewston_bff.settings import Settings
 from hewston_bff.web.clients import Clients
 
@@ -15,6 +16,7 @@ BACKEND = web.AppKey("backend", HttpBackend)
 REDIS = web.AppKey("redis", RedisCache)
 """There only if it is enabled."""
 ANSWERS = web.AppKey("answers", Answers)
+CHARTS = web.AppKey("charts", Charts)
 REQUESTS = web.AppKey("requests", BackendRequests)
 HUB = web.AppKey("hub", Hub)
 CLIENTS = web.AppKey("clients", Clients)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from hewston_bff.settings import Settings
-from hewston_bff.web import health, metrics, streams
+from hewston_bff.web import chart, health, metrics, streams
 from hewston_bff.web.cors import set_up_cors
 from hewston_bff.web.proxy import proxy_routes
 
@@ -15,6 +15,7 @@ ROUTES = (
     (f"/api/v1/runs/{_RUN}/events", streams.events),
     (f"/backtests/{_RUN}/ws", streams.backend_stream),
     (f"/backtests/{_RUN}/stream", streams.backend_events),
+    ("/api/v1/chart-data", chart.chart_data),
     ("/api/v1/health", health.health),
     ("/api/v1/health/ready", health.ready),
     ("/api/v1/health/live", health.live),

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hewston_bff.errors import BackendUnavailable, BffError, Busy, Forbidden
+from hewston_bff.errors import BackendTimeout, BackendUnavailable, BffError, Busy, Forbidden
 from hewston_bff.hub.tasks import running
-from hewston_bff.net.cache import CacheCounters, MemoryCache
+from hewston_bff.net.cache import Cache, CacheCounters, Entry, MemoryCache
 from hewston_bff.services.answers import STALE_IF_ERROR_S, Answer, Answers, Filled
 
 
 class Bench:
     """Answers over a memory cache, a clock that the test moves, and a fill that the test ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: Cache | None = None) -> None:
         self.now_ms = 1_000_000
         self.calls = 0
         self.result: bytes | Exception = b"one"
@@ -23,7 +23,7 @@ class Bench:
         self.called = asyncio.Condition()
         self.gate = asyncio.Event()
         self.gate.set()
-        cache = MemoryCache(max_bytes=1 << 20, clock_ms=lambda: self.now_ms)
+        cache = cache or MemoryCache(max_bytes=1 << 20, clock_ms=lambda: self.now_ms)
         self.answers = Answers(cache, counters=CacheCounters(), clock_ms=lambda: self.now_ms)
 
     async def fill(self) -> Filled:
@@ -50,9 +50,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
+async def bench(cache: Cache | None = None) -> AsyncIterator[Bench]:
     crashes: list[BaseException] = []
-    one = Bench()
+    one = Bench(cache)
     async with running(one.answers.run(), name="answers", crashed=crashes.append):
         await one.settled()
         yield one
@@ -96,6 +96,19 @@ async def test_the_one_who_asked_first_may_leave_and_the_others_are_served() -> 
         assert b.calls == 1
 
 
+async def test_who_comes_while_it_is_being_stored_has_a_hit() -> None:
+    class Slow(MemoryCache):
+        async def set(self, key: str, entry: Entry) -> None:
+            await is_stored.wait()
+
+    is_stored = asyncio.Event()
+    async with bench(Slow(max_bytes=1 << 20)) as b:
+        assert await b.get() == Answer(b"one")
+        assert await b.get() == Answer(b"one", is_hit=True)
+        assert b.calls == 1
+        is_stored.set()
+
+
 async def test_when_all_have_left_the_answer_is_still_kept() -> None:
     async with bench() as b, asyncio.TaskGroup() as group:
         b.gate.clear()
@@ -122,7 +135,9 @@ async def test_expired_it_is_served_at_once_while_one_refresh_runs() -> None:
         assert b.answers.counters.stale == 5
 
 
-@pytest.mark.parametrize("outage", [BackendUnavailable("down"), Busy("breaker")])
+@pytest.mark.parametrize(
+    "outage", [BackendUnavailable("down"), BackendTimeout("late"), Busy("open")]
+)
 async def test_while_the_backend_is_down_the_old_is_served_for_24_hours(outage: BffError) -> None:
     async with bench() as b:
         await b.get()

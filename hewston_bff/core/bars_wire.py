@@ -1,0 +1,239 @@
+"""Bars from the backend's JSON and to ours, in steps.
+
+A year of minutes is 8 MB of JSON, and one call that reads it holds up everything else, in whatever
+thread it runs. So both directions are generators that yield after less than a millisecond's work.
+
+Reading cuts `{"symbol": "X", "bars": [{…}, {…}, …]}` between two bars every 64 KiB and decodes
+piece by piece. A cut in the wrong place, in a string or between nested objects, leaves a piece that
+is no JSON: then the body is read whole. A bar of another make is refused by its type: then that
+piece is read member by member.
+"""
+
+import json
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from math import nan
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from hewston_bff.core.bars import NO_TIME_S, Bars, Floats, Ints, joined
+from hewston_bff.core.ids import parse_time
+
+_T = TypeVar("_T")
+Steps = Generator[None, None, _T]
+"""Work in steps: yields where others may have a turn, returns its result."""
+
+_PIECE_BYTES = 1 << 16
+_PIECE_BARS = 500
+_PIECE_NUMBERS = 5_000
+
+# Members of simple values, then the bars; and the place between two bars.
+_HEAD = re.compile(
+    rb'\s*\{\s*(?:"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,\s*)*"bars"\s*:\s*\[\s*(?=\{)'
+)
+_BETWEEN = re.compile(rb"\}\s*,\s*(?=\{)")
+
+_TIME = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
+_DIGITS = np.flatnonzero(_TIME[0] == _TIME)
+_MARKS = np.flatnonzero(_TIME[0] != _TIME)
+_MAX_EXACT = 2.0**53
+
+
+class MalformedBars(ValueError):
+    """No page of bars."""
+
+
+class _Bar(msgspec.Struct, gc=False):
+    t: str
+    o: float
+    h: float
+    l: float  # noqa: E741 - the backend's own word
+    c: float
+    v: float
+
+
+class _Page(msgspec.Struct):
+    bars: list[_Bar]
+
+
+class _Record(msgspec.Struct, gc=False):
+    timestamp: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float | None
+
+
+_BARS = msgspec.json.Decoder(list[_Bar])
+_PAGE = msgspec.json.Decoder(_Page)
+_UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+# -- from the backend
+
+
+def decode_bars(body: bytes) -> Steps[Bars]:
+    """All bars of a page as they come; what a bar lacks, or has no number for, is NaN.
+
+    Raises:
+        MalformedBars: no page of bars.
+    """
+    cuts = _cuts(body)
+    if cuts:
+        # A cut in the wrong place makes no JSON of what is JSON.
+        with suppress(MalformedBars):
+            return (yield from _decoded(body, cuts))
+    return (yield from _decoded(body, []))
+
+
+def _cuts(body: bytes) -> list[int]:
+    """Where pieces of some bars begin; none if the body does not begin as expected."""
+    head = _HEAD.match(body)
+    if head is None:
+        return []
+    cuts = [head.end()]
+    while (between := _BETWEEN.search(body, cuts[-1] + _PIECE_BYTES)) is not None:
+        cuts.append(between.end())
+    return cuts
+
+
+def _decoded(body: bytes, cuts: list[int]) -> Steps[Bars]:
+    parts = []
+    for start, end in pairwise(cuts):
+        yield
+        parts.append(_columns(_bars_of(b"[" + body[start:end].rstrip(b", \t\r\n") + b"]")))
+    yield
+    last = _page_of(b'{"bars":[' + body[cuts[-1] :] if cuts else body)
+    for begin in range(0, len(last), _PIECE_BARS):
+        yield
+        parts.append(_columns(last[begin : begin + _PIECE_BARS]))
+    return joined(parts)
+
+
+def _bars_of(piece: bytes) -> list[_Bar]:
+    try:
+        return _BARS.decode(piece)
+    except _UNEXPECTED:
+        return _leniently(_any_json(piece))
+
+
+def _page_of(body: bytes) -> list[_Bar]:
+    try:
+        return _PAGE.decode(body).bars
+    except _UNEXPECTED:
+        page = _any_json(body)
+        # No rows are, by one of the backend's documents, a bare list.
+        return _leniently(page.get("bars") if isinstance(page, dict) else page)
+
+
+def _any_json(text: bytes) -> object:
+    try:
+        # It takes the NaN and Infinity that Python's own encoder writes.
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise MalformedBars("no JSON") from exc
+
+
+def _leniently(bars: object) -> list[_Bar]:
+    if not isinstance(bars, list):
+        raise MalformedBars("no list of bars")
+    return [_bar(bar if isinstance(bar, dict) else {}) for bar in bars]
+
+
+def _bar(members: dict[str, object]) -> _Bar:
+    time = members.get("t")
+    text = time if isinstance(time, str) else ""
+    return _Bar(text, *(_number(members.get(name)) for name in "ohlcv"))
+
+
+def _number(value: object) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        return float(value) if is_number else nan  # type: ignore[arg-type]  # is_number says so
+    except OverflowError:
+        return nan
+
+
+def _columns(bars: list[_Bar]) -> Bars:
+    count = len(bars)
+    return Bars(
+        t_s=_times_s([bar.t for bar in bars]),
+        o=np.fromiter((bar.o for bar in bars), np.float64, count),
+        h=np.fromiter((bar.h for bar in bars), np.float64, count),
+        l=np.fromiter((bar.l for bar in bars), np.float64, count),
+        c=np.fromiter((bar.c for bar in bars), np.float64, count),
+        v=np.fromiter((bar.v for bar in bars), np.float64, count),
+    )
+
+
+def _times_s(texts: list[str]) -> Ints:
+    """Epoch seconds; `NO_TIME_S` for what is no time. Quick if all have the backend's form."""
+    chars = np.frombuffer("".join(texts).encode(errors="surrogatepass"), np.uint8)
+    if chars.size == len(texts) * _TIME.size and _are_times(chars.reshape(-1, _TIME.size)):
+        times = chars.view(f"S{_TIME.size}").astype(f"S{_TIME.size - 1}")
+        try:
+            return times.astype("datetime64[s]").astype(np.int64)
+        except ValueError:
+            # A thirteenth month, or the like.
+            pass
+    return np.fromiter(map(_time_s, texts), np.int64, len(texts))
+
+
+def _are_times(chars: npt.NDArray[np.uint8]) -> bool:
+    digits = chars[:, _DIGITS]
+    is_digit = (digits >= ord("0")) & (digits <= ord("9"))
+    return bool(is_digit.all() and (chars[:, _MARKS] == _TIME[_MARKS]).all())
+
+
+def _time_s(text: str) -> int:
+    time_ns = parse_time(text)
+    return NO_TIME_S if time_ns is None else time_ns // 1_000_000_000
+
+
+# -- to the browser
+
+
+def encode_records(bars: Bars) -> Iterator[bytes]:
+    """A JSON list of bars with the contract's member names, piece by piece."""
+    yield b"["
+    for begin in range(0, len(bars), _PIECE_BARS):
+        part = bars.taken(slice(begin, begin + _PIECE_BARS))
+        times = np.datetime_as_string(part.t_s.astype("datetime64[s]"), timezone="UTC").tolist()
+        prices = (column.tolist() for column in (part.o, part.h, part.l, part.c))
+        rows = zip(times, *prices, _volumes(part.v), strict=True)
+        yield _members([_Record(*row) for row in rows], is_first=begin == 0)
+    yield b"]"
+
+
+def encode_columns(bars: Bars) -> Iterator[bytes]:
+    """A JSON object of the columns `t` (epoch seconds), `o`, `h`, `l`, `c`, `v`, piece by piece."""
+    columns = {"t": bars.t_s, "o": bars.o, "h": bars.h, "l": bars.l, "c": bars.c}
+    for name, column in columns.items():
+        yield b"%s%s:[" % (b"{" if name == "t" else b"],", msgspec.json.encode(name))
+        for begin in range(0, len(column), _PIECE_NUMBERS):
+            yield _members(column[begin : begin + _PIECE_NUMBERS].tolist(), is_first=begin == 0)
+    yield b'],"v":['
+    for begin in range(0, len(bars), _PIECE_NUMBERS):
+        yield _members(_volumes(bars.v[begin : begin + _PIECE_NUMBERS]), is_first=begin == 0)
+    yield b"]}"
+
+
+def _members(values: Sequence[object], *, is_first: bool) -> bytes:
+    """Values as they stand in a JSON list, after a comma unless they are its first."""
+    text = msgspec.json.encode(values)[1:-1]
+    return text if is_first else b"," + text
+
+
+def _volumes(volumes: Floats) -> list[float | None]:
+    """Whole numbers as such; None for what is not known."""
+    if (volumes == np.floor(volumes)).all() and (volumes < _MAX_EXACT).all():
+        whole: list[float | None] = volumes.astype(np.int64).tolist()
+        return whole
+    known: list[float | None] = np.where(np.isnan(volumes), None, volumes).tolist()  # type: ignore[call-overload]  # objects
+    return known

@@ -1,0 +1,265 @@
+"""Chart data: one call to the backend, never more bars than asked for, kept ready to send."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import partial
+from time import perf_counter
+from typing import NamedTuple
+
+import msgspec
+
+from hewston_bff.core.bars import Bars, possible
+from hewston_bff.core.bars_wire import (
+    MalformedBars,
+    Steps,
+    decode_bars,
+    encode_columns,
+    encode_records,
+)
+from hewston_bff.core.downsample import downsample
+from hewston_bff.errors import (
+    BackendUnavailable,
+    BffError,
+    Forbidden,
+    InvalidRequest,
+    NoData,
+    RateLimited,
+    Unauthorized,
+)
+from hewston_bff.hub.ports import Credentials
+from hewston_bff.net.cache import cache_key
+from hewston_bff.net.requests import Answer as BackendAnswer
+from hewston_bff.net.requests import BackendRequests
+from hewston_bff.services.answers import Answers, Filled
+from hewston_bff.services.ready_body import ReadyBody, ready_body
+from hewston_bff.services.turns import Turns
+
+_TODAY_S = 60.0
+_OLDER_S = 3_600.0
+_OLD_S = 86_400.0
+_RECENT_DAYS = 7
+_OLD_DAYS = 30
+
+
+class Timeframe(StrEnum):
+    """The length of a source bar. Decimated minutes are minutes: the target is kept here."""
+
+    DAY = "1D"
+    HOUR = "1H"
+    MINUTE = "1M"
+    MINUTE_DECIMATED = "1M_DECIMATED"
+
+
+class Layout(StrEnum):
+    """Bars as objects, or as an object of columns, a third as long."""
+
+    RECORDS = "records"
+    COLUMNS = "columns"
+
+
+_SOURCES = {
+    Timeframe.DAY: "/bars/daily",
+    Timeframe.HOUR: "/bars/hour",
+    Timeframe.MINUTE: "/bars/minute",
+    Timeframe.MINUTE_DECIMATED: "/bars/minute",
+}
+_ENCODERS: dict[Layout, Callable[[Bars], Iterator[bytes]]] = {
+    Layout.RECORDS: encode_records,
+    Layout.COLUMNS: encode_columns,
+}
+_NO_BARS = "the backend has no bars there: check symbol, from and to"
+_REFUSED = "the backend refuses symbol, from or to: check them"
+_REFUSALS: dict[int, tuple[type[BffError], str]] = {
+    400: (InvalidRequest, _REFUSED),
+    401: (Unauthorized, "the backend wants credentials: send an Authorization header"),
+    403: (Forbidden, "the backend does not allow you these bars"),
+    404: (NoData, _NO_BARS),
+    422: (InvalidRequest, _REFUSED),
+    429: (RateLimited, "the backend has had too many requests: try later"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChartQuery:
+    """What is asked for; valid, so that the backend can be asked. Dates are inclusive."""
+
+    symbol: str
+    timeframe: Timeframe
+    from_date: date
+    to_date: date
+    target_points: int
+    rth_only: bool
+    layout: Layout
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """How an answer came about. `source_bars` counts the `invalid_bars` too."""
+
+    total_bars: int
+    source_bars: int
+    decimated: bool
+    decimation_stride: int | None
+    cache_hit: bool
+    load_time_ms: int
+    backend_calls: int
+    data_source: str
+    invalid_bars: int
+    stale: bool
+
+
+class Chart(NamedTuple):
+    """An answer: its body without the end, the end, and the tag of what is data in it."""
+
+    body: ReadyBody
+    end: bytes
+    etag: str
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    body: ReadyBody
+    total_bars: int
+    source_bars: int
+    invalid_bars: int
+    stride: int | None
+
+
+class _Drawn(NamedTuple):
+    pieces: list[bytes]
+    total_bars: int
+    source_bars: int
+    invalid_bars: int
+    stride: int | None
+
+
+_KEPT = msgspec.msgpack.Decoder(_Kept)
+
+
+class Charts:
+    """Charts of one backend. `recent_s`: for how long a chart of the last days is fresh."""
+
+    def __init__(
+        self,
+        requests: BackendRequests,
+        answers: Answers,
+        *,
+        recent_s: float,
+        deadline_s: float,
+        today: Callable[[], date],
+    ) -> None:
+        self._requests = requests
+        self._answers = answers
+        self._turns = Turns()
+        self._recent_s = recent_s
+        self._deadline_s = deadline_s
+        self._today = today
+
+    async def get(self, query: ChartQuery, credentials: Credentials) -> Chart:
+        """The chart, kept or made; a cancellation loses nothing that others wait for.
+
+        Raises:
+            NoData: the backend has no bars there.
+            InvalidRequest: the backend refuses what is asked.
+            Unauthorized, Forbidden, RateLimited: the backend's no to these credentials.
+            BackendUnavailable, BackendTimeout, Busy: no answer, or none that makes sense.
+        """
+        began_s = perf_counter()
+        key = cache_key("chart:", query, credentials)
+        answer = await self._answers.get(key, partial(self._make, query, credentials))
+        kept = _KEPT.decode(answer.value)
+        metadata = Metadata(
+            total_bars=kept.total_bars,
+            source_bars=kept.source_bars,
+            decimated=kept.stride is not None,
+            decimation_stride=kept.stride,
+            cache_hit=answer.is_hit,
+            load_time_ms=round((perf_counter() - began_s) * 1e3),
+            backend_calls=0 if answer.is_hit else 1,
+            data_source=_SOURCES[query.timeframe],
+            invalid_bars=kept.invalid_bars,
+            stale=answer.is_stale,
+        )
+        end = b',"metadata":%s}' % msgspec.json.encode(metadata)
+        return Chart(kept.body, end, kept.body.digest)
+
+    async def _make(self, query: ChartQuery, credentials: Credentials) -> Filled:
+        answer = await self._requests.get(
+            _SOURCES[query.timeframe],
+            params=_parameters(query),
+            credentials=credentials,
+            deadline_s=self._deadline_s,
+        )
+        if answer.status != 200:
+            raise _error(answer)
+        try:
+            drawn = await self._turns.run(_draw(query, answer.body))
+        except MalformedBars as exc:
+            raise BackendUnavailable("the backend's answer makes no sense: try again") from exc
+        kept = _Kept(await ready_body(drawn.pieces), *drawn[1:])
+        ttl_s = fresh_s(query.to_date, today=self._today(), recent_s=self._recent_s)
+        return Filled(msgspec.msgpack.encode(kept), ttl_s)
+
+
+def fresh_s(to_date: date, *, today: date, recent_s: float) -> float:
+    """For how long a chart up to `to_date` is fresh: the older, the longer."""
+    age_days = (today - to_date).days
+    if age_days <= 0:
+        return _TODAY_S
+    if age_days <= _RECENT_DAYS:
+        return recent_s
+    return _OLDER_S if age_days <= _OLD_DAYS else _OLD_S
+
+
+def _parameters(query: ChartQuery) -> dict[str, str]:
+    asked = {
+        "symbol": query.symbol,
+        "from": query.from_date.isoformat(),
+        "to": query.to_date.isoformat(),
+    }
+    if query.timeframe is not Timeframe.DAY:
+        asked["rth_only"] = "true" if query.rth_only else "false"
+    return asked
+
+
+def _error(answer: BackendAnswer) -> BffError:
+    """What a status of the backend's other than 200 comes to."""
+    if answer.status in _REFUSALS:
+        error, message = _REFUSALS[answer.status]
+        return error(message)
+    return BackendUnavailable(f"the backend answered {answer.status}: try again in a moment")
+
+
+def _draw(query: ChartQuery, body: bytes) -> Steps[_Drawn]:
+    """The page without its metadata, from the backend's.
+
+    Raises:
+        MalformedBars: the backend's page is none.
+        NoData: it has no bars, or none that can be.
+    """
+    source = yield from decode_bars(body)
+    yield
+    bars = possible(source)
+    invalid_bars = len(source) - len(bars)
+    if not len(bars):
+        raise NoData(
+            _NO_BARS,
+            details={"source_bars": len(source), "invalid_bars": invalid_bars},
+        )
+    yield
+    shown, stride = downsample(bars, target=query.target_points)
+    pieces = [_head(query)]
+    for piece in _ENCODERS[query.layout](shown):
+        pieces.append(piece)
+        yield
+    return _Drawn(pieces, len(shown), len(source), invalid_bars, stride)
+
+
+def _head(query: ChartQuery) -> bytes:
+    members = {
+        "symbol": query.symbol,
+        "timeframe": query.timeframe,
+        "from_date": query.from_date,
+        "to_date": query.to_date,
+    }
+    return msgspec.json.encode(members)[:-1] + b',"bars":'

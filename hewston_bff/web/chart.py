@@ -1,0 +1,116 @@
+"""`GET /api/v1/chart-data`."""
+
+import re
+from datetime import date, timedelta
+from typing import Annotated
+
+from aiohttp import ETag, hdrs, web
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from hewston_bff.core.ids import is_symbol
+from hewston_bff.errors import FeatureDisabled, InvalidRequest
+from hewston_bff.services.chart import ChartQuery, Layout, Timeframe
+from hewston_bff.web.keys import CHARTS, SETTINGS
+from hewston_bff.web.streams import credentials_of
+
+_LONGEST = timedelta(days=7_305)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_NO_GZIP = re.compile(r"q=0(\.0{0,3})?")
+
+
+def _day(value: object) -> object:
+    if not isinstance(value, str) or _DAY.fullmatch(value) is None:
+        raise ValueError("must be a date, YYYY-MM-DD")
+    return value
+
+
+def _count(value: object) -> object:
+    if isinstance(value, str) and _COUNT.fullmatch(value) is None:
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _symbol(value: object) -> object:
+    if not isinstance(value, str) or not is_symbol(value):
+        raise ValueError("must be 1 to 32 of A-Z a-z 0-9 . - _ / ^ =, without .., // or a / first")
+    return value.upper()
+
+
+class ChartParameters(BaseModel):
+    """The query of chart data."""
+
+    symbol: Annotated[str, BeforeValidator(_symbol)]
+    timeframe: Timeframe
+    from_date: Annotated[date, BeforeValidator(_day)] = Field(alias="from")
+    to_date: Annotated[date, BeforeValidator(_day)] = Field(alias="to")
+    target_points: Annotated[int, BeforeValidator(_count), Field(ge=100, le=50_000)] = 10_000
+    rth_only: bool = True
+    layout: Layout = Layout.RECORDS
+
+    @field_validator("to_date")
+    @classmethod
+    def _is_range(cls, value: date, info: ValidationInfo) -> date:
+        first = info.data.get("from_date", value)
+        if not first <= value <= first + min(_LONGEST, date.max - first):
+            raise ValueError("must not be before from, nor more than 20 years after it")
+        return value
+
+
+_NAMES = [field.alias or name for name, field in ChartParameters.model_fields.items()]
+
+
+async def chart_data(request: web.Request) -> web.Response:
+    """`GET /api/v1/chart-data`: bars of one symbol, never more than `target_points`."""
+    if not request.app[SETTINGS].bff_feature_chart_aggregation:
+        raise FeatureDisabled("chart data is switched off here: use /bars/daily, hour or minute")
+    query = _query(request)
+    chart = await request.app[CHARTS].get(query, credentials_of(request))
+    response = web.Response(content_type="application/json")
+    response.etag = ETag(chart.etag, is_weak=True)
+    response.headers[hdrs.VARY] = "Accept-Encoding"
+    # It may be for these credentials only, and is cheap to ask for again by its tag.
+    response.headers[hdrs.CACHE_CONTROL] = "private, no-cache"
+    if any(tag.value in {chart.etag, "*"} for tag in request.if_none_match or ()):
+        response.set_status(304)
+    elif _takes_gzip(request):
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        response.body = chart.body.gzipped(chart.end)
+    else:
+        response.body = await chart.body.plain(chart.end)
+    return response
+
+
+def _query(request: web.Request) -> ChartQuery:
+    """What is asked for; members of the query that we do not know are ignored.
+
+    Raises:
+        InvalidRequest: `details` name each parameter that cannot be, and why.
+    """
+    given = request.query
+    reasons: dict[str, str] = {
+        name: "must be given once" for name in _NAMES if len(given.getall(name, ())) > 1
+    }
+    if not reasons:
+        try:
+            asked = ChartParameters.model_validate(
+                {name: given[name] for name in _NAMES if name in given}
+            )
+        except ValidationError as exc:
+            reasons = {
+                str(error["loc"][0]): error["msg"].removeprefix("Value error, ")
+                for error in exc.errors()
+            }
+        else:
+            return ChartQuery(**asked.model_dump())
+    message = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    raise InvalidRequest(message, details=dict(reasons))
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    for offer in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
+        coding, _, weight = offer.partition(";")
+        if coding.strip() in {"gzip", "x-gzip", "*"}:
+            return _NO_GZIP.fullmatch(weight.strip()) is None
+    return False
