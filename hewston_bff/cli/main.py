@@ -96,7 +96,8 @@ def _in_front_of(backend: RunningBackend, settings: Settings) -> web.Application
 
 def _demo_banner(url: str, *, at_default: bool) -> str:
     option = "" if at_default else f" --url {url}"
-    program = f"{Path(sys.argv[0]).parent}/hewston-bff" if "/" in sys.argv[0] else "hewston-bff"
+    started = Path(sys.argv[0])
+    program = "python -m hewston_bff" if started.name == "__main__.py" else str(started)
     return f"""
   A simulated backend with some runs, and hewston-bff in front of it at [bold]{url}[/bold]
 

@@ -42,7 +42,7 @@ def serve_app(app: web.Application, *, settings: Settings, banner: str | None = 
     def show(_: str) -> None:
         """Called once we listen, with words of aiohttp's own."""
         if banner is not None:
-            Console().print(banner)
+            Console(soft_wrap=True).print(banner)
 
     host, port = settings.bff_host, settings.bff_port
     loop = new_event_loop(settings)
