@@ -6,7 +6,8 @@ from hewston_bff.core.ids import Epoch, parse_time
 from hewston_bff.core.messages import Ctrl, Mode, Position, Subscribe, speed_error
 from hewston_bff.core.positions import AtEdge, AtIndex, AtTime, Resumed, Target
 from hewston_bff.errors import InvalidRequest
-from hewston_bff.hub.subscription import Re, Subscription
+from hewston_bff.hub.subscription import Subscription
+from hewston_bff.hub.told import Re
 
 
 def obey(subscription: Subscription, ctrl: Ctrl) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import format_time
@@ -17,12 +17,10 @@ from hewston_bff.core.messages import (
     Err,
     Lag,
     Metrics,
-    RequestId,
     Reset,
     Snapshot,
     State,
     Subscribe,
-    Subscribed,
 )
 from hewston_bff.core.playback import Cursor
 from hewston_bff.core.positions import (
@@ -34,18 +32,17 @@ from hewston_bff.core.positions import (
     Target,
 )
 from hewston_bff.core.spans import Updates
-from hewston_bff.errors import BffError, ErrorCode
+from hewston_bff.errors import BffError
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.live import LiveGroup
 from hewston_bff.hub.ports import Sink
 from hewston_bff.hub.ticker import PERIOD_S
+from hewston_bff.hub.told import Re, Told
 
 SNAPSHOT_GAP_S = 0.2
 METRICS_GAP_S = 1.0
 _CHUNKS_A_TICK = 8
-
-Re = RequestId | UnsetType
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,6 @@ class Subscription:
         self.sink = sink
         self.access = access
         self.viewing = viewing
-        self.sid = UNSET if viewing.sid is None else viewing.sid
         self.request_id = request.id
         self.is_answered = False
         self.cursor = Cursor(
@@ -100,11 +96,7 @@ class Subscription:
         )
         self._has_frames = viewing.updates.has_frames
         self._has_metrics = Updates.METRICS in viewing.updates
-        self._told: CursorStatus | None = None
-        self._is_end_told = False
-        self._is_introduced = False
-        self._recovered: bool | None = None
-        self._is_recovery_told = True
+        self._told = Told(sid=UNSET if viewing.sid is None else viewing.sid)
         self._snapshot_due = False
         self._snapshot_after_s = -inf
         self._metrics_after_s = -inf
@@ -136,57 +128,15 @@ class Subscription:
             return "paused" if self.cursor.is_paused else "buffering"
         return self.cursor.status(self.channel.log, is_growing=self.channel.is_growing)
 
-    def subscribed(self, re: Re) -> Subscribed:
-        """The answer to `subscribe`."""
-        log, is_open = self.channel.log, self.access.is_granted
-        is_warm = is_open and log.epoch is not None
-        self._is_introduced = is_warm
-        self._told = self.status
-        self._is_end_told = False
-        return Subscribed(
-            re=re,
-            sid=self.sid,
-            run_id=self.channel.run_id,
-            epoch=log.epoch if is_warm else None,
-            first=log.first_seq if is_warm else None,
-            last=log.next_seq - 1 if is_warm else None,
-            complete=is_open and log.is_complete,
-            seq=self.cursor.next_seq - 1,
-            status=self._told,
-            speed=self.cursor.speed,
-            max_fps=self.cursor.max_fps,
-            mode=self.cursor.mode,
-            recovered=self._recovered,
-        )
+    def _readable(self) -> FrameLog | None:
+        """The log, if this viewer may read it."""
+        return self.channel.log if self.access.is_granted else None
 
     def state(self, re: Re = UNSET, *, has_seeked: bool = False) -> State:
         """Where the cursor stands now; also settles what was told last."""
         self.leave_group()
-        log, cursor = self.channel.log, self.cursor
-        is_open = self.access.is_granted
-        seq = cursor.next_seq - 1
-        edge = log.next_seq - 1 if is_open else -1
-        self._told = self.status
-        self._is_end_told = self._is_end_told and self._told == "ended"
-        tells_recovery, self._is_recovery_told = not self._is_recovery_told, True
-        introduces = is_open and not self._is_introduced and log.epoch is not None
-        self._is_introduced = self._is_introduced or introduces
-        return State(
-            re=re,
-            sid=self.sid,
-            status=self._told,
-            seq=seq,
-            ts=format_time(log.ts_ns(seq)) if is_open and log.holds(seq) else None,
-            speed=cursor.speed,
-            frames_per_s=cursor.rate,
-            live_edge=edge,
-            behind=max(0, edge - seq),
-            seeked=has_seeked,
-            epoch=log.epoch if introduces and log.epoch is not None else UNSET,
-            first=log.first_seq if introduces else UNSET,
-            last=log.next_seq - 1 if introduces else UNSET,
-            complete=log.is_complete if introduces else UNSET,
-            recovered=UNSET if self._recovered is None or not tells_recovery else self._recovered,
+        return self._told.state(
+            re, self.cursor, self._readable(), self.status, has_seeked=has_seeked
         )
 
     # -- commands
@@ -200,9 +150,11 @@ class Subscription:
         notify = self.sink.notify
         re: Re = UNSET if self.request_id is None else self.request_id
         if self.viewing.is_introduced:
-            notify(self.subscribed(re))
+            log = self._readable()
+            run_id = self.channel.run_id
+            notify(self._told.subscribed(re, run_id, self.cursor, log, self.status))
             if place is not None:
-                notify(self.out_of_range(re))
+                notify(self._told.out_of_range(re, self.channel.log))
         if self.channel.link.state not in {LinkState.UP, LinkState.COMPLETE, LinkState.IDLE}:
             notify(self.channel.upstream_news())
         news = self.channel.run_news() if self.wants_run_news and self.access.is_granted else None
@@ -224,7 +176,7 @@ class Subscription:
             return None
         place = self.cursor.settle(self.channel.log)
         if isinstance(place, Found):
-            self._recovered = place.recovered
+            self._told.recovered = place.recovered
             self._snapshot_due = place.recovered is False and self.viewing.has_snapshots
         return place if isinstance(place, OutOfRange) else None
 
@@ -295,7 +247,7 @@ class Subscription:
         is_at_end = log.is_complete and cursor.next_seq >= log.next_seq
         if self.access.is_granted and is_at_end:
             cursor.pause()
-            self.sink.notify(self.out_of_range(re))
+            self.sink.notify(self._told.out_of_range(re, self.channel.log))
             return
         cursor.step(frames)
         self.sink.notify(self.state(re))
@@ -308,7 +260,7 @@ class Subscription:
         if self.access.is_granted and isinstance(self.channel.locate(target), OutOfRange):
             cursor = self.cursor
             cursor.next_seq, cursor.is_live, cursor.target, cursor.owed = before
-            self.sink.notify(self.out_of_range(re))
+            self.sink.notify(self._told.out_of_range(re, self.channel.log))
             self.wake()
             return False
         return True
@@ -319,23 +271,6 @@ class Subscription:
             self._snapshot_due = self.viewing.has_snapshots
         self.sink.notify(self.state(re, has_seeked=True))
         self.wake()
-
-    def out_of_range(self, re: Re) -> Err:
-        """The error for a place that the run does not have."""
-        log = self.channel.log
-        has_frames = log.next_seq > log.first_seq
-        return Err(
-            re=re,
-            sid=self.sid,
-            code=ErrorCode.RANGE,
-            msg="no such frame: ask for one from `min` to `max`, or a time up to `max_ts`",
-            details={
-                "min": log.first_seq,
-                "max": log.next_seq - 1,
-                "min_ts": format_time(log.ts_ns(log.first_seq)) if has_frames else None,
-                "max_ts": format_time(log.ts_ns(log.next_seq - 1)) if has_frames else None,
-            },
-        )
 
     # -- what the channel says
 
@@ -354,7 +289,9 @@ class Subscription:
         """Nothing more will come; what the log holds can still be watched."""
         if self.is_answered:
             details = error.details or UNSET
-            self.sink.notify(Err(sid=self.sid, code=error.code, msg=error.message, details=details))
+            self.sink.notify(
+                Err(sid=self._told.sid, code=error.code, msg=error.message, details=details)
+            )
 
     def on_suspended(self) -> None:
         """The backend has not confirmed the permission for too long."""
@@ -370,7 +307,7 @@ class Subscription:
         self.leave_group()
         if self.access.is_granted:
             self._tell_lag(old)
-        self.sink.notify(Reset(sid=self.sid, epoch=log.epoch))
+        self.sink.notify(Reset(sid=self._told.sid, epoch=log.epoch))
         self._snapshot_due = False
         if cursor.target is None and not cursor.is_live:
             seen = min(cursor.next_seq, old.next_seq) - 1
@@ -408,7 +345,7 @@ class Subscription:
         """Wait for the log to grow, in the group of those who live alike if that is all."""
         cursor, channel = self.cursor, self.channel
         is_plain = (
-            self._told == "live"
+            self._told.status == "live"
             and cursor.is_live
             and channel.is_growing
             and cursor.mode == "merge"
@@ -444,7 +381,7 @@ class Subscription:
             return inf
         if not sink.can_take():
             return now_s + PERIOD_S
-        if not self._is_introduced and log.epoch is not None:
+        if not self._told.is_introduced and log.epoch is not None:
             sink.notify(self.state())
         if self._snapshot_due and not self._send_snapshot(log, now_s):
             return self._snapshot_after_s
@@ -456,7 +393,7 @@ class Subscription:
             self._deliver(log, start, stop, now_s)
             if cursor.speed == 0 or cursor.owed:
                 self._deliver_more(log, now_s)
-        if cursor.wake_s == inf or self._told != "playing":
+        if cursor.wake_s == inf or self._told.status != "playing":
             self._tell_changes(log, now_s)
         if self._has_metrics and now_s >= self._metrics_after_s:
             self._send_metrics(log, now_s)
@@ -495,12 +432,12 @@ class Subscription:
             return False
         re, self._target_re = self._target_re, UNSET
         if isinstance(place, OutOfRange):
-            self.sink.notify(self.out_of_range(re))
+            self.sink.notify(self._told.out_of_range(re, self.channel.log))
             self.sink.notify(self.state(has_seeked=True))
             return True
         if place.recovered is not None:
-            self._recovered = place.recovered
-            self._is_recovery_told = False
+            self._told.recovered = place.recovered
+            self._told.owes_recovery = True
         goes_on_exactly = place.recovered is True
         if not goes_on_exactly:
             self._snapshot_due = self.viewing.has_snapshots and (
@@ -521,7 +458,7 @@ class Subscription:
         holds = log.holds(seq)
         self.sink.notify(
             Snapshot(
-                sid=self.sid,
+                sid=self._told.sid,
                 seq=seq,
                 ts=format_time(log.ts_ns(seq)) if holds else None,
                 bars=msgspec.Raw(bars),
@@ -536,20 +473,20 @@ class Subscription:
         lost = self.cursor.skip_evicted(log)
         if lost:
             self.channel.counters.dropped += lost
-            self.sink.notify(Lag(sid=self.sid, from_=first, to=first + lost - 1))
+            self.sink.notify(Lag(sid=self._told.sid, from_=first, to=first + lost - 1))
 
     def _tell_changes(self, log: FrameLog, now_s: float) -> None:
-        if self._told == "live" and self.cursor.is_live and self.channel.is_growing:
+        if self._told.status == "live" and self.cursor.is_live and self.channel.is_growing:
             return
         status = self.status
-        if status != self._told:
+        if status != self._told.status:
             if status == "ended" and self._has_metrics:
                 self._send_metrics(log, now_s)
             self.sink.notify(self.state())
-        if status == "ended" and not self._is_end_told:
+        if status == "ended" and not self._told.is_end:
             # An answer to a command may have said "ended" before; the end itself is still news.
-            self._is_end_told = True
-            self.sink.notify(Ended(sid=self.sid, seq=log.next_seq - 1))
+            self._told.is_end = True
+            self.sink.notify(Ended(sid=self._told.sid, seq=log.next_seq - 1))
 
     def _send_metrics(self, log: FrameLog, now_s: float) -> None:
         seq = self.cursor.next_seq - 1
@@ -558,4 +495,4 @@ class Subscription:
         self._metrics_seq = seq
         self._metrics_after_s = now_s + METRICS_GAP_S
         figures = self.channel.figures(seq)
-        self.sink.notify(Metrics(sid=self.sid, seq=seq, metrics=figures))
+        self.sink.notify(Metrics(sid=self._told.sid, seq=seq, metrics=figures))
