@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import structlog
 from aiohttp import web
 
+from hewston_bff.core.features import Feature
 from hewston_bff.core.link import LinkTimes
 from hewston_bff.hub.access import AccessTimes
 from hewston_bff.hub.feeder import FeederTimes
@@ -17,6 +18,7 @@ from hewston_bff.net.breaker import Breaker
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
 from hewston_bff.net.clock import today
 from hewston_bff.net.connections import connections
+from hewston_bff.net.features import Features
 from hewston_bff.net.redis_cache import connect_redis
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
@@ -48,17 +50,32 @@ def create_app(settings: Settings) -> web.Application:
         max_sockets=settings.bff_ws_sockets,
         max_per_address=settings.bff_ws_sockets_per_address,
     )
+    app[keys.FEATURES] = Features(
+        {
+            Feature.CHART_DATA: settings.bff_feature_chart_aggregation,
+            Feature.RUN_DATA: settings.bff_feature_run_aggregation,
+            Feature.WEBSOCKET_PROXY: settings.bff_feature_websocket_proxy,
+        },
+        file=settings.bff_features_file,
+    )
     app[CRASHED] = []
     app[REGISTRY] = make_registry()
     app.on_response_prepare.append(add_correlation_id)
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_backend, _answers, _hub])
+    app.cleanup_ctx.extend([_features, _backend, _answers, _hub])
     add_routes(app, settings)
     return app
 
 
 async def _drain(app: web.Application) -> None:
     app[keys.CLIENTS].drain()
+
+
+async def _features(app: web.Application) -> AsyncIterator[None]:
+    features = app[keys.FEATURES]
+    features.look()
+    async with running(features.run(), name="features", crashed=_stop_loudly(app)):
+        yield
 
 
 async def _backend(app: web.Application) -> AsyncIterator[None]:

@@ -54,8 +54,10 @@ class Settings(BaseSettings):
     bff_environment: str = "development"
     bff_cors_origins: Origins = ("http://127.0.0.1:5173", "http://localhost:5173")
     bff_public_origins: Origins = ()
-    bff_feature_websocket_proxy: bool = True
     bff_feature_chart_aggregation: bool = True
+    bff_feature_run_aggregation: bool = True
+    bff_feature_websocket_proxy: bool = True
+    bff_features_file: Path | None = None
     bff_upstream_transport: Literal["ws", "sse"] = "ws"
     redis_url: str = "redis://localhost:6379"
     bff_redis_enabled: bool = False

@@ -8,10 +8,12 @@ from aiohttp import ETag, hdrs, web
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from hewston_bff.core.features import Feature
 from hewston_bff.core.ids import is_symbol
-from hewston_bff.errors import FeatureDisabled, InvalidRequest
+from hewston_bff.errors import InvalidRequest
 from hewston_bff.services.chart import ChartQuery, Layout, Timeframe
-from hewston_bff.web.keys import CHARTS, SETTINGS
+from hewston_bff.web.features import require_feature
+from hewston_bff.web.keys import CHARTS
 from hewston_bff.web.streams import credentials_of
 
 _LONGEST = timedelta(days=7_305)
@@ -63,8 +65,7 @@ _NAMES = [field.alias or name for name, field in ChartParameters.model_fields.it
 
 async def chart_data(request: web.Request) -> web.Response:
     """`GET /api/v1/chart-data`: bars of one symbol, never more than `target_points`."""
-    if not request.app[SETTINGS].bff_feature_chart_aggregation:
-        raise FeatureDisabled("chart data is switched off here: use /bars/daily, hour or minute")
+    require_feature(request, Feature.CHART_DATA)
     query = _query(request)
     chart = await request.app[CHARTS].get(query, credentials_of(request))
     response = web.Response(content_type="application/json")

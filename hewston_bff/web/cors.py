@@ -32,7 +32,7 @@ def set_up_cors(app: web.Application, settings: Settings) -> aiohttp_cors.CorsCo
 async def _complete(request: web.Request, response: web.StreamResponse) -> None:
     """`Vary` for caches, and headers on answers that no route gave, which a page must read too."""
     headers = response.headers
-    varies = {part.strip().lower() for part in headers.get(hdrs.VARY, "").split(",")}
+    varies = {part.strip().lower() for part in ",".join(headers.getall(hdrs.VARY, ())).split(",")}
     if not varies & {"origin", "*"}:
         headers.add(hdrs.VARY, hdrs.ORIGIN)
     origin = request.headers.get(hdrs.ORIGIN)

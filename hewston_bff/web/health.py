@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 import hewston_bff
 from hewston_bff.hub.stats import HubStats
-from hewston_bff.web.keys import BACKEND, CLIENTS, HUB, REDIS, SETTINGS
+from hewston_bff.web.keys import BACKEND, CLIENTS, FEATURES, HUB, REDIS, SETTINGS
 
 _BACKEND_S = 2.0
 _TICKER_LATE_S = 1.0
@@ -123,7 +123,7 @@ async def health(request: web.Request) -> web.Response:
             build_info=BuildInfo(
                 version=hewston_bff.__version__,
                 environment=settings.bff_environment,
-                feature_flags={"websocket_proxy": settings.bff_feature_websocket_proxy},
+                feature_flags=app[FEATURES].by_name(),
             ),
         )
     )
@@ -139,12 +139,6 @@ async def ready(request: web.Request) -> web.Response:
 async def live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's signature
     """`GET /api/v1/health/live`: the process answers."""
     return web.json_response({"status": "alive"})
-
-
-async def features(request: web.Request) -> web.Response:
-    """`GET /api/v1/features`: what a frontend may use here."""
-    is_on = request.app[SETTINGS].bff_feature_websocket_proxy
-    return web.json_response({"features": {"websocket_proxy": is_on}})
 
 
 async def websocket_stats(request: web.Request) -> web.Response:

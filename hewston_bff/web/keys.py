@@ -4,6 +4,7 @@ from aiohttp import web
 
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.backend import HttpBackend
+from hewston_bff.net.features import Features
 from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
@@ -19,5 +20,6 @@ ANSWERS = web.AppKey("answers", Answers)
 CHARTS = web.AppKey("charts", Charts)
 REQUESTS = web.AppKey("requests", BackendRequests)
 HUB = web.AppKey("hub", Hub)
+FEATURES = web.AppKey("features", Features)
 CLIENTS = web.AppKey("clients", Clients)
 CORRELATION_ID = web.RequestKey("correlation_id", str)

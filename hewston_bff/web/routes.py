@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from hewston_bff.settings import Settings
-from hewston_bff.web import chart, health, metrics, streams
+from hewston_bff.web import chart, features, health, metrics, streams
 from hewston_bff.web.cors import set_up_cors
 from hewston_bff.web.proxy import proxy_routes
 
@@ -19,7 +19,7 @@ ROUTES = (
     ("/api/v1/health", health.health),
     ("/api/v1/health/ready", health.ready),
     ("/api/v1/health/live", health.live),
-    ("/api/v1/features", health.features),
+    ("/api/v1/features", features.features),
     ("/api/v1/websocket/stats", health.websocket_stats),
     ("/api/v1/websocket/health", health.websocket_health),
     ("/metrics", metrics.metrics),

@@ -11,11 +11,12 @@ import msgspec
 import structlog
 from aiohttp import HttpVersion11, hdrs, web
 
+from hewston_bff.core.features import Feature
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import RunId, parse_run_id
 from hewston_bff.core.messages import ResumePoint, Subscribe, speed_error
 from hewston_bff.core.positions import Resumed, Target
-from hewston_bff.errors import FeatureDisabled, Forbidden, InvalidRequest
+from hewston_bff.errors import Forbidden, InvalidRequest
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.control import start_of
 from hewston_bff.hub.ports import Credentials
@@ -25,6 +26,7 @@ from hewston_bff.net.session import Door, Session, SessionLimits
 from hewston_bff.net.viewings import ViewingLimits, Viewings
 from hewston_bff.net.ws_frames import prepare_transport
 from hewston_bff.settings import Settings
+from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
 
 SUBPROTOCOL = "hewston.bff.v1"
@@ -35,14 +37,14 @@ _NATIVE_REQUEST = Subscribe(run_id="", paused=True, speed=60.0, max_fps=_NATIVE_
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """`WS /api/v1/stream`: many runs on one socket."""
-    _require_feature(request)
+    require_feature(request, Feature.WEBSOCKET_PROXY)
     _check_handshake(request)
     return await _serve_socket(request, Door.STREAM)
 
 
 async def run_stream(request: web.Request) -> web.StreamResponse:
     """`WS /api/v1/runs/{id}/stream`: one run, subscribed on connect."""
-    _require_feature(request)
+    require_feature(request, Feature.WEBSOCKET_PROXY)
     _check_handshake(request)
     wanted = _from_query(request)
     start = start_of(wanted)
@@ -61,7 +63,7 @@ async def backend_stream(request: web.Request) -> web.StreamResponse:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/runs/{id}/events`: one run as Server-Sent Events."""
-    _require_feature(request)
+    require_feature(request, Feature.WEBSOCKET_PROXY)
     return await _serve_events(request)
 
 
@@ -229,11 +231,6 @@ async def _admitted(request: web.Request) -> AsyncIterator[Access]:
         yield access
     finally:
         hub.leave(access)
-
-
-def _require_feature(request: web.Request) -> None:
-    if not request.app[SETTINGS].bff_feature_websocket_proxy:
-        raise FeatureDisabled("streaming is switched off here: use the backend's own path")
 
 
 def _check_handshake(request: web.Request) -> None:

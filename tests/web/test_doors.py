@@ -219,7 +219,8 @@ async def test_the_websocket_feature_can_be_off_but_never_for_the_backends_own_p
             assert (await response.json())["error"]["code"] == "FEATURE_DISABLED"
         async with bff.viewer("/backtests/day/ws") as viewer:
             await viewer.ctrl("play")
-        assert await bff.get("/api/v1/features") == {"features": {"websocket_proxy": False}}
+        features = await bff.get("/api/v1/features")
+        assert features["features"]["websocket_proxy"] is False
 
 
 async def test_the_upstream_may_be_an_event_stream() -> None:

@@ -1,0 +1,30 @@
+"""What a frontend may use here, and the door that is shut when it may not."""
+
+import msgspec
+from aiohttp import web
+
+from hewston_bff.core.features import Feature
+from hewston_bff.errors import FeatureDisabled
+from hewston_bff.web.keys import FEATURES
+
+_INSTEAD = {
+    Feature.CHART_DATA: "chart data is switched off here: use /bars/…",
+    Feature.RUN_DATA: "run data is switched off here: use /backtests/{id}",
+    Feature.WEBSOCKET_PROXY: "streaming is switched off here: use the backend's own path",
+}
+
+
+async def features(request: web.Request) -> web.Response:
+    """`GET /api/v1/features`: the frontend's roll-back switch."""
+    body = msgspec.json.encode({"features": request.app[FEATURES].by_name()})
+    return web.Response(body=body, content_type="application/json")
+
+
+def require_feature(request: web.Request, feature: Feature) -> None:
+    """Go on only if `feature` is on.
+
+    Raises:
+        FeatureDisabled: it is off.
+    """
+    if not request.app[FEATURES].is_on(feature):
+        raise FeatureDisabled(_INSTEAD[feature])
