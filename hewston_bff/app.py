@@ -26,6 +26,7 @@ from hewston_bff.services.chart import Charts
 from hewston_bff.settings import Settings
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
+from hewston_bff.web.console import CONSOLE, load_console
 from hewston_bff.web.cors import answer_options
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> web.Application:
         },
         file=settings.bff_features_file,
     )
+    app[CONSOLE] = load_console()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()
     app.on_response_prepare.append(add_correlation_id)

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     bff_feature_run_aggregation: bool = True
     bff_feature_websocket_proxy: bool = True
     bff_features_file: Path | None = None
+    bff_console_enabled: bool = True
     bff_upstream_transport: Literal["ws", "sse"] = "ws"
     redis_url: str = "redis://localhost:6379"
     bff_redis_enabled: bool = False

@@ -9,7 +9,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "hewston_bff"
 
 # Made by tools or of one machine: neither they nor anything below them is looked at.
-_SKIPPED = {"node_modules", "build", "dist", "htmlcov", "__pycache__", ".git", ".env"}
+_SKIPPED = {
+    *("node_modules", "vendor", "screenshots", "build", "dist", "htmlcov", "__pycache__"),
+    *(".git", ".env"),
+}
 _OWN_DOT_FOLDERS = {".ci", ".github"}
 
 

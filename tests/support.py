@@ -42,6 +42,11 @@ class Bff:
     def hub(self) -> Hub:
         return self.app[HUB]
 
+    @property
+    def port(self) -> int:
+        port: int = self.runner.addresses[0][1]
+        return port
+
     async def get(self, path: str, **options: Any) -> Message:
         """The JSON of an address."""
         async with self.session.get(self.url + path, **options) as response:
@@ -61,7 +66,7 @@ class Bff:
 
 
 @asynccontextmanager
-async def serving(backend_url: str, **settings: Any) -> AsyncIterator[Bff]:
+async def serving(backend_url: str, *, port: int = 0, **settings: Any) -> AsyncIterator[Bff]:
     """The server in front of `backend_url`, with quick reconnects unless `settings` say otherwise."""
     defaults: dict[str, Any] = {
         "bff_hub_backoff_base_seconds": 0.02,
@@ -72,7 +77,7 @@ async def serving(backend_url: str, **settings: Any) -> AsyncIterator[Bff]:
     async with AsyncExitStack() as stack:
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )

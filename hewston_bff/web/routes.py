@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from hewston_bff.settings import Settings
-from hewston_bff.web import chart, features, health, metrics, streams
+from hewston_bff.web import chart, console, features, health, metrics, streams
 from hewston_bff.web.cors import set_up_cors
 from hewston_bff.web.proxy import proxy_routes
 
@@ -23,6 +23,11 @@ ROUTES = (
     ("/api/v1/websocket/stats", health.websocket_stats),
     ("/api/v1/websocket/health", health.websocket_health),
     ("/metrics", metrics.metrics),
+    ("/client/{name}", console.client_file),
+)
+_CONSOLE_ROUTES = (
+    ("/", console.page),
+    ("/console/{path:.+}", console.console_file),
 )
 
 
@@ -35,3 +40,6 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         resource = cors.add(app.router.add_resource(proxied.prefix + proxied.path))
         for method in proxied.methods:
             cors.add(resource.add_route(method, proxied.serve))
+    if settings.bff_console_enabled:
+        for path, handler in _CONSOLE_ROUTES:
+            app.router.add_get(path, handler)

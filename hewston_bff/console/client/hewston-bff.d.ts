@@ -1,0 +1,312 @@
+/** The browser client of hewston-bff: one socket for all runs, resumed exactly where it broke. */
+
+// ---- what comes over the wire
+
+export interface Bar {
+  o?: number;
+  h?: number;
+  l?: number;
+  c?: number;
+  v?: number;
+}
+
+export interface Order {
+  ts_utc: string;
+  side: "BUY" | "SELL";
+  qty: number;
+  price: number;
+  order_id?: string;
+  type?: string;
+  time_in_force?: string;
+}
+
+export interface EquityPoint {
+  ts: string;
+  value: number;
+  /** Of a merged frame: the lowest and the highest between its first and its last. */
+  min?: number;
+  max?: number;
+}
+
+/** One source frame, or `n` of them merged: then `from` is the first's index and `ts0` its time. */
+export interface Frame {
+  t: "frame";
+  seq: number;
+  ts: string;
+  from?: number;
+  ts0?: string;
+  n?: number;
+  ohlc?: Bar | null;
+  orders?: Order[];
+  equity?: EquityPoint | null;
+  /** Source frames that this client has lost so far. Merged ones are not lost. */
+  dropped: number;
+}
+
+export interface SnapshotBar extends Bar {
+  ts0: string;
+  ts: string;
+}
+
+/** What lies before the cursor, in at most 1 000 bars; sent after a seek. */
+export interface Snapshot {
+  t: "snapshot";
+  seq: number;
+  ts: string | null;
+  bars: SnapshotBar[];
+  equity: EquityPoint[];
+  orders_total: number;
+}
+
+export interface Metrics {
+  t: "metrics";
+  seq: number;
+  metrics: Record<string, number | null>;
+}
+
+export interface RunNews {
+  t: "run";
+  run_id: string;
+  status: string;
+  progress: number | null;
+  updated_at: string;
+}
+
+/** The server's own connection to the backend, for this run. */
+export interface UpstreamNews {
+  t: "upstream";
+  run_id: string;
+  status: "connecting" | "up" | "retrying" | "complete" | "failed";
+  attempt?: number;
+  retry_in_ms?: number;
+}
+
+/** Frames `from` to `to` will not come: `evicted` by the server, or a `gap` that the client saw. */
+export interface Lag {
+  from: number;
+  to: number;
+  reason: "evicted" | "gap";
+}
+
+export type CursorStatus = "buffering" | "playing" | "paused" | "live" | "ended";
+export type Position = number | string;
+export type Mode = "merge" | "all";
+export type Update = "frames" | "orders" | "equity" | "metrics" | "run";
+
+// ---- subscriptions
+
+export interface SubscribeOptions {
+  /** `merge` (default): at most `fps` messages a second, lossless. `all`: every frame alone. */
+  mode?: Mode;
+  /** 30 × speed source frames a second; default 60. 0 with `all`: as fast as the socket takes. */
+  speed?: number;
+  /** Messages a second in `merge`, 1 to 60; default 30. */
+  fps?: number;
+  updates?: Update[];
+  /** `"start"` (default), `"live"`, a frame index, or a time. */
+  from?: Position;
+  paused?: boolean;
+}
+
+/** Where a subscription stands. `failed`: it has ended, the `error` event said why. */
+export interface State {
+  status: CursorStatus | "connecting" | "failed" | "closed";
+  /** Index and time of the last frame; -1 and null before the first. */
+  seq: number;
+  ts: string | null;
+  epoch: string | null;
+  speed: number;
+  mode: Mode;
+  /** Index of the newest frame the server holds; null while it is not known. */
+  liveEdge: number | null;
+  complete: boolean;
+  /** Whether the last reconnect went on exactly; null before any. */
+  recovered: boolean | null;
+}
+
+export interface SubscriptionEvents {
+  frame: Frame;
+  status: State;
+  snapshot: Snapshot;
+  metrics: Metrics;
+  run: RunNews;
+  upstream: UpstreamNews;
+  end: { seq: number };
+  lag: Lag;
+  /** The run is another one than before: throw away what was drawn. */
+  reset: { epoch: string | null };
+  error: HewstonError;
+}
+
+export interface Listenable<Events> {
+  /** Listen; the result stops listening. */
+  on<Type extends keyof Events>(
+    type: Type,
+    listener: (event: Events[Type]) => void,
+  ): () => void;
+}
+
+/** One run being watched. Commands resolve with the state they led to. */
+export interface Subscription extends Listenable<SubscriptionEvents> {
+  readonly runId: string;
+  readonly state: Readonly<State>;
+  play(): Promise<State>;
+  pause(): Promise<State>;
+  /** To an index, or to the last frame at or before a time. Of seeks in a hurry the last counts. */
+  seek(position: Position): Promise<State>;
+  speed(speed: number): Promise<State>;
+  /** Show the next n frames, or go back by n, and pause. */
+  step(frames?: number): Promise<State>;
+  /** To the newest frame, and follow. */
+  live(): Promise<State>;
+  mode(mode: Mode): Promise<State>;
+  close(): void;
+}
+
+// ---- the connection
+
+export type Transport = "websocket" | "events" | "backend";
+
+/** `offline`: it comes back by itself, in `retryInMs`. `closed`: it does not, `reason` says why. */
+export interface ConnectionState {
+  status: "connecting" | "online" | "offline" | "closed";
+  transport: Transport;
+  attempt: number;
+  retryInMs: number | null;
+  reason: string;
+}
+
+export interface ConnectionEvents {
+  status: ConnectionState;
+  /** Round trip of a message, in ms. */
+  latency: number;
+  run: RunNews;
+  upstream: UpstreamNews;
+}
+
+export interface ConnectOptions {
+  /** Sent as the subprotocol `bearer.<token>` and, with REST calls, as `Authorization`. */
+  token?: string;
+  /** The backend itself, for features that are switched off here; default: the same address. */
+  backendUrl?: string;
+  /** Default `auto`: WebSocket; events where WebSockets do not pass; see the documentation. */
+  transport?: "auto" | Transport;
+  /** For runtimes without their own, as Node 20. */
+  WebSocket?: typeof WebSocket;
+  fetch?: typeof fetch;
+  /** Full-jitter backoff: a random share of base × 2^attempt, at most the cap. */
+  backoffBaseMs?: number;
+  backoffCapMs?: number;
+}
+
+export interface Connection extends Listenable<ConnectionEvents> {
+  readonly state: Readonly<ConnectionState>;
+  readonly rest: Rest;
+  subscribe(runId: string, options?: SubscribeOptions): Subscription;
+  /** Do not wait for the next attempt. */
+  retry(): void;
+  close(): void;
+}
+
+/** Connect to a server: `http(s)://host:port`, or "" for the page's own. */
+export function connect(url: string, options?: ConnectOptions): Connection;
+
+// ---- REST
+
+export interface Features {
+  chart_data_aggregation: boolean;
+  run_data_aggregation: boolean;
+  websocket_proxy: boolean;
+}
+
+export interface RunItem {
+  run_id: string;
+  created_at: string | null;
+  strategy_id: string | null;
+  status: string;
+  symbol: string | null;
+  run_from: string | null;
+  run_to: string | null;
+  duration_ms: number | null;
+}
+
+export interface RunList {
+  items: RunItem[];
+  total: number;
+  limit: number;
+  offset: number;
+}
+
+export interface RunDetail {
+  run_id: string;
+  status: string;
+  strategy_id: string | null;
+  symbol: string | null;
+  created_at: string | null;
+  [other: string]: unknown;
+}
+
+export interface ChartQuery {
+  symbol: string;
+  timeframe: "1D" | "1H" | "1M" | "1M_DECIMATED";
+  from: string;
+  to: string;
+  target_points?: number;
+  rth_only?: boolean;
+}
+
+export interface ChartBar {
+  timestamp: string;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  volume: number;
+}
+
+export interface ChartData {
+  symbol: string;
+  timeframe: string;
+  bars: ChartBar[];
+  metadata: Record<string, unknown>;
+}
+
+export interface CompleteQuery {
+  include_orders?: boolean;
+  include_equity?: boolean;
+  include_metrics?: boolean;
+  equity_points?: number;
+}
+
+export interface CompleteRun {
+  run: RunDetail;
+  metrics: Record<string, number | null> | null;
+  equity: { timestamp: string; equity: number; drawdown: number }[] | null;
+  orders: Order[] | null;
+  metadata: { partial_data: boolean; failed_sources: string[]; [other: string]: unknown };
+}
+
+export interface RestOptions {
+  signal?: AbortSignal;
+}
+
+/** REST calls. Where a feature is switched off they ask the backend, and answer in the same shape. */
+export interface Rest {
+  features(): Promise<Features>;
+  runs(query?: Record<string, string | number>, options?: RestOptions): Promise<RunList>;
+  run(runId: string, options?: RestOptions): Promise<RunDetail>;
+  status(runId: string, options?: RestOptions): Promise<RunDetail>;
+  complete(runId: string, query?: CompleteQuery, options?: RestOptions): Promise<CompleteRun>;
+  chartData(query: ChartQuery, options?: RestOptions): Promise<ChartData>;
+  /** Any other address, as JSON. */
+  get(path: string, options?: RestOptions): Promise<any>;
+}
+
+/** `code` is for programs (`RUN_NOT_FOUND`, `OFFLINE`, …), `message` for people. */
+export class HewstonError extends Error {
+  constructor(code: string, message: string, more?: Partial<HewstonError>);
+  readonly code: string;
+  readonly status?: number;
+  readonly details?: Record<string, unknown>;
+  readonly retryAfterS?: number;
+}

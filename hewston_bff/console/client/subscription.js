@@ -1,0 +1,452 @@
+import { Emitter } from "./emitter.js";
+import { HewstonError } from "./errors.js";
+
+/** @import * as Api from "./hewston-bff.js" */
+
+/**
+ * What carries subscriptions: one socket for all, or one stream each.
+ * @typedef {object} Carrier
+ * @property {(subscription: RunSubscription) => void} add
+ * @property {(subscription: RunSubscription) => void} remove
+ * @property {(subscription: RunSubscription, command: Command) => boolean} send
+ *   False: not now. What was asked then is part of how the subscription is made again.
+ */
+
+/** @typedef {{cmd: "play"|"pause"|"seek"|"speed"|"step"|"live", pos?: Api.Position, val?: number}} Command */
+
+/**
+ * @typedef {object} Waiting
+ * @property {(state: Api.State) => void} resolve
+ * @property {(error: HewstonError) => void} reject
+ */
+
+/**
+ * One run being watched: what is wanted of it, where it stands, and what is owed to the caller.
+ *
+ * It outlives connections. `request()` says how to go on: at the frame after the last one delivered,
+ * or where a seek that was not answered wanted to be.
+ * @implements {Api.Subscription}
+ * @extends {Emitter<Api.SubscriptionEvents>}
+ */
+export class RunSubscription extends Emitter {
+  /** @type {Api.State} */
+  state;
+  /** @type {Carrier | null} */
+  carrier = null;
+  /** @type {{speed: number, paused: boolean, live: boolean, fps: number, updates: Api.Update[]}} */
+  wanted;
+  /** Not answered yet. @type {Api.Position | null} */
+  #target = null;
+  #isSeekSent = false;
+  /** Frames that came while a seek was on its way: dropped if it succeeds. @type {Api.Frame[]} */
+  #held = [];
+  /** The seek to send when the one on its way is answered. @type {Api.Position | null} */
+  #nextTarget = null;
+  /** The index that the next frame must begin with; null: any. @type {number | null} */
+  #expected = null;
+  /** @type {Map<string, Waiting[]>} */
+  #waiting = new Map();
+  #from;
+
+  /**
+   * @param {string} runId
+   * @param {Api.SubscribeOptions} [options]
+   */
+  constructor(runId, options = {}) {
+    super();
+    this.runId = runId;
+    this.#from = options.from ?? "start";
+    this.wanted = {
+      speed: options.speed ?? 60,
+      paused: options.paused ?? false,
+      live: options.from === "live",
+      fps: options.fps ?? 30,
+      updates: options.updates ?? ["frames", "run"],
+    };
+    this.state = {
+      status: "connecting",
+      seq: -1,
+      ts: null,
+      epoch: null,
+      speed: this.wanted.speed,
+      mode: options.mode ?? "merge",
+      liveEdge: null,
+      complete: false,
+      recovered: null,
+    };
+  }
+
+  // -- commands
+
+  play() {
+    if (this.state.status === "ended" && this.#target === null) this.#forgetPosition();
+    this.wanted.paused = false;
+    return this.#command({ cmd: "play" });
+  }
+
+  pause() {
+    this.wanted.paused = true;
+    this.wanted.live = false;
+    return this.#command({ cmd: "pause" });
+  }
+
+  /** @param {number} speed */
+  speed(speed) {
+    this.wanted.speed = speed;
+    return this.#command({ cmd: "speed", val: speed });
+  }
+
+  /** @param {number} [frames] */
+  step(frames = 1) {
+    this.wanted.paused = true;
+    this.wanted.live = false;
+    return this.#command({ cmd: "step", val: frames });
+  }
+
+  live() {
+    this.wanted.live = true;
+    this.wanted.paused = false;
+    return this.#move("live");
+  }
+
+  /** @param {Api.Position} position */
+  seek(position) {
+    this.wanted.live = false;
+    return this.#move(position);
+  }
+
+  /** @param {Api.Mode} mode */
+  mode(mode) {
+    this.state = { ...this.state, mode };
+    const answer = this.#owed("subscribe");
+    this.#restart();
+    return answer;
+  }
+
+  close() {
+    this.carrier?.remove(this);
+    this.carrier = null;
+    this.#set({ status: "closed" });
+    this.#refuseAll(new HewstonError("CLOSED", "the subscription was closed"));
+  }
+
+  #restart() {
+    const carrier = this.carrier;
+    carrier?.remove(this);
+    carrier?.add(this);
+  }
+
+  /** @param {Command} command */
+  #command(command) {
+    if (this.#hasEnded()) return this.#refused();
+    const isSent = this.carrier?.send(this, command) ?? false;
+    // A step that is not sent is lost: nobody can say where it would have led.
+    if (!isSent && command.cmd === "step") return this.#refused();
+    return this.#owed(isSent ? command.cmd : "subscribe");
+  }
+
+  /**
+   * One seek is on its way at a time, the newest of the others waits: a dragged scrubber must not
+   * be faster than the server answers.
+   * @param {Api.Position} position
+   */
+  #move(position) {
+    if (this.#hasEnded()) return this.#refused();
+    if (this.#isSeekSent) {
+      this.#nextTarget = position;
+      return this.#owed("next");
+    }
+    return this.#sendMove(position, this.#owed("seek"));
+  }
+
+  /**
+   * @param {Api.Position} position
+   * @param {Promise<Api.State>} answer
+   */
+  #sendMove(position, answer) {
+    this.#target = position;
+    /** @type {Command} */
+    const command = position === "live" ? { cmd: "live" } : { cmd: "seek", pos: position };
+    this.#isSeekSent = this.carrier?.send(this, command) ?? false;
+    return answer;
+  }
+
+  #hasEnded() {
+    return this.state.status === "failed" || this.state.status === "closed";
+  }
+
+  #refused() {
+    const reason = this.#hasEnded() ? "it has ended: subscribe again" : "there is no connection";
+    return quiet(Promise.reject(new HewstonError("OFFLINE", `not possible now: ${reason}`)));
+  }
+
+  /**
+   * @param {string} what
+   * @returns {Promise<Api.State>}
+   */
+  #owed(what) {
+    const waiting = this.#waiting.get(what) ?? [];
+    this.#waiting.set(what, waiting);
+    return quiet(new Promise((resolve, reject) => void waiting.push({ resolve, reject })));
+  }
+
+  // -- for the carrier
+
+  /** The members of `subscribe` that say what is wanted, and where to go on. */
+  request() {
+    const { speed, paused, fps, updates } = this.wanted;
+    return { run_id: this.runId, speed, paused, mode: this.state.mode, max_fps: fps, updates, ...this.place() };
+  }
+
+  /** @returns {{from: Api.Position} | {resume: {epoch: string, seq: number, ts?: string}}} */
+  place() {
+    const { epoch, seq, ts } = this.state;
+    const target = this.#nextTarget ?? this.#target;
+    if (target !== null) return { from: target };
+    if (seq < 0) return { from: this.#from };
+    if (epoch === null) return { from: ts ?? this.#from };
+    return { resume: ts === null ? { epoch, seq } : { epoch, seq, ts } };
+  }
+
+  /** The connection is gone: commands on their way are answered by what follows. */
+  lost() {
+    for (const waiting of this.#take("step")) {
+      waiting.reject(new HewstonError("OFFLINE", "the connection broke: the step is lost"));
+    }
+    const carried = ["play", "pause", "speed", "seek", "next"].flatMap((what) => this.#take(what));
+    this.#waiting.set("subscribe", [...(this.#waiting.get("subscribe") ?? []), ...carried]);
+    this.#target = this.#nextTarget ?? this.#target;
+    this.#nextTarget = null;
+    this.#isSeekSent = false;
+    this.#held = [];
+    if (!this.#hasEnded()) this.#set({ status: "connecting" });
+  }
+
+  /** It will not come back. @param {HewstonError} error */
+  fail(error) {
+    this.carrier = null;
+    this.#set({ status: "failed" });
+    this.#refuseAll(error);
+    this.emit("error", error);
+  }
+
+  /**
+   * The answer to `subscribe`.
+   * @param {any} message
+   */
+  subscribed(message) {
+    this.#isSeekSent = false;
+    this.#held = [];
+    // Without a log yet, what was delivered still stands: a `state` tells more.
+    const isPlaced = message.epoch !== null;
+    if (isPlaced) {
+      this.#checkEpoch(message.epoch);
+      this.#target = null;
+      this.#expected = message.seq + 1;
+    }
+    this.#set({
+      status: message.status,
+      speed: message.speed,
+      complete: message.complete,
+      recovered: message.recovered,
+      epoch: message.epoch ?? this.state.epoch,
+      liveEdge: message.last ?? this.state.liveEdge,
+      ...(isPlaced ? this.#placed(message.seq) : {}),
+    });
+    this.#settle("subscribe");
+    if (isPlaced) this.#follow();
+  }
+
+  /** @param {string} epoch */
+  #checkEpoch(epoch) {
+    if (this.state.epoch !== null && this.state.epoch !== epoch) this.emit("reset", { epoch });
+  }
+
+  /** @param {number} seq */
+  #placed(seq) {
+    return seq === this.state.seq ? { seq } : { seq, ts: null };
+  }
+
+  /** Who followed a growing run before the connection broke, follows it again. */
+  #follow() {
+    if (this.wanted.live && this.state.status !== "live") void this.#move("live");
+  }
+
+  /**
+   * A stream of its own began, with all that is wanted; `isElsewhere`: not at the frame after the
+   * last one.
+   * @param {{status: Api.State["status"], isElsewhere: boolean}} how
+   */
+  began({ status, isElsewhere }) {
+    this.#target = null;
+    if (isElsewhere) this.#expected = null;
+    this.#set({ status, speed: this.wanted.speed });
+    for (const what of [...this.#waiting.keys()]) this.#settle(what);
+  }
+
+  /** The log that the next frames are of. @param {string} epoch */
+  identify(epoch) {
+    if (this.state.epoch === epoch) return;
+    this.#checkEpoch(epoch);
+    this.#set({ epoch });
+  }
+
+  /**
+   * Any other message of this subscription.
+   * @param {any} message
+   * @param {string | null} answers the command that it answers
+   */
+  accept(message, answers = null) {
+    switch (message.t) {
+      case "frame":
+        if (this.#isSeekSent) this.#held.push(message);
+        else this.#deliver(message);
+        break;
+      case "state":
+        this.#moved(message, answers);
+        break;
+      case "end":
+        this.#set({ status: "ended" });
+        this.emit("end", { seq: message.seq });
+        break;
+      case "lag":
+        this.#expected = message.to + 1;
+        this.emit("lag", { from: message.from, to: message.to, reason: message.reason });
+        break;
+      case "reset":
+        this.#expected = null;
+        this.#set({ epoch: message.epoch });
+        this.emit("reset", { epoch: message.epoch });
+        break;
+      case "err":
+        this.#failed(message, answers);
+        break;
+      case "snapshot":
+      case "metrics":
+      case "run":
+      case "upstream":
+        this.emit(/** @type {"snapshot"} */ (message.t), message);
+    }
+  }
+
+  /** @param {Api.Frame} frame */
+  #deliver(frame) {
+    const first = frame.from ?? frame.seq;
+    if (this.#expected !== null && first !== this.#expected) {
+      if (frame.seq < this.#expected) return; // delivered before the connection broke
+      if (first > this.#expected) {
+        this.emit("lag", { from: this.#expected, to: first - 1, reason: "gap" });
+      }
+    }
+    this.#expected = frame.seq + 1;
+    // Not through #set: a frame is not news of its own.
+    this.state.seq = frame.seq;
+    this.state.ts = frame.ts;
+    if (this.state.liveEdge === null || frame.seq > this.state.liveEdge) {
+      this.state.liveEdge = frame.seq;
+    }
+    this.emit("frame", frame);
+  }
+
+  /**
+   * @param {any} message a `state`
+   * @param {string | null} answers
+   */
+  #moved(message, answers) {
+    // A cold log has come to be: frames are due from here on, by index.
+    const isPlaced = message.seeked || message.epoch !== undefined;
+    if (isPlaced) {
+      this.#expected = message.seq + 1;
+      this.state.ts = message.ts;
+    }
+    if (message.epoch !== undefined) {
+      this.#target = null;
+      this.#checkEpoch(message.epoch);
+    }
+    if (answers === "seek") {
+      this.#held = [];
+      this.#seekAnswered();
+    }
+    this.#set({
+      status: message.status,
+      speed: message.speed,
+      liveEdge: message.live_edge,
+      ...(isPlaced ? { seq: message.seq } : {}),
+      ...(message.epoch === undefined ? {} : { epoch: message.epoch }),
+      ...(message.complete === undefined ? {} : { complete: message.complete }),
+      ...(message.recovered === undefined ? {} : { recovered: message.recovered }),
+    });
+    if (answers !== null) this.#settle(answers);
+    this.#sendNext();
+    if (message.epoch !== undefined) this.#follow();
+  }
+
+  /**
+   * @param {any} message an `err`
+   * @param {string | null} answers
+   */
+  #failed(message, answers) {
+    const error = new HewstonError(message.code, message.msg, { details: message.details });
+    if (answers === "seek") {
+      this.#seekAnswered();
+      for (const frame of this.#held.splice(0)) this.#deliver(frame);
+    }
+    for (const waiting of this.#take(answers ?? "")) waiting.reject(error);
+    this.emit("error", error);
+    this.#sendNext();
+  }
+
+  #seekAnswered() {
+    this.#isSeekSent = false;
+    this.#target = null;
+  }
+
+  #sendNext() {
+    if (this.#nextTarget === null || this.#isSeekSent) return;
+    const target = this.#nextTarget;
+    this.#nextTarget = null;
+    this.#waiting.set("seek", [...(this.#waiting.get("seek") ?? []), ...this.#take("next")]);
+    void this.#sendMove(target, Promise.resolve(this.state));
+  }
+
+  #forgetPosition() {
+    this.state = { ...this.state, seq: -1, ts: null };
+    this.#expected = null;
+    this.#from = "start";
+  }
+
+  /** @param {Partial<Api.State>} changes */
+  #set(changes) {
+    this.state = { ...this.state, ...changes };
+    this.emit("status", this.state);
+  }
+
+  /** @param {string} what */
+  #take(what) {
+    const waiting = this.#waiting.get(what) ?? [];
+    this.#waiting.delete(what);
+    return waiting;
+  }
+
+  /** @param {string} what */
+  #settle(what) {
+    for (const waiting of this.#take(what)) waiting.resolve(this.state);
+  }
+
+  /** @param {HewstonError} error */
+  #refuseAll(error) {
+    for (const what of [...this.#waiting.keys()]) {
+      for (const waiting of this.#take(what)) waiting.reject(error);
+    }
+  }
+}
+
+/**
+ * The error of a command also comes as an event: nobody has to await the answer.
+ * @template T
+ * @param {Promise<T>} answer
+ */
+function quiet(answer) {
+  answer.catch(() => undefined);
+  return answer;
+}

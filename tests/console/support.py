@@ -1,0 +1,171 @@
+"""The browser client in Node, and a proxy that cuts its connections."""
+
+import asyncio
+import random
+import shutil
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+CONSOLE = Path(__file__).resolve().parents[2] / "hewston_bff" / "console"
+CLIENT = CONSOLE / "client" / "hewston-bff.js"
+_SCRIPT = Path(__file__).with_name("watch.mjs")
+_LINGER_NOTHING = struct.pack("ii", 1, 0)
+
+Line = list[Any]
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class NodeClient:
+    """The client, watching runs in Node."""
+
+    process: asyncio.subprocess.Process
+    lines: list[Line] = field(default_factory=list)
+
+    async def until(self, wanted: Callable[[Line], bool]) -> Line:
+        """The first line to come that is `wanted`."""
+        assert self.process.stdout is not None
+        while text := await self.process.stdout.readline():
+            line: Line = msgspec.json.decode(text)
+            self.lines.append(line)
+            if wanted(line):
+                return line
+        assert self.process.stderr is not None
+        errors = (await self.process.stderr.read()).decode()
+        msg = f"the client ended before it came; last: {self.lines[-3:]}; {errors}"
+        raise AssertionError(msg)
+
+    async def event(self, name: str, *, run: str | None = None) -> Line:
+        """The next event of this name, of any run or one."""
+        return await self.until(lambda line: line[1] == name and run in {None, line[0]})
+
+    async def frames(self, count: int) -> None:
+        """Wait for so many more frames."""
+        for _ in range(count):
+            await self.event("frame")
+
+    async def call(self, run: str | None, call: str, *args: Any) -> Line:
+        """Give a command; its answer."""
+        assert self.process.stdin is not None
+        command = {"call": call, "args": args} | ({} if run is None else {"run": run})
+        self.process.stdin.write(msgspec.json.encode(command) + b"\n")
+        return await self.until(lambda line: line[1] in {"answer", "refused"} and line[2] == call)
+
+    def of(self, name: str, *, run: str | None = None) -> list[Line]:
+        """What was seen so far."""
+        return [line for line in self.lines if line[1] == name and run in {None, line[0]}]
+
+    def seqs(self, run: str | None = None) -> list[int]:
+        """The indices of the frames seen, merged ones spread out."""
+        spans = [(line[2], line[3]) for line in self.of("frame", run=run)]
+        return [seq for first, last in spans for seq in range(first, last + 1)]
+
+
+@asynccontextmanager
+async def node_client(url: str, runs: dict[str, Any], **options: Any) -> AsyncIterator[NodeClient]:
+    """The client in Node, connected to `url`, watching `runs` (run → options of `subscribe`)."""
+    node = shutil.which("node")
+    assert node is not None, "Node is needed: scripts/check installs it"
+    wishes = {"client": CLIENT.as_uri(), "url": url, "connect": options, "runs": runs}
+    process = await asyncio.create_subprocess_exec(
+        node,
+        "--experimental-websocket",  # Node 20 has it behind this flag only
+        "--no-warnings",
+        str(_SCRIPT),
+        msgspec.json.encode(wishes).decode(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=1 << 20,
+    )
+    try:
+        yield NodeClient(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@dataclass
+class Proxy:
+    """A TCP proxy that resets connections after a number of bytes chosen by `next_cut`."""
+
+    target: int
+    next_cut: Callable[[], int | None]
+    cuts: int = 0
+    url: str = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Proxy"]:
+        """Listen while the block lasts."""
+        async with asyncio.TaskGroup() as group:
+            serving: set[asyncio.Task[None]] = set()
+
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                serving.add(group.create_task(self._serve(reader, writer)))
+
+            async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+                self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+                yield self
+            for task in serving:
+                task.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            writers.append(far_writer)
+            async with asyncio.TaskGroup() as group:
+                out = group.create_task(self._pump(reader, far_writer, limit=None))
+                await self._pump(far_reader, writer, limit=self.next_cut())
+                out.cancel()
+        except OSError:
+            return
+        finally:
+            for one in writers:
+                reset(one.transport)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, limit: int | None
+    ) -> None:
+        passed = 0
+        try:
+            while data := await reader.read(4_096):
+                passed += len(data)
+                if limit is not None and passed > limit:
+                    writer.write(data[: len(data) // 2])
+                    self.cuts += 1
+                    return
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            return
+
+
+def reset(transport: asyncio.WriteTransport) -> None:
+    """End a connection as a cut cable would: no orderly end, what was written may be lost."""
+    opened: socket.socket = transport.get_extra_info("socket")
+    if not transport.is_closing():
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOTHING)
+    transport.abort()
+
+
+def random_cuts(*, seed: int, count: int, most_bytes: int) -> Callable[[], int | None]:
+    """After how many bytes each connection is cut; None once there were `count`."""
+    chance = random.Random(seed)
+    left = iter([chance.randrange(most_bytes) for _ in range(count)])
+    return lambda: next(left, None)
