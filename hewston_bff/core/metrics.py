@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import isnan, nan, sqrt
 
 MINUTES_A_YEAR = 252 * 390
-_FLAT = 1e-24
+FLAT = 1e-24
 """A variance below this is rounding, not risk."""
 
 
@@ -71,6 +71,6 @@ class EquityStats:
         }
 
     def _ratio(self, squares: float) -> float | None:
-        if self.returns == 0 or squares / self.returns < _FLAT:
+        if self.returns == 0 or squares / self.returns < FLAT:
             return None
         return self.mean / sqrt(squares / self.returns) * sqrt(MINUTES_A_YEAR)
