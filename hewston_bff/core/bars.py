@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 NO_TIME_S = np.iinfo(np.int64).min
@@ -29,7 +30,7 @@ class Bars:
         """How many bars."""
         return len(self.t_s)
 
-    def taken(self, which: npt.NDArray[np.bool_] | slice) -> "Bars":
+    def taken(self, which: Bools | slice) -> "Bars":
         """The bars that a numpy index picks, in its order."""
         return Bars(
             self.t_s[which],
@@ -58,10 +59,18 @@ def possible(bars: Bars) -> Bars:
 
     A volume that is missing is unknown and can be; a negative or infinite one can't.
     """
-    prices = np.stack((bars.o, bars.h, bars.l, bars.c))
-    with np.errstate(invalid="ignore"):
-        is_priced = np.all(np.isfinite(prices) & (prices > 0), axis=0) & (bars.h >= bars.l)
-        is_priced &= np.isnan(bars.v) | (np.isfinite(bars.v) & (bars.v >= 0))
-    priced = bars.taken(is_priced)
+    priced = _where(bars, _is_priced(bars))
     latest_before = np.maximum.accumulate(np.concatenate(([NO_TIME_S], priced.t_s)))[:-1]
-    return priced.taken(priced.t_s > latest_before)
+    return _where(priced, priced.t_s > latest_before)
+
+
+def _is_priced(bars: Bars) -> Bools:
+    is_priced = np.isnan(bars.v) | (np.isfinite(bars.v) & (bars.v >= 0))
+    for prices in (bars.o, bars.h, bars.l, bars.c):
+        is_priced &= np.isfinite(prices) & (prices > 0)
+    return is_priced & (bars.h >= bars.l)
+
+
+def _where(bars: Bars, which: Bools) -> Bars:
+    """Without copying if it is all of them, as it almost always is."""
+    return bars if which.all() else bars.taken(which)
