@@ -19,6 +19,7 @@ from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
 from hewston_bff.net.clock import today
 from hewston_bff.net.connections import connections
 from hewston_bff.net.features import Features
+from hewston_bff.net.rate_limits import RouteClass, rate_limits
 from hewston_bff.net.redis_cache import connect_redis
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
@@ -30,6 +31,7 @@ from hewston_bff.web.console import CONSOLE, load_console
 from hewston_bff.web.cors import answer_options
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
+from hewston_bff.web.rate_limits import add_rate_limits
 from hewston_bff.web.routes import add_routes
 
 SETTINGS = keys.SETTINGS
@@ -62,9 +64,9 @@ def create_app(settings: Settings) -> web.Application:
     app[CONSOLE] = load_console()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()
-    app.on_response_prepare.append(add_correlation_id)
+    app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_features, _backend, _answers, _hub])
+    app.cleanup_ctx.extend([_features, _rate_limits, _backend, _answers, _hub])
     add_routes(app, settings)
     return app
 
@@ -77,6 +79,18 @@ async def _features(app: web.Application) -> AsyncIterator[None]:
     features = app[keys.FEATURES]
     features.look()
     async with running(features.run(), name="features", crashed=_stop_loudly(app)):
+        yield
+
+
+async def _rate_limits(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    per_minute = {
+        RouteClass.AGGREGATED: settings.bff_rate_aggregated_per_minute,
+        RouteClass.PROXIED: settings.bff_rate_proxied_per_minute,
+    }
+    redis_url = settings.redis_url if settings.bff_redis_enabled else None
+    async with rate_limits(per_minute, redis_url=redis_url) as limits:
+        app[keys.RATE_LIMITS] = limits
         yield
 
 

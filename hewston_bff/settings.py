@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1_024)]
+CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode]
@@ -47,6 +48,8 @@ class Settings(BaseSettings):
     bff_backend_breaker_seconds: Seconds = 2.0
     bff_request_bytes: Bytes = 1 << 20
     bff_trusted_proxies: Networks = ()
+    bff_rate_aggregated_per_minute: CountOrNone = 600
+    bff_rate_proxied_per_minute: CountOrNone = 3_000
     bff_backend_token: SecretStr | None = None
     bff_event_loop: Literal["asyncio", "uvloop"] = "asyncio"
     bff_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

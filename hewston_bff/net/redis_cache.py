@@ -105,12 +105,9 @@ class RedisCache:
         return found
 
 
-@asynccontextmanager
-async def connect_redis(
-    url: str, *, namespace: str, counters: CacheCounters
-) -> AsyncIterator[RedisCache]:
-    """A cache in the Redis at `url`; it is not contacted before the first operation."""
-    pool = BlockingConnectionPool.from_url(
+def redis_pool(url: str) -> BlockingConnectionPool:
+    """Connections that nobody waits for longer than for anything else here."""
+    return BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
         timeout=_WAIT_S,
@@ -119,7 +116,14 @@ async def connect_redis(
         retry=Retry(NoBackoff(), 0),
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
-    redis = Redis.from_pool(pool)
+
+
+@asynccontextmanager
+async def connect_redis(
+    url: str, *, namespace: str, counters: CacheCounters
+) -> AsyncIterator[RedisCache]:
+    """A cache in the Redis at `url`; it is not contacted before the first operation."""
+    redis = Redis.from_pool(redis_pool(url))
     try:
         yield RedisCache(redis, namespace=namespace, counters=counters)
     finally:

@@ -5,6 +5,7 @@ from aiohttp import web
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.backend import HttpBackend
 from hewston_bff.net.features import Features
+from hewston_bff.net.rate_limits import RateLimits
 from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
@@ -20,6 +21,7 @@ ANSWERS = web.AppKey("answers", Answers)
 CHARTS = web.AppKey("charts", Charts)
 REQUESTS = web.AppKey("requests", BackendRequests)
 HUB = web.AppKey("hub", Hub)
+RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
 FEATURES = web.AppKey("features", Features)
 CLIENTS = web.AppKey("clients", Clients)
 CORRELATION_ID = web.RequestKey("correlation_id", str)

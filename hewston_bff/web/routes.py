@@ -2,10 +2,12 @@
 
 from aiohttp import web
 
+from hewston_bff.net.rate_limits import RouteClass
 from hewston_bff.settings import Settings
 from hewston_bff.web import chart, console, features, health, metrics, streams
 from hewston_bff.web.cors import set_up_cors
 from hewston_bff.web.proxy import proxy_routes
+from hewston_bff.web.rate_limits import limited
 
 _RUN = "{run_id}"
 
@@ -30,16 +32,27 @@ _CONSOLE_ROUTES = (
     ("/console/{path:.+}", console.console_file),
 )
 
+_AGGREGATED = {
+    "/api/v1/chart-data",
+    f"/api/v1/runs/{_RUN}/complete",
+    f"/api/v1/runs/{_RUN}/status",
+    f"/api/v1/runs/{_RUN}/frames",
+}
+"""Those that may cost the backend several requests each: limited on their own."""
+
 
 def add_routes(app: web.Application, settings: Settings) -> None:
     """Add all routes, each with CORS for the configured origins."""
     cors = set_up_cors(app, settings)
     for path, handler in ROUTES:
-        cors.add(app.router.add_get(path, handler))
+        is_limited = path in _AGGREGATED
+        serve = limited(handler, RouteClass.AGGREGATED) if is_limited else handler
+        cors.add(app.router.add_get(path, serve))
     for proxied in proxy_routes():
+        serve = limited(proxied.serve, RouteClass.PROXIED)
         resource = cors.add(app.router.add_resource(proxied.prefix + proxied.path))
         for method in proxied.methods:
-            cors.add(resource.add_route(method, proxied.serve))
+            cors.add(resource.add_route(method, serve))
     if settings.bff_console_enabled:
         for path, handler in _CONSOLE_ROUTES:
             app.router.add_get(path, handler)

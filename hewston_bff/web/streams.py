@@ -26,6 +26,7 @@ from hewston_bff.net.session import Door, Session, SessionLimits
 from hewston_bff.net.viewings import ViewingLimits, Viewings
 from hewston_bff.net.ws_frames import prepare_transport
 from hewston_bff.settings import Settings
+from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
 
@@ -89,7 +90,7 @@ async def _serve_socket(
 ) -> web.StreamResponse:
     app = request.app
     settings, clients = app[SETTINGS], app[CLIENTS]
-    with clients.place(request.remote or ""):
+    with clients.place(client_address(request)):
         ws = web.WebSocketResponse(
             compress=False,
             autoping=False,
@@ -153,7 +154,7 @@ async def _serve_events(request: web.Request) -> web.StreamResponse:
         log = request.app[HUB].channel_of(access).log
         if access.is_granted and log.is_complete and _is_last(start, log):
             return web.Response(status=204)
-        with request.app[CLIENTS].place(request.remote or ""):
+        with request.app[CLIENTS].place(client_address(request)):
             return await _send_events(request, _Wanted(access.run_id, wanted, start))
 
 
