@@ -13,9 +13,11 @@ from hewston_bff.hub.access import AccessTimes
 from hewston_bff.hub.feeder import FeederTimes
 from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.tasks import running
+from hewston_bff.net.artifacts import Artifacts
 from hewston_bff.net.backend import BackendOptions, HttpBackend
 from hewston_bff.net.breaker import Breaker
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
+from hewston_bff.net.catalog import Catalog
 from hewston_bff.net.clock import today
 from hewston_bff.net.connections import connections
 from hewston_bff.net.features import Features
@@ -61,6 +63,10 @@ def create_app(settings: Settings) -> web.Application:
         },
         file=settings.bff_features_file,
     )
+    if settings.hewston_catalog_path is not None:
+        app[keys.CATALOG] = Catalog(settings.hewston_catalog_path)
+    if settings.hewston_data_dir is not None:
+        app[keys.ARTIFACTS] = Artifacts(settings.hewston_data_dir)
     app[CONSOLE] = load_console()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -63,6 +64,8 @@ class Settings(BaseSettings):
     bff_features_file: Path | None = None
     bff_console_enabled: bool = True
     bff_upstream_transport: Literal["ws", "sse"] = "ws"
+    hewston_catalog_path: Path | None = None
+    hewston_data_dir: Path | None = None
     redis_url: str = "redis://localhost:6379"
     bff_redis_enabled: bool = False
     bff_redis_ttl_chart: Seconds = 300.0
@@ -116,6 +119,18 @@ class Settings(BaseSettings):
                 for error in exc.errors()
             ]
             raise SettingsError("\n".join(lines)) from exc
+
+    @field_validator("hewston_catalog_path", "hewston_data_dir", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("hewston_data_dir")
+    @classmethod
+    def _has_its_extra(cls, value: Path | None) -> Path | None:
+        if value is not None and find_spec("pyarrow") is None:
+            raise ValueError("needs the extra `artifacts`: pip install 'hewston-bff[artifacts]'")
+        return value
 
     @field_validator("bff_trusted_proxies", mode="before")
     @classmethod

@@ -61,6 +61,7 @@ CORE_CALLS = {
 # Imported inside functions and nowhere else, each for its reason.
 LATE_IMPORTS = {
     "matplotlib": "the extra `plot` may be absent, and it takes a second to import",
+    "pyarrow": "the extra `artifacts` may be absent",
     "uvloop": "the extra `uvloop` may be absent",
 }
 

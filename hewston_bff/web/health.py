@@ -8,7 +8,16 @@ from pydantic import BaseModel
 
 import hewston_bff
 from hewston_bff.hub.stats import HubStats
-from hewston_bff.web.keys import BACKEND, CLIENTS, FEATURES, HUB, REDIS, SETTINGS
+from hewston_bff.web.keys import (
+    ARTIFACTS,
+    BACKEND,
+    CATALOG,
+    CLIENTS,
+    FEATURES,
+    HUB,
+    REDIS,
+    SETTINGS,
+)
 
 _BACKEND_S = 2.0
 _TICKER_LATE_S = 1.0
@@ -111,7 +120,7 @@ async def health(request: web.Request) -> web.Response:
     dependencies: dict[str, DependencyState] = {
         "backend_api": "ok" if is_up else "down",
         "redis": await _redis_state(app),
-        "catalog": "disabled",
+        "catalog": await _catalog_state(app),
     }
     is_well = all(state in {"ok", "disabled"} for state in dependencies.values())
     return _json(
@@ -211,6 +220,15 @@ async def _redis_state(app: web.Application) -> DependencyState:
     if REDIS not in app:
         return "disabled"
     return "ok" if await app[REDIS].is_up() else "down"
+
+
+async def _catalog_state(app: web.Application) -> DependencyState:
+    """The catalog, or without one the artifacts; `degraded` if one of two is there."""
+    parts = [part for part in (app.get(CATALOG), app.get(ARTIFACTS)) if part is not None]
+    up = [await part.is_up() for part in parts]
+    if not parts:
+        return "disabled"
+    return "ok" if all(up) else "degraded" if any(up) else "down"
 
 
 def _json(model: BaseModel, *, status: int = 200) -> web.Response:

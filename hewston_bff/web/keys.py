@@ -3,7 +3,9 @@
 from aiohttp import web
 
 from hewston_bff.hub.hub import Hub
+from hewston_bff.net.artifacts import Artifacts
 from hewston_bff.net.backend import HttpBackend
+from hewston_bff.net.catalog import Catalog
 from hewston_bff.net.features import Features
 from hewston_bff.net.rate_limits import RateLimits
 from hewston_bff.net.redis_cache import RedisCache
@@ -17,6 +19,9 @@ SETTINGS = web.AppKey("settings", Settings)
 BACKEND = web.AppKey("backend", HttpBackend)
 REDIS = web.AppKey("redis", RedisCache)
 """There only if it is enabled."""
+CATALOG = web.AppKey("catalog", Catalog)
+ARTIFACTS = web.AppKey("artifacts", Artifacts)
+"""Each there only if it is configured."""
 ANSWERS = web.AppKey("answers", Answers)
 CHARTS = web.AppKey("charts", Charts)
 REQUESTS = web.AppKey("requests", BackendRequests)
