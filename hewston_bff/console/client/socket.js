@@ -49,6 +49,7 @@ export class MuxSocket {
   #attempt = 0;
   #openedAt = 0;
   #heardAt = 0;
+  #pingedAt = 0;
   #heartbeatMs = HEARTBEAT_MS;
   /** @type {number | null} */
   #byeMs = null;
@@ -170,6 +171,7 @@ export class MuxSocket {
   }
 
   #ping() {
+    this.#pingedAt = performance.now();
     this.#say({ t: "ping", ts: performance.now() });
   }
 
@@ -281,7 +283,7 @@ export class MuxSocket {
       // A dead network takes minutes to say so: it is not waited for.
       this.#release()?.close();
       this.#comeBack();
-    } else if (this.#isOpen && silentMs > this.#heartbeatMs) {
+    } else if (this.#isOpen && performance.now() - this.#pingedAt > this.#heartbeatMs) {
       this.#ping();
     }
   }

@@ -1,0 +1,160 @@
+import { connect } from "./client/hewston-bff.js";
+import { say } from "./dom.js";
+import { age } from "./format.js";
+import { applyTheme, toggleTheme, watchSystemTheme } from "./theme.js";
+import { hubView } from "./hub.js";
+import { notice, link } from "./notice.js";
+import { Player } from "./player.js";
+import { RunsView } from "./runs.js";
+import { WallView } from "./wall.js";
+
+/** @import * as Api from "./client/hewston-bff.js" */
+
+/**
+ * What fills the page. `key` is offered every key that no field takes.
+ * @typedef {object} View
+ * @property {HTMLElement} element
+ * @property {() => void} close
+ * @property {((event: KeyboardEvent) => boolean) | undefined} [key]
+ */
+
+/**
+ * @typedef {object} App
+ * @property {Api.Connection} connection
+ * @property {() => void} reload show the same view anew
+ * @property {() => void} askForToken
+ */
+
+const TOKEN = "hewston.token";
+
+/** @param {string} selector @returns {any} */
+const part = (selector) => document.querySelector(selector);
+
+/** @implements {App} */
+class Console {
+  connection;
+  /** @type {View | null} */
+  #view = null;
+  #main = part("main");
+  #indicator = part("[data-connection]");
+  #help = part("#help");
+  #tokenDialog = part("#token");
+
+  constructor() {
+    this.connection = this.#connect();
+    globalThis.addEventListener("hashchange", () => this.reload());
+    document.addEventListener("keydown", (event) => this.#key(event));
+    part("[data-theme-toggle]").addEventListener("click", toggleTheme);
+    part("[data-help]").addEventListener("click", () => this.#help.showModal());
+    part("[data-token]").addEventListener("click", () => this.askForToken());
+    this.#tokenDialog.addEventListener("close", () => this.#tokenGiven());
+    this.reload();
+  }
+
+  askForToken() {
+    part("#token input").value = sessionStorage.getItem(TOKEN) ?? "";
+    this.#tokenDialog.showModal();
+  }
+
+  reload() {
+    this.#view?.close();
+    const [, name = "", argument = ""] = /^#\/([a-z]*)\/?(.*)$/.exec(location.hash) ?? [];
+    this.#view = this.#open(name || "runs", decode(argument));
+    this.#main.replaceChildren(this.#view.element);
+    document.title = argument ? `${decode(argument)} · Hewston` : "Hewston console";
+    for (const anchor of document.querySelectorAll("nav a")) {
+      const isHere = anchor.getAttribute("href") === `#/${name || "runs"}`;
+      if (isHere) anchor.setAttribute("aria-current", "page");
+      else anchor.removeAttribute("aria-current");
+    }
+  }
+
+  /** @param {string} name @param {string} argument @returns {View} */
+  #open(name, argument) {
+    switch (name) {
+      case "runs":
+        return new RunsView(this);
+      case "run":
+        return new Player(this, argument);
+      case "wall":
+        return new WallView(this);
+      case "hub":
+        return hubView(this);
+      default: {
+        const element = notice("No such page", "This address leads nowhere.", link("All runs", "#/runs"));
+        return { element, close: () => undefined };
+      }
+    }
+  }
+
+  // -- the connection
+
+  #connect() {
+    const token = sessionStorage.getItem(TOKEN) ?? undefined;
+    const connection = connect("", token === undefined ? {} : { token });
+    connection.on("status", (state) => this.#connected(state));
+    this.#connected(connection.state);
+    return connection;
+  }
+
+  /** @param {Api.ConnectionState} state */
+  #connected({ status, transport, attempt, retryInMs, reason }) {
+    const by = { websocket: "", events: " by events", backend: " by the backend's own path" }[transport];
+    const words = {
+      connecting: "Connecting",
+      online: `Connected${by}`,
+      offline: `Offline, attempt ${attempt} in ${age(retryInMs)}`,
+      closed: `Closed: ${reason}`,
+    };
+    this.#indicator.dataset.connection = status;
+    say(this.#indicator, words[status]);
+  }
+
+  #tokenGiven() {
+    if (this.#tokenDialog.returnValue !== "use") return;
+    const token = part("#token input").value.trim();
+    if (token) sessionStorage.setItem(TOKEN, token);
+    else sessionStorage.removeItem(TOKEN);
+    this.#view?.close();
+    this.#view = null;
+    this.connection.close();
+    this.connection = this.#connect();
+    this.reload();
+  }
+
+  // -- keys
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const isTyping = target.matches("input, select, textarea, dialog, dialog *");
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === " " && target.matches("button, a, summary")) return;
+    if (this.#view?.key?.(event) || this.#ownKey(event.key)) event.preventDefault();
+  }
+
+  /** @param {string} key */
+  #ownKey(key) {
+    /** @type {Record<string, string>} */
+    const pages = { r: "#/runs", w: "#/wall", h: "#/hub" };
+    const page = pages[key];
+    if (page !== undefined) location.hash = page;
+    else if (key === "t") toggleTheme();
+    else if (key === "?") this.#help.showModal();
+    else return false;
+    return true;
+  }
+}
+
+/** @param {string} text */
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+applyTheme();
+watchSystemTheme();
+new Console();
