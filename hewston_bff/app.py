@@ -26,6 +26,7 @@ from hewston_bff.net.redis_cache import connect_redis
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
 from hewston_bff.services.chart import Charts
+from hewston_bff.services.turns import Turns
 from hewston_bff.settings import Settings
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> web.Application:
     if settings.hewston_data_dir is not None:
         app[keys.ARTIFACTS] = Artifacts(settings.hewston_data_dir)
     app[CONSOLE] = load_console()
+    app[keys.TURNS] = Turns()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
@@ -137,6 +139,7 @@ async def _answers(app: web.Application) -> AsyncIterator[None]:
         app[keys.CHARTS] = Charts(
             app[keys.REQUESTS],
             answers,
+            app[keys.TURNS],
             recent_s=settings.bff_redis_ttl_chart,
             deadline_s=settings.bff_backend_timeout,
             today=today,

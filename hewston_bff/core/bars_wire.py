@@ -11,11 +11,10 @@ piece is read member by member.
 
 import json
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from math import nan
-from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -23,10 +22,7 @@ import numpy.typing as npt
 
 from hewston_bff.core.bars import NO_TIME_S, Bars, Floats, Ints, joined
 from hewston_bff.core.ids import parse_time
-
-_T = TypeVar("_T")
-Steps = Generator[None, None, _T]
-"""Work in steps: yields where others may have a turn, returns its result."""
+from hewston_bff.core.steps import Steps
 
 _PIECE_BYTES = 1 << 16
 _PIECE_BARS = 500

@@ -51,7 +51,7 @@ class Cache(Protocol):
         """Forget an entry."""
 
     async def drop(self, prefix: str) -> None:
-        """Forget all entries whose key starts so; in Redis it looks through all keys."""
+        """Forget all entries whose key starts so. It looks through all keys: not for a request."""
 
 
 def cache_key(scope: str, parameters: object, credentials: Credentials) -> str:

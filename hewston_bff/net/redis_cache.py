@@ -31,6 +31,7 @@ _WAIT_S = 0.08
 _LEFT_ALONE_S = 1.0
 _CONNECTIONS = 32
 _SCAN_COUNT = 1_000
+_MAX_BYTES = 4 << 20
 _SAMPLE_BYTES = 4_096
 _WORTH_IT = 0.9
 
@@ -59,6 +60,9 @@ class RedisCache:
         left_ms = entry.kept_until_ms - now_ms()
         if left_ms > 0 and self._may_ask():
             data = await _off_loop(_pack, entry)
+            if len(data) > _MAX_BYTES:
+                # On its way for longer than anyone waits, it would be taken for an outage.
+                return
             await self._ask(self._redis.set(self._prefix + key, data, px=left_ms))
 
     async def delete(self, key: str) -> None:
@@ -67,17 +71,22 @@ class RedisCache:
             await self._ask(self._redis.unlink(self._prefix + key))
 
     async def drop(self, prefix: str) -> None:
-        """See `Cache`. What is not found by the deadline stays until it expires."""
-        if self._may_ask():
-            await self._ask(self._unlink(self._prefix + prefix))
+        """See `Cache`. Each step has the deadline, not all of them: no request may wait for it."""
+        cursor = 0
+        while self._may_ask():
+            scan = self._redis.scan(cursor, match=f"{self._prefix}{prefix}*", count=_SCAN_COUNT)
+            found = await self._ask(scan)
+            if found is None:
+                return
+            cursor, keys = found
+            if keys:
+                await self._ask(self._redis.unlink(*keys))
+            if cursor == 0:
+                return
 
     async def is_up(self) -> bool:
         """Whether Redis answers now; asked even while it is left alone."""
         return await self._ask(self._redis.ping()) is True
-
-    async def _unlink(self, prefix: str) -> None:
-        async for key in self._redis.scan_iter(match=f"{prefix}*", count=_SCAN_COUNT):
-            await self._redis.unlink(key)
 
     def _may_ask(self) -> bool:
         """Whether Redis is up, or it is this caller's turn to find out."""

@@ -88,7 +88,7 @@ class Answers:
         return answer
 
     async def drop(self, prefix: str) -> None:
-        """Forget all answers whose key starts so, those being made included."""
+        """Forget all answers whose key starts so, those being made included; see `Cache.drop`."""
         for key in [key for key in self._flights if key.startswith(prefix)]:
             del self._flights[key]
         await self._cache.drop(prefix)

@@ -9,16 +9,17 @@ from time import perf_counter
 from typing import NamedTuple
 
 import msgspec
+from pydantic import BaseModel
 
 from hewston_bff.core.bars import Bars, possible
 from hewston_bff.core.bars_wire import (
     MalformedBars,
-    Steps,
     decode_bars,
     encode_columns,
     encode_records,
 )
 from hewston_bff.core.downsample import downsample
+from hewston_bff.core.steps import Steps
 from hewston_bff.errors import (
     BackendUnavailable,
     BffError,
@@ -94,7 +95,7 @@ class ChartQuery:
     layout: Layout
 
 
-class Metadata(msgspec.Struct, frozen=True):
+class Metadata(BaseModel):
     """How an answer came about. `source_bars` counts the `invalid_bars` too."""
 
     total_bars: int
@@ -143,6 +144,7 @@ class Charts:
         self,
         requests: BackendRequests,
         answers: Answers,
+        turns: Turns,
         *,
         recent_s: float,
         deadline_s: float,
@@ -150,7 +152,7 @@ class Charts:
     ) -> None:
         self._requests = requests
         self._answers = answers
-        self._turns = Turns()
+        self._turns = turns
         self._recent_s = recent_s
         self._deadline_s = deadline_s
         self._today = today
@@ -180,7 +182,7 @@ class Charts:
             invalid_bars=kept.invalid_bars,
             stale=answer.is_stale,
         )
-        end = b',"metadata":%s}' % msgspec.json.encode(metadata)
+        end = b',"metadata":%s}' % metadata.model_dump_json().encode()
         return Chart(kept.body, end, kept.body.digest)
 
     async def _make(self, query: ChartQuery, credentials: Credentials) -> Filled:

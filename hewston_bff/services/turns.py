@@ -4,7 +4,7 @@ import asyncio
 from time import monotonic
 from typing import TypeVar
 
-from hewston_bff.core.bars_wire import Steps
+from hewston_bff.core.steps import Steps
 
 _T = TypeVar("_T")
 _TURN_S = 0.001

@@ -1,7 +1,7 @@
 """`GET /api/v1/chart-data`."""
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from aiohttp import ETag, hdrs, web
@@ -11,7 +11,7 @@ from pydantic_core.core_schema import ValidationInfo
 from hewston_bff.core.features import Feature
 from hewston_bff.core.ids import is_symbol
 from hewston_bff.errors import InvalidRequest
-from hewston_bff.services.chart import ChartQuery, Layout, Timeframe
+from hewston_bff.services.chart import ChartQuery, Layout, Metadata, Timeframe
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CHARTS
 from hewston_bff.web.streams import credentials_of
@@ -19,7 +19,7 @@ from hewston_bff.web.streams import credentials_of
 _LONGEST = timedelta(days=7_305)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
-_NO_GZIP = re.compile(r"q=0(\.0{0,3})?")
+_NEVER = re.compile(r"q=0(\.0{0,3})?")
 
 
 def _day(value: object) -> object:
@@ -43,7 +43,7 @@ def _symbol(value: object) -> object:
 class ChartParameters(BaseModel):
     """The query of chart data."""
 
-    symbol: Annotated[str, BeforeValidator(_symbol)]
+    symbol: Annotated[str, BeforeValidator(_symbol), Field(pattern=r"^[A-Za-z0-9.\-_/^=]{1,32}$")]
     timeframe: Timeframe
     from_date: Annotated[date, BeforeValidator(_day)] = Field(alias="from")
     to_date: Annotated[date, BeforeValidator(_day)] = Field(alias="to")
@@ -58,6 +58,39 @@ class ChartParameters(BaseModel):
         if not first <= value <= first + min(_LONGEST, date.max - first):
             raise ValueError("must not be before from, nor more than 20 years after it")
         return value
+
+
+class ChartBar(BaseModel):
+    """One bar; `timestamp` is where it begins."""
+
+    timestamp: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int | float | None
+
+
+class ChartColumns(BaseModel):
+    """Bars as columns of equal length; `t` in epoch seconds."""
+
+    t: list[int]
+    o: list[float]
+    h: list[float]
+    l: list[float]  # noqa: E741 - the contract's name
+    c: list[float]
+    v: list[int | float | None]
+
+
+class ChartPage(BaseModel):
+    """What comes back, for the documents: no bar is ever made a model of."""
+
+    symbol: str
+    timeframe: Timeframe
+    from_date: date
+    to_date: date
+    bars: list[ChartBar] | ChartColumns
+    metadata: Metadata
 
 
 _NAMES = [field.alias or name for name, field in ChartParameters.model_fields.items()]
@@ -110,8 +143,9 @@ def _query(request: web.Request) -> ChartQuery:
 
 
 def _takes_gzip(request: web.Request) -> bool:
-    for offer in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
-        coding, _, weight = offer.partition(";")
-        if coding.strip() in {"gzip", "x-gzip", "*"}:
-            return _NO_GZIP.fullmatch(weight.strip()) is None
-    return False
+    offers = request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().replace(" ", "").split(",")
+    takes = {
+        coding: _NEVER.fullmatch(weight) is None
+        for coding, _, weight in (offer.partition(";") for offer in offers)
+    }
+    return takes.get("gzip", takes.get("*", False))

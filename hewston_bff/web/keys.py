@@ -12,6 +12,7 @@ from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import Answers
 from hewston_bff.services.chart import Charts
+from hewston_bff.services.turns import Turns
 from hewston_bff.settings import Settings
 from hewston_bff.web.clients import Clients
 
@@ -23,6 +24,7 @@ CATALOG = web.AppKey("catalog", Catalog)
 ARTIFACTS = web.AppKey("artifacts", Artifacts)
 """Each there only if it is configured."""
 ANSWERS = web.AppKey("answers", Answers)
+TURNS = web.AppKey("turns", Turns)
 CHARTS = web.AppKey("charts", Charts)
 REQUESTS = web.AppKey("requests", BackendRequests)
 HUB = web.AppKey("hub", Hub)

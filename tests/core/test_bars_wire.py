@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hewston_bff.core.bars import NO_TIME_S, Bars
 from hewston_bff.core.bars_wire import (
     MalformedBars,
-    Steps,
     decode_bars,
     encode_columns,
     encode_records,
 )
+from hewston_bff.core.steps import Steps
 from tests.core.bars import Row, bars_of, possible_rows, rows_of
 
 MANY = 3_000

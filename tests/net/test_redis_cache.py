@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from random import Random
 from time import monotonic
 
 from redis.asyncio import Redis
@@ -85,6 +86,24 @@ async def test_delete_and_drop_forget_what_they_name_and_nothing_else() -> None:
         await cache.delete("chart:1")
         found = [await cache.get(key) for key in ("run:a:1", "run:a:2", "run:ab:1", "chart:1")]
         assert [one is not None for one in found] == [False, False, True, False]
+
+
+async def test_a_drop_among_thousands_of_keys_finds_all_of_its_own() -> None:
+    async with redis_server() as server, cache_at(server.url) as (cache, counters):
+        async with Redis.from_url(server.url) as redis:
+            await redis.mset({f"other:{number}": "" for number in range(5_000)})
+            for number in range(20):
+                await cache.set(f"run:a:{number}", entry(b"1"))
+            await cache.drop("run:a:")
+            assert await redis.dbsize() == 5_000
+        assert counters.errors == 0
+
+
+async def test_what_is_too_large_to_arrive_in_time_is_not_sent() -> None:
+    async with redis_server() as server, cache_at(server.url) as (cache, counters):
+        await cache.set("a", entry(Random(0).randbytes(5 << 20)))
+        assert await cache.get("a") is None
+        assert counters.errors == 0
 
 
 async def test_rubbish_under_our_key_is_a_miss() -> None:

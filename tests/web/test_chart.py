@@ -14,6 +14,7 @@ from yarl import URL
 
 from hewston_bff.services.chart import fresh_s
 from hewston_bff.simulator import generated_run
+from hewston_bff.web.chart import ChartPage
 from tests.redis_server import redis_server
 from tests.support import Bff, Message, serving, stack
 from tests.web.bars_backend import BarsBackend, bars_backend
@@ -82,6 +83,21 @@ async def test_the_page_is_the_contracts() -> None:
                 "stale": False,
             },
         }
+
+
+@pytest.mark.parametrize("layout", ["records", "columns"])
+async def test_the_page_is_as_its_model_says(layout: str) -> None:
+    async with chart_stack() as (bff, _):
+        page = await ask(bff, layout=layout)
+        again = ChartPage.model_validate(page).model_dump(mode="json")
+        assert again == page
+
+
+async def test_the_backend_hears_the_correlation_id() -> None:
+    async with chart_stack() as (bff, backend):
+        url = f"{bff.url}{PATH}?{urlencode(ASKED)}"
+        await bff.session.get(url, headers={"X-Correlation-ID": "abc-1"})
+        assert backend.asked[0].headers["X-Correlation-ID"] == "abc-1"
 
 
 async def test_columns_hold_the_same() -> None:
@@ -272,11 +288,11 @@ async def test_compressed_for_those_who_take_it() -> None:
     async with chart_stack() as (bff, _):
         url = f"{bff.url}{PATH}?{urlencode(ASKED)}"
         async with aiohttp.ClientSession(auto_decompress=False) as session:
-            for offer in ("gzip", "br, GZIP;q=0.5", "*"):
+            for offer in ("gzip", "br, GZIP; q=0.5", "*", "*;q=0, gzip"):
                 response = await session.get(url, headers={"Accept-Encoding": offer})
                 assert response.headers["Content-Encoding"] == "gzip"
                 assert gzip.decompress(await response.read()).startswith(b'{"symbol":"AAPL"')
-            for offer in ("", "br", "gzip;q=0", "gzip;q=0.000, br", "identity"):
+            for offer in ("", "br", "gzip;q=0", "gzip;q=0.000, br", "*, gzip;q=0", "identity"):
                 response = await session.get(url, headers={"Accept-Encoding": offer})
                 assert "Content-Encoding" not in response.headers
                 assert (await response.read()).startswith(b'{"symbol":"AAPL"')
