@@ -21,9 +21,10 @@ from hewston_bff.net.catalog import Catalog
 from hewston_bff.net.clock import today
 from hewston_bff.net.connections import connections
 from hewston_bff.net.features import Features
-from hewston_bff.net.rate_limits import RouteClass, rate_limits
-from hewston_bff.net.redis_cache import connect_redis
+from hewston_bff.net.rate_limits import RateLimits, RouteClass
+from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.requests import BackendRequests
+from hewston_bff.net.shared_redis import shared_redis
 from hewston_bff.services.answers import Answers
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.turns import Turns
@@ -74,7 +75,7 @@ def create_app(settings: Settings) -> web.Application:
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_features, _rate_limits, _backend, _answers, _hub])
+    app.cleanup_ctx.extend([_features, _redis, _backend, _answers, _hub])
     add_routes(app, settings)
     return app
 
@@ -90,15 +91,16 @@ async def _features(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _rate_limits(app: web.Application) -> AsyncIterator[None]:
+async def _redis(app: web.Application) -> AsyncIterator[None]:
     settings = app[keys.SETTINGS]
-    per_minute = {
-        RouteClass.AGGREGATED: settings.bff_rate_aggregated_per_minute,
-        RouteClass.PROXIED: settings.bff_rate_proxied_per_minute,
-    }
-    redis_url = settings.redis_url if settings.bff_redis_enabled else None
-    async with rate_limits(per_minute, redis_url=redis_url) as limits:
-        app[keys.RATE_LIMITS] = limits
+    async with AsyncExitStack() as stack:
+        if settings.bff_redis_enabled:
+            app[keys.REDIS] = await stack.enter_async_context(shared_redis(settings.redis_url))
+        per_minute = {
+            RouteClass.AGGREGATED: settings.bff_rate_aggregated_per_minute,
+            RouteClass.PROXIED: settings.bff_rate_proxied_per_minute,
+        }
+        app[keys.RATE_LIMITS] = RateLimits(per_minute, redis=app.get(keys.REDIS))
         yield
 
 
@@ -125,27 +127,22 @@ async def _answers(app: web.Application) -> AsyncIterator[None]:
     settings = app[keys.SETTINGS]
     counters = CacheCounters()
     memory = MemoryCache(max_bytes=settings.bff_cache_bytes)
-    app[REGISTRY].register(CacheCollector(counters, memory))
-    async with AsyncExitStack() as stack:
-        cache: Cache = memory
-        if settings.bff_redis_enabled:
-            redis = app[keys.REDIS] = await stack.enter_async_context(
-                connect_redis(
-                    settings.redis_url, namespace=settings.hewston_backend_url, counters=counters
-                )
-            )
-            cache = TieredCache(memory, redis)
-        answers = app[keys.ANSWERS] = Answers(cache, counters=counters)
-        app[keys.CHARTS] = Charts(
-            app[keys.REQUESTS],
-            answers,
-            app[keys.TURNS],
-            recent_s=settings.bff_redis_ttl_chart,
-            deadline_s=settings.bff_backend_timeout,
-            today=today,
-        )
-        async with running(answers.run(), name="answers", crashed=_stop_loudly(app)):
-            yield
+    redis = app.get(keys.REDIS)
+    app[REGISTRY].register(CacheCollector(counters, memory, redis))
+    cache: Cache = memory
+    if redis is not None:
+        cache = TieredCache(memory, RedisCache(redis, namespace=settings.hewston_backend_url))
+    answers = app[keys.ANSWERS] = Answers(cache, counters=counters)
+    app[keys.CHARTS] = Charts(
+        app[keys.REQUESTS],
+        answers,
+        app[keys.TURNS],
+        recent_s=settings.bff_redis_ttl_chart,
+        deadline_s=settings.bff_backend_timeout,
+        today=today,
+    )
+    async with running(answers.run(), name="answers", crashed=_stop_loudly(app)):
+        yield
 
 
 async def _hub(app: web.Application) -> AsyncIterator[None]:

@@ -30,12 +30,11 @@ class Entry:
 
 @dataclass(slots=True)
 class CacheCounters:
-    """Answers that were there (`stale`: expired ones of them) or had to be made; failures."""
+    """Answers that were there (`stale`: expired ones of them), or had to be made."""
 
     hits: int = 0
     stale: int = 0
     misses: int = 0
-    errors: int = 0
 
 
 class Cache(Protocol):

@@ -1,27 +1,18 @@
 """How often one address may ask: a moving minute, in memory or shared through Redis."""
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 from time import monotonic
 
-import structlog
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
-from redis.exceptions import RedisError
 
 from hewston_bff.net.clock import now_ms
-from hewston_bff.net.redis_cache import redis_pool
-
-logger = structlog.get_logger(__name__)
-
-_WAIT_S = 0.05
-_LEFT_ALONE_S = 1.0
+from hewston_bff.net.shared_redis import SharedRedis
 
 
 class RouteClass(StrEnum):
@@ -100,14 +91,23 @@ class _Counter:
         return Verdict(is_allowed, item.amount, max(0, stats.remaining), reset_s)
 
 
+def _counter_in(redis: SharedRedis) -> _Counter:
+    storage = RedisStorage(
+        "redis://",
+        implementation="redispy",
+        connection_pool=redis.pool,  # type: ignore[arg-type]  # passed on to the client, which takes one
+    )
+    return _Counter(MovingWindowRateLimiter(storage), lambda: now_ms() / 1_000)
+
+
 class RateLimits:
-    """Counts requests. Redis, if given, is waited for 50 ms; without its answer memory counts."""
+    """Counts requests, in Redis if there is one; without its answer in time memory counts."""
 
     def __init__(
         self,
         per_minute: Mapping[RouteClass, int],
         *,
-        redis: RedisStorage | None = None,
+        redis: SharedRedis | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """A limit of 0 is none."""
@@ -117,10 +117,8 @@ class RateLimits:
             if limit
         }
         self._memory = _Counter(MovingWindowRateLimiter(_Windows(clock)), clock)
-        self._redis = None
-        if redis is not None:
-            self._redis = _Counter(MovingWindowRateLimiter(redis), lambda: now_ms() / 1_000)
-        self._ask_again_s: float | None = None
+        self._redis = redis
+        self._shared = None if redis is None else _counter_in(redis)
 
     async def hit(self, route: RouteClass, address: str) -> Verdict | None:
         """Count one request of `address`; None where there is no limit."""
@@ -132,47 +130,6 @@ class RateLimits:
         return verdict or await self._memory.hit(item, key)
 
     async def _ask_redis(self, item: RateLimitItemPerMinute, key: str) -> Verdict | None:
-        if self._redis is None or not self._may_ask():
+        if self._redis is None or self._shared is None or not self._redis.may_ask():
             return None
-        try:
-            async with asyncio.timeout(_WAIT_S):
-                verdict = await self._redis.hit(item, key)
-        except (RedisError, OSError) as error:
-            if self._ask_again_s is None:
-                logger.warning("rate_limits.redis_down", error=type(error).__name__)
-            self._ask_again_s = monotonic() + _LEFT_ALONE_S
-            return None
-        if self._ask_again_s is not None:
-            self._ask_again_s = None
-            logger.warning("rate_limits.redis_up")
-        return verdict
-
-    def _may_ask(self) -> bool:
-        """Whether Redis is up, or it is this request's turn to find out."""
-        if self._ask_again_s is None:
-            return True
-        now_s = monotonic()
-        if now_s < self._ask_again_s:
-            return False
-        self._ask_again_s = now_s + _LEFT_ALONE_S
-        return True
-
-
-@asynccontextmanager
-async def rate_limits(
-    per_minute: Mapping[RouteClass, int], *, redis_url: str | None
-) -> AsyncIterator[RateLimits]:
-    """Counted in Redis if there is an address of one; it is not contacted before a request."""
-    if redis_url is None:
-        yield RateLimits(per_minute)
-        return
-    pool = redis_pool(redis_url)
-    storage = RedisStorage(
-        "redis://",
-        implementation="redispy",
-        connection_pool=pool,  # type: ignore[arg-type]  # passed on to the client, which takes one
-    )
-    try:
-        yield RateLimits(per_minute, redis=storage)
-    finally:
-        await pool.aclose()
+        return await self._redis.ask(self._shared.hit(item, key))

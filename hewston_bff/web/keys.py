@@ -8,8 +8,8 @@ from hewston_bff.net.backend import HttpBackend
 from hewston_bff.net.catalog import Catalog
 from hewston_bff.net.features import Features
 from hewston_bff.net.rate_limits import RateLimits
-from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.requests import BackendRequests
+from hewston_bff.net.shared_redis import SharedRedis
 from hewston_bff.services.answers import Answers
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.turns import Turns
@@ -18,7 +18,7 @@ from hewston_bff.web.clients import Clients
 
 SETTINGS = web.AppKey("settings", Settings)
 BACKEND = web.AppKey("backend", HttpBackend)
-REDIS = web.AppKey("redis", RedisCache)
+REDIS = web.AppKey("redis", SharedRedis)
 """There only if it is enabled."""
 CATALOG = web.AppKey("catalog", Catalog)
 ARTIFACTS = web.AppKey("artifacts", Artifacts)

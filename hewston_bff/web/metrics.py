@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from hewston_bff.core.link import LinkState
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.cache import CacheCounters, MemoryCache
+from hewston_bff.net.shared_redis import SharedRedis
 from hewston_bff.web.clients import Clients
 
 REGISTRY = web.AppKey("registry", CollectorRegistry)
@@ -71,9 +72,12 @@ class HubCollector(Collector):
 class CacheCollector(Collector):
     """The kept answers as metric families."""
 
-    def __init__(self, counters: CacheCounters, memory: MemoryCache) -> None:
+    def __init__(
+        self, counters: CacheCounters, memory: MemoryCache, redis: SharedRedis | None
+    ) -> None:
         self._counters = counters
         self._memory = memory
+        self._redis = redis
 
     def collect(self) -> Iterator[_Family]:
         """All families, as they are now."""
@@ -82,9 +86,10 @@ class CacheCollector(Collector):
             ("hits", "Answers that were kept", counters.hits),
             ("stale", "Answers that were kept and had expired", counters.stale),
             ("misses", "Answers that had to be made", counters.misses),
-            ("errors", "Failures of Redis", counters.errors),
         ):
             yield CounterMetricFamily(f"hewston_bff_cache_{name}", text, value=value)
+        errors = 0 if self._redis is None else self._redis.errors
+        yield CounterMetricFamily("hewston_bff_redis_errors", "Failures of Redis", value=errors)
         text = "Bytes of answers kept in memory"
         yield GaugeMetricFamily("hewston_bff_cache_bytes", text, value=self._memory.used_bytes)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import structlog
 
-from hewston_bff.net.rate_limits import RateLimits, RouteClass, Verdict, rate_limits
+from hewston_bff.net.rate_limits import RateLimits, RouteClass, Verdict
+from hewston_bff.net.shared_redis import shared_redis
 from hewston_bff.simulator import generated_run
 from tests.redis_server import redis_server
 from tests.support import Bff, stack
@@ -109,9 +110,8 @@ async def test_sockets_are_counted_by_the_same_address() -> None:
 
 async def test_processes_share_the_count_through_redis() -> None:
     async with redis_server() as redis:
-        one = rate_limits(FEW, redis_url=redis.url)
-        other = rate_limits(FEW, redis_url=redis.url)
-        async with one as first, other as second:
+        async with shared_redis(redis.url) as one, shared_redis(redis.url) as other:
+            first, second = RateLimits(FEW, redis=one), RateLimits(FEW, redis=other)
             verdicts = [await _hit(limits) for limits in (first, second, first, second)]
     assert [verdict.is_allowed for verdict in verdicts] == [True, True, True, False]
     assert [verdict.remaining for verdict in verdicts] == [2, 1, 0, 0]
@@ -120,7 +120,8 @@ async def test_processes_share_the_count_through_redis() -> None:
 
 async def test_without_redis_memory_counts_and_nobody_waits_long() -> None:
     loop = asyncio.get_running_loop()
-    async with redis_server() as redis, rate_limits(FEW, redis_url=redis.url) as limits:
+    async with redis_server() as redis, shared_redis(redis.url) as shared:
+        limits = RateLimits(FEW, redis=shared)
         assert (await _hit(limits)).remaining == 2
         with structlog.testing.capture_logs() as logs:
             for trouble in (redis.freeze, redis.kill):
@@ -132,10 +133,10 @@ async def test_without_redis_memory_counts_and_nobody_waits_long() -> None:
                     await _hit(limits, trouble.__name__)
                 assert loop.time() - began_s < 0.5
                 assert not (await _hit(limits, trouble.__name__)).is_allowed
-            assert [log["event"] for log in logs] == ["rate_limits.redis_down"]
+            assert [log["event"] for log in logs] == ["redis.down"]
             await redis.start()
             async with asyncio.timeout(5.0):
-                while logs[-1]["event"] != "rate_limits.redis_up":
+                while logs[-1]["event"] != "redis.up":
                     await _hit(limits)
                     await asyncio.sleep(0)
 
