@@ -38,9 +38,11 @@ class RedisCache:
 
     async def set(self, key: str, entry: Entry) -> None:
         """See `Cache`. What is on its way for longer than anyone waits would pass for an outage."""
-        data = await _off_loop(_pack, entry)
         left_ms = entry.kept_until_ms - now_ms()
-        if left_ms > 0 and len(data) <= _MAX_BYTES and self._redis.may_ask():
+        if left_ms <= 0 or not self._redis.may_ask():
+            return
+        data = await _off_loop(_pack, entry)
+        if len(data) <= _MAX_BYTES:
             await self._redis.ask(self._redis.client.set(self._prefix + key, data, px=left_ms))
 
     async def delete(self, key: str) -> None:

@@ -30,14 +30,15 @@ _T = TypeVar("_T")
 class SharedRedis:
     """One Redis for all who use it, so that one of them finds out for all. `errors` counts."""
 
-    def __init__(self, pool: BlockingConnectionPool) -> None:
+    def __init__(self, pool: BlockingConnectionPool, *, wait_s: float) -> None:
+        self._wait_s = wait_s
         self.pool = pool
         self.client = Redis(connection_pool=pool)
         self.errors = 0
         self._ask_again_s: float | None = None
 
     def may_ask(self) -> bool:
-        """Whether Redis is up, or it is this caller's turn to find out: then it has to `ask`."""
+        """Whether Redis is up, or it is this caller's turn to find out."""
         if self._ask_again_s is None:
             return True
         now_s = monotonic()
@@ -49,7 +50,7 @@ class SharedRedis:
     async def ask(self, answer: Awaitable[_T]) -> _T | None:
         """The answer; None if there was none in time."""
         try:
-            async with asyncio.timeout(_WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 found = await answer
         except (RedisError, OSError) as error:
             self.errors += 1
@@ -68,18 +69,18 @@ class SharedRedis:
 
 
 @asynccontextmanager
-async def shared_redis(url: str) -> AsyncIterator[SharedRedis]:
+async def shared_redis(url: str, *, wait_s: float = _WAIT_S) -> AsyncIterator[SharedRedis]:
     """The Redis at `url`; it is not contacted before the first question."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
-        timeout=_WAIT_S,
-        socket_timeout=_WAIT_S,
-        socket_connect_timeout=_WAIT_S,
+        timeout=wait_s,
+        socket_timeout=wait_s,
+        socket_connect_timeout=wait_s,
         retry=Retry(NoBackoff(), 0),
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     try:
-        yield SharedRedis(pool)
+        yield SharedRedis(pool, wait_s=wait_s)
     finally:
         await pool.aclose()
