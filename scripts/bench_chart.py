@@ -91,7 +91,7 @@ async def serve(backend_url: str) -> None:
         async with running(probe.run(), name="probe", crashed=lambda _: None):
             yield
 
-    app = create_app(Settings(hewston_backend_url=backend_url))
+    app = create_app(Settings(hewston_backend_url=backend_url, bff_rate_aggregated_per_minute=0))
     app.router.add_get("/probe", probe.read)
     app.cleanup_ctx.append(probing)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None)

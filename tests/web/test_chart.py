@@ -43,6 +43,7 @@ RECORDS = [
 
 @asynccontextmanager
 async def chart_stack(**settings: Any) -> AsyncIterator[tuple[Bff, BarsBackend]]:
+    settings.setdefault("bff_rate_aggregated_per_minute", 0)
     async with bars_backend() as backend, serving(backend.url, **settings) as bff:
         yield bff, backend
 
@@ -269,7 +270,12 @@ async def test_redis_killed_and_restarted_under_load_fails_no_request() -> None:
 
 async def test_a_black_hole_for_a_redis_costs_no_request_100_ms() -> None:
     async with redis_server() as redis:
-        settings = {"bff_redis_enabled": True, "redis_url": redis.url, "bff_cache_bytes": 1_024}
+        settings = {
+            "bff_redis_enabled": True,
+            "redis_url": redis.url,
+            "bff_cache_bytes": 1_024,
+            "bff_rate_aggregated_per_minute": 600,
+        }
         async with chart_stack(**settings) as (bff, _):
             await ask(bff)
             assert (await ask(bff))["metadata"]["cache_hit"], "Redis is what keeps it here"
