@@ -35,6 +35,7 @@ class Cursor:
         "_beat",
         "_cut",
         "_grid",
+        "_least_width",
         "is_live",
         "is_paused",
         "lost",
@@ -71,6 +72,7 @@ class Cursor:
         self._cut = -1
         per_s = self.max_fps if self.mode == "merge" else TICKS_PER_S
         self._grid = Grid.of(rate=self.rate, per_s=per_s)
+        self._least_width = floor(self._grid.width)
 
     def status(self, log: FrameLog, *, is_growing: bool) -> CursorStatus:
         """What the viewer is told. `is_growing`: the run is known not to be over."""
@@ -202,7 +204,8 @@ class Cursor:
         elif released < available:
             # On time it is the cut that `wake_s` was set for; late, a later one.
             cut = self._cut
-            stop = cut if cut <= released < cut + 1 else self._grid.last_cut(released)
+            is_on_time = cut <= released < cut + self._least_width
+            stop = cut if is_on_time else self._grid.last_cut(released)
         elif log.is_complete:
             stop = available
         else:
