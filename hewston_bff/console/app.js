@@ -127,8 +127,9 @@ class Console {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    const isTyping = target.matches("input, select, textarea, dialog, dialog *");
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    const isTyping = target.matches("input, select, textarea");
+    const isAsked = document.querySelector("dialog[open]") !== null;
+    if (isTyping || isAsked || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === " " && target.matches("button, a, summary")) return;
     if (this.#view?.key?.(event) || this.#ownKey(event.key)) event.preventDefault();
   }

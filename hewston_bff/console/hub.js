@@ -106,7 +106,7 @@ function row(run) {
     const text = show(run);
     if (label === "Run") return h("th", { scope: "row" }, h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` }, text));
     if (label === "State") return h("td", {}, h("span", { class: "pill", "data-status": run.state }, text));
-    return h("td", { class: isNumber && "number" }, text);
+    return h("td", { class: isNumber && "number", "data-cell": label }, text);
   });
   return h("tr", { "data-run": run.run_id }, ...cells);
 }

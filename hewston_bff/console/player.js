@@ -368,6 +368,7 @@ export class Player {
     if (candle !== null) this.#chart?.update(candle);
     this.#meter.count("paints");
     this.#page.element.dataset["seq"] = String(this.#seq);
+    this.#page.element.dataset["held"] = String(this.#history.length);
     this.#page.cover.hidden = true;
     this.#scrubber.move(this.#history.lastTime);
     say(this.#page.time, minute(this.#last?.ts));

@@ -1,13 +1,10 @@
 """The program as a process: what it prints, how it ends, and what it says when it cannot start."""
 
 import asyncio
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp
 import msgspec
@@ -15,32 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hewston_bff.cli.main import cli
+from tests.program import once_up, printed, program
 from tests.support import is_a, viewer_of
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@asynccontextmanager
-async def program(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The program running, its output piped; killed if the test leaves it behind."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hewston_bff", *arguments),
-        cwd=ROOT,
-        env=_clean_environ() | {"COLUMNS": "200"} | environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-def _clean_environ() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
-    return kept | {"PYTHONUNBUFFERED": "1"}
 
 
 async def outcome(*arguments: str, **environ: str) -> tuple[int | None, str, str]:
@@ -48,17 +21,6 @@ async def outcome(*arguments: str, **environ: str) -> tuple[int | None, str, str
     async with program(*arguments, **environ) as process:
         stdout, stderr = await process.communicate()
         return process.returncode, stdout.decode(), stderr.decode()
-
-
-async def printed(process: asyncio.subprocess.Process, words: str) -> str:
-    """What it prints, up to the line with `words`."""
-    assert process.stdout is not None
-    seen = ""
-    while words not in seen:
-        line = await process.stdout.readline()
-        assert line, f"it ended after: {seen}"
-        seen += line.decode()
-    return seen
 
 
 @contextmanager
@@ -109,9 +71,9 @@ async def test_serve_starts_without_a_backend_and_logs_json() -> None:
     environ = {"HEWSTON_BACKEND_URL": f"http://127.0.0.1:{absent}", "BFF_UNHEARD_OF": "1"}
     async with program("serve", "--port", str(port), **environ) as process:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-            health = await _once_up(session, "/api/v1/health")
+            health = await once_up(session, "/api/v1/health")
             assert health["status"] == "degraded"
-            ready = await _once_up(session, "/api/v1/health/ready")
+            ready = await once_up(session, "/api/v1/health/ready")
             assert ready["status"] == "ready"
         process.send_signal(signal.SIGTERM)
         stdout, stderr = await process.communicate()
@@ -122,16 +84,6 @@ async def test_serve_starts_without_a_backend_and_logs_json() -> None:
         access = next(record for record in records if record["event"] == "http.access")
         assert (access["path"], access["status"]) == ("/api/v1/health", 200)
         assert access["service"] == "bff"
-
-
-async def _once_up(session: aiohttp.ClientSession, path: str) -> dict[str, object]:
-    while True:
-        try:
-            async with session.get(path) as response:
-                body: dict[str, object] = await response.json()
-                return body
-        except aiohttp.ClientConnectorError:
-            continue
 
 
 @pytest.mark.parametrize("command", ["serve", "demo", "backend"])

@@ -1,0 +1,123 @@
+"""The console in Debian's Chromium, in front of the real server."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+from hewston_bff.simulator import RunningBackend, SimulatedBackend, SimulatedRun, SimulatorOptions
+from hewston_bff.web.console import CHARTS, CONSOLE
+from tests.console.support import free_port
+from tests.support import QUICK, Bff, stack
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
+# A busy machine is waited for; nothing here is a measurement.
+PATIENCE_MS = 30_000
+_CHROMIUM = shutil.which("chromium")
+_QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
+_OFFLINE = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
+expect.set_options(timeout=PATIENCE_MS)
+# Every index that the page painted, in order.
+_RECORD = """
+window.painted = [];
+(function look() {
+  const seq = Number(document.querySelector(".player")?.dataset.seq ?? NaN);
+  if (!Number.isNaN(seq) && seq !== window.painted.at(-1)) window.painted.push(seq);
+  requestAnimationFrame(look);
+})();
+"""
+
+
+@dataclass
+class Tab:
+    """One page, and what it complained of."""
+
+    page: Page
+    complaints: list[str]
+
+    async def status(self, status: str) -> None:
+        """Wait until the player says so."""
+        await expect(self.page.locator(".strip .pill")).to_have_text(status)
+
+    async def seq(self) -> int:
+        """The index painted last."""
+        return int(await self.page.locator(".player").get_attribute("data-seq") or -1)
+
+    async def past(self, seq: int) -> None:
+        """Wait until a later frame than this was painted."""
+        await self.page.wait_for_function(
+            "seq => Number(document.querySelector('.player')?.dataset.seq ?? -1) > seq", arg=seq
+        )
+
+    async def pause(self) -> int:
+        """Stop it; the index it stands at."""
+        await self.page.get_by_role("button", name="Pause", exact=True).click()
+        await self.status("paused")
+        return await self.seq()
+
+    async def painted(self) -> list[int]:
+        """All indices painted, in order."""
+        seqs: list[int] = await self.page.evaluate("window.painted")
+        return seqs
+
+    async def keep(self, name: str) -> None:
+        """A picture of it, for people."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser. Where there is none: fails in CI, else skips."""
+    if _CHROMIUM is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)("apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=[*_QUIET, *_OFFLINE]
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def tab(
+    browser: Browser, url: str, *, may_complain: bool = False, **options: Any
+) -> AsyncIterator[Tab]:
+    """A page of its own profile; at its end it must not have complained of anything."""
+    context = await browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+    page = await context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    if not may_complain:
+        page.on("console", lambda message: _note(message, complaints))
+    await page.add_init_script(_RECORD)
+    await page.goto(url)
+    yield Tab(page, complaints)
+    await context.close()
+    assert not complaints, complaints
+
+
+def _note(message: ConsoleMessage, complaints: list[str]) -> None:
+    if message.type in {"error", "warning"} and "/complete" not in message.location["url"]:
+        complaints.append(f"{message.text} {message.location['url']}")
+
+
+@asynccontextmanager
+async def console(
+    *runs: SimulatedRun, options: SimulatorOptions = QUICK, **settings: Any
+) -> AsyncIterator[tuple[Bff, SimulatedBackend, RunningBackend]]:
+    """The server on a port that its page may connect from."""
+    port = settings.pop("port", None) or free_port()
+    async with stack(*runs, options=options, port=port, bff_port=port, **settings) as served:
+        has_charts = CHARTS in served[0].app[CONSOLE]
+        assert has_charts, "the charts are missing: run python scripts/build_console.py"
+        yield served

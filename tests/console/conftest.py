@@ -1,0 +1,15 @@
+"""One browser for all tests of a module."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.console.browser import chromium
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium; without it the tests fail."""
+    async with chromium() as running:
+        yield running

@@ -1,0 +1,57 @@
+"""The program as a process."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@asynccontextmanager
+async def program(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program running, its output piped; killed if the test leaves it behind."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hewston_bff", *arguments),
+        cwd=ROOT,
+        env=_clean_environ() | {"COLUMNS": "200"} | environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def _clean_environ() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
+    return kept | {"PYTHONUNBUFFERED": "1"}
+
+
+async def printed(process: asyncio.subprocess.Process, words: str) -> str:
+    """What it prints, up to the line with `words`."""
+    assert process.stdout is not None
+    seen = ""
+    while words not in seen:
+        line = await process.stdout.readline()
+        assert line, f"it ended after: {seen}"
+        seen += line.decode()
+    return seen
+
+
+async def once_up(session: aiohttp.ClientSession, path: str) -> dict[str, object]:
+    """The JSON of an address, as soon as somebody listens there."""
+    while True:
+        try:
+            async with session.get(path) as response:
+                body: dict[str, object] = await response.json()
+                return body
+        except aiohttp.ClientConnectorError:
+            continue
