@@ -95,9 +95,9 @@ async def node_client(url: str, runs: dict[str, Any], **options: Any) -> AsyncIt
     try:
         yield NodeClient(process)
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        # The end of its input ends it. A signal would not do: `node` may be a wrapper's name, and
+        # the program itself would live on.
+        await process.communicate(b"")
 
 
 @dataclass

@@ -29,9 +29,9 @@ async def test_every_frame_comes_once_through_a_restart_of_the_server() -> None:
         wanted = {"month": {"mode": "all", "speed": 100}}
         async with node_client(url, wanted) as client:
             for _ in range(2):
-                async with serving(running.url, port=port, bff_ws_drain_seconds=0.1):
+                async with serving(running.url, port=port, bff_ws_close_seconds=0.1):
                     await client.frames(1_500)
-            async with serving(running.url, port=port, bff_ws_drain_seconds=0.1):
+            async with serving(running.url, port=port, bff_ws_close_seconds=0.1):
                 await client.event("end")
             assert client.seqs() == list(range(21 * 390))
             assert not client.of("lag")
