@@ -7,16 +7,16 @@ from typing import NewType
 RunId = NewType("RunId", str)
 Epoch = NewType("Epoch", str)
 
-_RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_SYMBOL = re.compile(r"(?!/)(?!.*(?:\.\.|//))[A-Za-z0-9.\-_/^=]{1,32}")
+RUN_ID_PATTERN = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}"
+SYMBOL_PATTERN = r"(?!/)(?!.*(?:\.\.|//))[A-Za-z0-9.\-_/^=]{1,32}"
+_RUN_ID = re.compile(RUN_ID_PATTERN)
+_SYMBOL = re.compile(SYMBOL_PATTERN)
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_run_id(text: str) -> RunId | None:
     """`text` as a run id, or None if it cannot be one (REST contract: the id rule)."""
-    if _RUN_ID.fullmatch(text) is None or text in {".", ".."}:
-        return None
-    return RunId(text)
+    return None if _RUN_ID.fullmatch(text) is None else RunId(text)
 
 
 def is_symbol(text: str) -> bool:

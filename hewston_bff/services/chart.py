@@ -95,7 +95,7 @@ class ChartQuery:
     layout: Layout
 
 
-class Metadata(BaseModel):
+class ChartMetadata(BaseModel):
     """How an answer came about. `source_bars` counts the `invalid_bars` too."""
 
     total_bars: int
@@ -170,7 +170,7 @@ class Charts:
         key = cache_key("chart:", query, credentials)
         answer = await self._answers.get(key, partial(self._make, query, credentials))
         kept = _KEPT.decode(answer.value)
-        metadata = Metadata(
+        metadata = ChartMetadata(
             total_bars=kept.total_bars,
             source_bars=kept.source_bars,
             decimated=kept.stride is not None,

@@ -5,15 +5,14 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from aiohttp import ETag, hdrs, web
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from hewston_bff.core.features import Feature
-from hewston_bff.core.ids import is_symbol
-from hewston_bff.errors import InvalidRequest
-from hewston_bff.services.chart import ChartQuery, Layout, Metadata, Timeframe
+from hewston_bff.services.chart import ChartMetadata, ChartQuery, Layout, Timeframe
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CHARTS
+from hewston_bff.web.parameters import Symbol, parameters
 from hewston_bff.web.streams import credentials_of
 
 _LONGEST = timedelta(days=7_305)
@@ -34,16 +33,10 @@ def _count(value: object) -> object:
     return value
 
 
-def _symbol(value: object) -> object:
-    if not isinstance(value, str) or not is_symbol(value):
-        raise ValueError("must be 1 to 32 of A-Z a-z 0-9 . - _ / ^ =, without .., // or a / first")
-    return value.upper()
-
-
 class ChartParameters(BaseModel):
     """The query of chart data."""
 
-    symbol: Annotated[str, BeforeValidator(_symbol), Field(pattern=r"^[A-Za-z0-9.\-_/^=]{1,32}$")]
+    symbol: Symbol
     timeframe: Timeframe
     from_date: Annotated[date, BeforeValidator(_day)] = Field(alias="from")
     to_date: Annotated[date, BeforeValidator(_day)] = Field(alias="to")
@@ -90,16 +83,13 @@ class ChartPage(BaseModel):
     from_date: date
     to_date: date
     bars: list[ChartBar] | ChartColumns
-    metadata: Metadata
-
-
-_NAMES = [field.alias or name for name, field in ChartParameters.model_fields.items()]
+    metadata: ChartMetadata
 
 
 async def chart_data(request: web.Request) -> web.Response:
     """`GET /api/v1/chart-data`: bars of one symbol, never more than `target_points`."""
     require_feature(request, Feature.CHART_DATA)
-    query = _query(request)
+    query = ChartQuery(**parameters(request, ChartParameters).model_dump())
     chart = await request.app[CHARTS].get(query, credentials_of(request))
     response = web.Response(content_type="application/json")
     response.etag = ETag(chart.etag, is_weak=True)
@@ -114,32 +104,6 @@ async def chart_data(request: web.Request) -> web.Response:
     else:
         response.body = await chart.body.plain(chart.end)
     return response
-
-
-def _query(request: web.Request) -> ChartQuery:
-    """What is asked for; members of the query that we do not know are ignored.
-
-    Raises:
-        InvalidRequest: `details` name each parameter that cannot be, and why.
-    """
-    given = request.query
-    reasons: dict[str, str] = {
-        name: "must be given once" for name in _NAMES if len(given.getall(name, ())) > 1
-    }
-    if not reasons:
-        try:
-            asked = ChartParameters.model_validate(
-                {name: given[name] for name in _NAMES if name in given}
-            )
-        except ValidationError as exc:
-            reasons = {
-                str(error["loc"][0]): error["msg"].removeprefix("Value error, ")
-                for error in exc.errors()
-            }
-        else:
-            return ChartQuery(**asked.model_dump())
-    message = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    raise InvalidRequest(message, details=dict(reasons))
 
 
 def _takes_gzip(request: web.Request) -> bool:

@@ -16,6 +16,7 @@ from hewston_bff.core.ids import is_symbol, parse_run_id
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
 from hewston_bff.web.forwarding import headers_to_backend, headers_to_client
 from hewston_bff.web.keys import REQUESTS, SETTINGS
+from hewston_bff.web.parameters import SYMBOL_RULE
 
 logger = structlog.get_logger(__name__)
 
@@ -104,7 +105,7 @@ def backend_path(path: str, request: web.Request) -> str:
         raise InvalidRequest("query: must be percent-encoded")
     for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
         if name == "symbol" and not is_symbol(value):
-            msg = "symbol: must be 1 to 32 of A-Z a-z 0-9 . - _ / ^ = without .. // or a first /"
+            msg = f"symbol: {SYMBOL_RULE}"
             raise InvalidRequest(msg)
     return f"{path}?{query}"
 

@@ -29,8 +29,11 @@ from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
+from hewston_bff.web.parameters import single_values
 
 SUBPROTOCOL = "hewston.bff.v1"
+QUERY = ("speed", "max_fps", "mode", "paused", "from", "updates")
+"""The members of `subscribe` that the per-run doors take from the query."""
 _BEARER = "bearer."
 _NATIVE_FPS = 30.0
 _NATIVE_REQUEST = Subscribe(run_id="", paused=True, speed=60.0, max_fps=_NATIVE_FPS)
@@ -251,12 +254,10 @@ def _from_query(request: web.Request) -> Subscribe:
     """The subscription that a query asks for; what it does not name has its default.
 
     Raises:
-        InvalidRequest: a parameter of a wrong kind or out of its range.
+        InvalidRequest: a parameter twice, of a wrong kind or out of its range.
     """
-    query = request.query
-    asked: dict[str, object] = {
-        name: query[name] for name in ("speed", "max_fps", "mode", "paused") if name in query
-    }
+    query = single_values(request, QUERY)
+    asked: dict[str, object] = dict(query)
     if "from" in query:
         begin = query["from"]
         asked["from"] = int(begin) if begin.isdecimal() and len(begin) < 16 else begin

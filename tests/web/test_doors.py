@@ -154,7 +154,11 @@ async def test_the_run_door_is_subscribed_on_connect_and_needs_no_sid() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["speed=x", "speed=-1", "max_fps=0", "mode=some", "paused=perhaps", "from=yesterday"]
+    "query",
+    [
+        *("speed=x", "speed=-1", "max_fps=0", "mode=some", "paused=perhaps", "from=yesterday"),
+        "speed=1&speed=2",
+    ],
 )
 async def test_a_query_that_cannot_be_is_refused_by_name(query: str) -> None:
     async with stack(DAY) as (bff, backend, _):
