@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import NamedTuple
 
 import aiohttp
@@ -31,7 +30,7 @@ CORRELATION_HEADER = "X-Correlation-ID"
 _BODY_BYTES = 256 << 20
 _CHUNK_BYTES = 1 << 18
 _IDEMPOTENT = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
-_ATTEMPTS = 3
+_RETRIES = 2
 _RETRIED_STATUSES = frozenset({502, 503, 504})
 # What aiohttp adds of its own accord: the backend hears what the client said, and no more.
 _NOT_ADDED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
@@ -140,21 +139,34 @@ class BackendRequests:
         self, request: _Request, opened: list[aiohttp.ClientResponse]
     ) -> aiohttp.ClientResponse:
         """The last attempt's response, also in `opened`, where no cancellation can lose it."""
-        can_retry = request.method in _IDEMPOTENT
-        sessions = chain([self._pooled if can_retry else self._fresh], repeat(self._fresh))
+        return await self._breaker.call(lambda: self._attempts(request, opened))
 
-        async def attempt() -> aiohttp.ClientResponse:
+    async def _attempts(
+        self, request: _Request, opened: list[aiohttp.ClientResponse]
+    ) -> aiohttp.ClientResponse:
+        async def attempt(session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
             _leave(opened)
-            opened.append(await _request(next(sessions), request))
+            opened.append(await _request(session, request))
             return opened[-1]
 
+        if request.method not in _IDEMPOTENT:
+            return await attempt(self._fresh)
+        try:
+            response = await attempt(self._pooled)
+        except aiohttp.ClientConnectionError as exc:
+            if not is_connection_trouble(exc):
+                raise
+        else:
+            if not _is_unwell(response):
+                return response
+        # Only here, at once: nearly all requests do without what retrying costs.
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(_ATTEMPTS if can_retry else 1),
-            wait=wait_random_exponential(multiplier=0.1, max=1.0),
+            stop=stop_after_attempt(_RETRIES),
+            wait=wait_random_exponential(multiplier=0.2, max=1.0),
             retry=retry_if_exception(is_connection_trouble) | retry_if_result(_is_unwell),
             retry_error_callback=_last_outcome,
         )
-        return await self._breaker.call(lambda: retrying(attempt))
+        return await retrying(attempt, self._fresh)
 
 
 async def _request(session: aiohttp.ClientSession, request: _Request) -> aiohttp.ClientResponse:

@@ -31,7 +31,8 @@ def client_address(request: web.Request) -> str:
 
 def is_from_proxy(request: web.Request) -> bool:
     """Whether a trusted proxy sent this request, so that its `X-Forwarded-…` can be believed."""
-    return _is_in(request.remote or "", request.app[SETTINGS].bff_trusted_proxies)
+    trusted = request.app[SETTINGS].bff_trusted_proxies
+    return bool(trusted) and _is_in(request.remote or "", trusted)
 
 
 def _hops(request: web.Request) -> list[str]:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
-from time import monotonic
 
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
@@ -15,8 +14,6 @@ from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.shared_redis import SharedRedis, shared_redis
 from tests.redis_server import free_port, late_line, redis_server
 
-WAIT_S = 0.1
-"""What no request may exceed."""
 USUAL_S = 0.045
 """The deadline of a question in the service."""
 
@@ -124,32 +121,25 @@ async def test_rubbish_under_our_key_is_a_miss() -> None:
             assert await cache.get("a") is None
 
 
-async def test_a_black_hole_costs_the_first_askers_less_than_100_ms_and_the_others_nothing() -> (
-    None
-):
+async def test_a_black_hole_is_asked_once_and_then_left_alone() -> None:
     async with redis_server() as server, cache_at(server.url, wait_s=USUAL_S) as (cache, shared):
         await cache.set("a", entry(b"1"))
         server.freeze()
-        began_s = monotonic()
         assert await cache.get("a") is None
-        assert monotonic() - began_s < WAIT_S
-        began_s = monotonic()
-        for _ in range(1_000):
+        for _ in range(100):
             assert await cache.get("a") is None
             await cache.set("a", entry(b"2"))
-        assert monotonic() - began_s < WAIT_S
-        assert shared.errors == 1
+        assert shared.errors == 1, "whoever asks waits, and counts"
         server.thaw()
         await answers_again(cache)
 
 
-async def test_a_dead_and_a_closed_port_cost_nothing_either_and_are_logged_once() -> None:
+async def test_a_closed_port_is_asked_once_and_logged_once() -> None:
     with capture_logs() as logs:
-        async with cache_at(f"redis://127.0.0.1:{free_port()}/0") as (cache, _):
-            began_s = monotonic()
+        async with cache_at(f"redis://127.0.0.1:{free_port()}/0") as (cache, shared):
             for _ in range(100):
                 assert await cache.get("a") is None
-            assert monotonic() - began_s < WAIT_S
+            assert shared.errors == 1
     assert [log["event"] for log in logs] == ["redis.down"]
 
 
@@ -172,17 +162,9 @@ async def test_while_down_one_asker_at_a_time_finds_out() -> None:
         server.freeze()
         await cache.get("a")
         await left_alone_no_more()
-        waited: list[float] = []
-
-        async def ask() -> None:
-            began_s = monotonic()
-            await cache.get("a")
-            waited.append(monotonic() - began_s)
-
         async with asyncio.TaskGroup() as group:
             for _ in range(50):
-                group.create_task(ask())
-        assert sum(one > 0.03 for one in waited) == 1
+                group.create_task(cache.get("a"))
         assert shared.errors == 2
         server.thaw()
 
