@@ -32,6 +32,7 @@ from hewston_bff.settings import Settings
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
+from hewston_bff.web.contract.documents import DOCUMENTS, documents
 from hewston_bff.web.cors import answer_options
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> web.Application:
     if settings.hewston_data_dir is not None:
         app[keys.ARTIFACTS] = Artifacts(settings.hewston_data_dir)
     app[CONSOLE] = load_console()
+    app[DOCUMENTS] = documents()
     app[keys.TURNS] = Turns()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()

@@ -23,6 +23,15 @@ MAX_SPEED = 100_000
 MIN_SPEED = 0.01
 MAX_FPS = 60
 
+Speed = Annotated[
+    float,
+    msgspec.Meta(
+        description="30 source frames a second each; 0, in mode `all` only, as fast as possible",
+        # Only told: `speed_error` says better what is wrong.
+        extra_json_schema={"minimum": 0, "maximum": MAX_SPEED},
+    ),
+]
+
 
 class CloseCode(IntEnum):
     """Why we close a client's socket. From 4400 on, and 1000, the client does not come back."""
@@ -63,12 +72,16 @@ class Subscribe(msgspec.Struct, tag_field="t", tag="subscribe", frozen=True):
 
     run_id: str
     id: RequestId | None = None
-    from_: Position = msgspec.field(default="start", name="from")
+    from_: Annotated[
+        Position, msgspec.Meta(description="`start`, `live`, a frame's index, or a time")
+    ] = msgspec.field(default="start", name="from")
     resume: ResumePoint | None = None
-    speed: float = 60.0
+    speed: Speed = 60.0
     paused: bool = False
-    mode: Mode = "merge"
-    max_fps: Annotated[float, msgspec.Meta(ge=1, le=MAX_FPS)] = 30.0
+    mode: Annotated[Mode, msgspec.Meta(description="merged to `max_fps`, or every frame")] = "merge"
+    max_fps: Annotated[
+        float, msgspec.Meta(ge=1, le=MAX_FPS, description="messages a second, at most")
+    ] = 30.0
     updates: list[Literal["frames", "orders", "equity", "metrics", "run"]] = msgspec.field(
         default_factory=lambda: ["frames", "run"]
     )

@@ -40,8 +40,12 @@ class ChartParameters(BaseModel):
     timeframe: Timeframe
     from_date: Annotated[date, BeforeValidator(_day)] = Field(alias="from")
     to_date: Annotated[date, BeforeValidator(_day)] = Field(alias="to")
-    target_points: Annotated[int, BeforeValidator(_count), Field(ge=100, le=50_000)] = 10_000
-    rth_only: bool = True
+    target_points: Annotated[
+        int,
+        BeforeValidator(_count),
+        Field(ge=100, le=50_000, description="never more bars than this come back"),
+    ] = 10_000
+    rth_only: Annotated[bool, Field(description="regular trading hours only")] = True
     layout: Layout = Layout.RECORDS
 
     @field_validator("to_date")

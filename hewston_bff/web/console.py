@@ -1,18 +1,15 @@
 """The console's page and the browser client: files of this package, served from memory."""
 
-import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass
-from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
-from typing import Self
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from hewston_bff.errors import NotFound
+from hewston_bff.web.assets import Asset, send
 
 logger = structlog.get_logger(__name__)
 
@@ -29,45 +26,6 @@ _TYPES = {
 }
 _PLAIN = {"LICENSE", "NOTICE"}
 _FOLDERS = ("", "client", "vendor")
-_GZIP_FROM_BYTES = 1_000
-
-# The charts style what they draw; all other code and data is ours, from here.
-_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    hdrs.CACHE_CONTROL: "no-cache",  # kept, but asked for again: an upgrade shows at once
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file, ready to be sent; `gzipped` is None where that saves nothing."""
-
-    body: bytes
-    gzipped: bytes | None
-    content_type: str
-    etag: str
-
-    @classmethod
-    def of(cls, body: bytes, *, content_type: str) -> Self:
-        """An asset of these bytes."""
-        gzipped = gzip.compress(body, mtime=0) if len(body) >= _GZIP_FROM_BYTES else None
-        return cls(body, gzipped, content_type, blake2b(body, digest_size=12).hexdigest())
-
 
 Console = dict[str, Asset]
 """Path below the console's folder → file. What is not in it is not served."""
@@ -120,16 +78,4 @@ def _answer(request: web.Request, path: str) -> web.Response:
     asset = request.app[CONSOLE].get(path)
     if asset is None:
         raise NotFound("no such file: the console is at /, its client at /client/hewston-bff.js")
-    is_known = any(tag.value in {asset.etag, "*"} for tag in request.if_none_match or ())
-    response = web.Response(status=304 if is_known else 200, headers=_HEADERS)
-    # Weak: the same text may come compressed or not.
-    response.headers[hdrs.ETAG] = f'W/"{asset.etag}"'
-    response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
-    if not is_known:
-        response.content_type, response.charset = asset.content_type, "utf-8"
-        if asset.gzipped and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-            response.body = asset.gzipped
-        else:
-            response.body = asset.body
-    return response
+    return send(request, asset)

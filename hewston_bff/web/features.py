@@ -1,11 +1,18 @@
 """What a frontend may use here, and the door that is shut when it may not."""
 
-import msgspec
 from aiohttp import web
+from pydantic import BaseModel
 
 from hewston_bff.core.features import Feature
 from hewston_bff.errors import FeatureDisabled
 from hewston_bff.web.keys import FEATURES
+
+
+class FeaturesPage(BaseModel):
+    """`GET /api/v1/features`."""
+
+    features: dict[Feature, bool]
+
 
 _INSTEAD = {
     Feature.CHART_DATA: "chart data is switched off here: use /bars/…",
@@ -16,8 +23,8 @@ _INSTEAD = {
 
 async def features(request: web.Request) -> web.Response:
     """`GET /api/v1/features`: the frontend's roll-back switch."""
-    body = msgspec.json.encode({"features": request.app[FEATURES].by_name()})
-    return web.Response(body=body, content_type="application/json")
+    page = FeaturesPage.model_validate({"features": request.app[FEATURES].by_name()})
+    return web.Response(body=page.model_dump_json().encode(), content_type="application/json")
 
 
 def require_feature(request: web.Request, feature: Feature) -> None:

@@ -51,6 +51,12 @@ class Readiness(BaseModel):
     reasons: list[str] = []
 
 
+class Liveness(BaseModel):
+    """`GET /api/v1/health/live`."""
+
+    status: Literal["alive"] = "alive"
+
+
 class TickLag(BaseModel):
     """How late ticks were in the last minute, ms."""
 
@@ -147,7 +153,7 @@ async def ready(request: web.Request) -> web.Response:
 
 async def live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's signature
     """`GET /api/v1/health/live`: the process answers."""
-    return web.json_response({"status": "alive"})
+    return _json(Liveness())
 
 
 async def websocket_stats(request: web.Request) -> web.Response:

@@ -18,15 +18,19 @@ HEADER = "X-Correlation-ID"
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-class _Error(msgspec.Struct):
+class ErrorBody(msgspec.Struct):
+    """What went wrong: `code` for programs, `message` for people, with what to do."""
+
     code: ErrorCode
     message: str
     details: dict[str, int | str | None]
     correlation_id: str
 
 
-class _Envelope(msgspec.Struct):
-    error: _Error
+class ErrorEnvelope(msgspec.Struct):
+    """Every error that we make."""
+
+    error: ErrorBody
 
 
 @web.middleware
@@ -92,8 +96,8 @@ def error_response(
     request: web.Request, error: BffError, *, status: int | None = None
 ) -> web.Response:
     """An error as the contract's envelope."""
-    body = _Envelope(
-        _Error(error.code, error.message, dict(error.details), request.get(CORRELATION_ID, "-"))
+    body = ErrorEnvelope(
+        ErrorBody(error.code, error.message, dict(error.details), request.get(CORRELATION_ID, "-"))
     )
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     return web.Response(

@@ -5,6 +5,7 @@ from aiohttp import web
 from hewston_bff.net.rate_limits import RouteClass
 from hewston_bff.settings import Settings
 from hewston_bff.web import chart, console, features, health, metrics, streams
+from hewston_bff.web.contract import documents
 from hewston_bff.web.cors import set_up_cors
 from hewston_bff.web.proxy import proxy_routes
 from hewston_bff.web.rate_limits import limited
@@ -25,6 +26,7 @@ ROUTES = (
     ("/api/v1/websocket/stats", health.websocket_stats),
     ("/api/v1/websocket/health", health.websocket_health),
     ("/metrics", metrics.metrics),
+    ("/api/v1/openapi.json", documents.openapi_json),
     ("/client/{name}", console.client_file),
 )
 _CONSOLE_ROUTES = (

@@ -1,0 +1,66 @@
+"""Files and documents that do not change while we run: served from memory, known by a tag."""
+
+import gzip
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Self
+
+from aiohttp import hdrs, web
+
+_GZIP_FROM_BYTES = 1_000
+
+# The charts style what they draw; all other code and data is ours, from here.
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    hdrs.CACHE_CONTROL: "no-cache",  # kept, but asked for again: an upgrade shows at once
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file, ready to be sent; `gzipped` is None where that saves nothing."""
+
+    body: bytes
+    gzipped: bytes | None
+    content_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, body: bytes, *, content_type: str) -> Self:
+        """An asset of these bytes."""
+        gzipped = gzip.compress(body, mtime=0) if len(body) >= _GZIP_FROM_BYTES else None
+        return cls(body, gzipped, content_type, blake2b(body, digest_size=12).hexdigest())
+
+
+def send(request: web.Request, asset: Asset) -> web.Response:
+    """The asset, or 304 for who has it."""
+    is_known = any(tag.value in {asset.etag, "*"} for tag in request.if_none_match or ())
+    response = web.Response(status=304 if is_known else 200, headers=_HEADERS)
+    # Weak: the same text may come compressed or not.
+    response.headers[hdrs.ETAG] = f'W/"{asset.etag}"'
+    response.headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+    if not is_known:
+        response.content_type = asset.content_type
+        if asset.content_type.startswith("text/"):
+            response.charset = "utf-8"
+        if asset.gzipped and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+            response.body = asset.gzipped
+        else:
+            response.body = asset.body
+    return response

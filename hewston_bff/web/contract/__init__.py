@@ -1,0 +1,1 @@
+"""Our addresses and messages as documents that machines read: OpenAPI and AsyncAPI."""

@@ -1,0 +1,31 @@
+"""The documents, served."""
+
+from functools import cache
+from typing import NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from hewston_bff.web.assets import Asset, send
+from hewston_bff.web.contract.openapi import openapi
+from hewston_bff.web.contract.operation import JSON
+
+
+class Documents(NamedTuple):
+    """All that we are described by."""
+
+    openapi: Asset
+
+
+DOCUMENTS = web.AppKey("documents", Documents)
+
+
+@cache
+def documents() -> Documents:
+    """The documents of this version: always the same, so they are made once a process."""
+    return Documents(openapi=Asset.of(msgspec.json.encode(openapi()), content_type=JSON))
+
+
+async def openapi_json(request: web.Request) -> web.Response:
+    """`GET /api/v1/openapi.json`."""
+    return send(request, request.app[DOCUMENTS].openapi)

@@ -1,0 +1,156 @@
+"""The OpenAPI document, made from the models that check what comes in and shape what goes out."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+import hewston_bff
+from hewston_bff.core.ids import RUN_ID_PATTERN
+from hewston_bff.errors import OUTCOMES, BffError
+from hewston_bff.web.contract.operation import JSON, Answer, Header, Operation, Tag
+from hewston_bff.web.contract.operations import operations
+from hewston_bff.web.contract.schemas import JsonObject, Schemas
+from hewston_bff.web.middleware import HEADER, ErrorEnvelope
+from hewston_bff.web.streams import QUERY
+
+_IN_PATH = re.compile(r"\{(\w+)\}")
+_PATH_SCHEMAS: dict[str, JsonObject] = {
+    "run_id": {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$", "examples": ["demo-day"]},
+}
+_RETRY_LATER = {429, 503}
+_ABOUT = """\
+Fewer, faster and safer calls for browsers. `HEAD` is answered like `GET`, without a body; a slash
+too many on an address of the backend's is passed on to it. Parameters that are not named here are
+ignored, on addresses of the backend's passed on. The caller's `Authorization` and `Cookie` go to
+the backend, which decides what they may see."""
+
+
+def openapi() -> JsonObject:
+    """The document. Pure, and takes some milliseconds."""
+    schemas = Schemas()
+    paths: dict[str, JsonObject] = {}
+    for operation in operations():
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "hewston-bff",
+            "version": hewston_bff.__version__,
+            "summary": "The Backend-for-Frontend of the Hewston platform",
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in Tag],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.components.items())),
+            "headers": {
+                "CorrelationId": {
+                    "description": "The request's own, if it had one; also in our log.",
+                    "schema": {"type": "string"},
+                },
+                "RetryAfter": {
+                    "description": "Seconds after which to try again.",
+                    "schema": {"type": "integer", "minimum": 0},
+                },
+            },
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(operation: Operation, schemas: Schemas) -> JsonObject:
+    told: JsonObject = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [
+            *_path_parameters(operation.path),
+            *_query_parameters(operation, schemas),
+            *(_header_parameter(header) for header in operation.headers),
+        ],
+        "responses": _responses(operation, schemas),
+    }
+    if operation.description:
+        told["description"] = operation.description
+    if operation.body is not None:
+        schema = schemas.ref(operation.body, side="validation")
+        told["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+    if operation.is_for_viewers:
+        told["security"] = [{}, {"bearer": []}]
+    return told
+
+
+def _path_parameters(path: str) -> list[JsonObject]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": _PATH_SCHEMAS.get(name, {"type": "string"}),
+        }
+        for name in _IN_PATH.findall(path)
+    ]
+
+
+def _query_parameters(operation: Operation, schemas: Schemas) -> list[JsonObject]:
+    model = operation.query
+    if model is None:
+        return []
+    members, required = schemas.members(model, side="validation")
+    if issubclass(model, msgspec.Struct):
+        members = {name: members[name] for name in QUERY}
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        # A list is one parameter, its items separated by commas.
+        | ({"style": "form", "explode": False} if schema.get("type") == "array" else {})
+        for name, schema in members.items()
+    ]
+
+
+def _header_parameter(header: Header) -> JsonObject:
+    schema = {"type": "string"} | ({} if header.pattern is None else {"pattern": header.pattern})
+    return {
+        "name": header.name,
+        "in": "header",
+        "description": header.description,
+        "schema": schema,
+    }
+
+
+def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
+    responses = {str(answer.status): _answer(answer, schemas) for answer in operation.answers}
+    schema = schemas.ref(ErrorEnvelope)
+    if "default" in responses:
+        # The backend's errors come through: who sees the status does not know whose it is.
+        others = responses["default"]["content"][JSON]["schema"]
+        schema = {"anyOf": [schema, others]}
+    for status, codes in sorted(_by_status((*operation.errors, BffError)).items()):
+        headers = _headers({"Retry-After": "RetryAfter"} if status in _RETRY_LATER else {})
+        told = ", ".join(f"`{code}`" for code in codes)
+        error = {"description": told, "headers": headers, "content": {JSON: {"schema": schema}}}
+        responses.setdefault(str(status), error)
+    return responses
+
+
+def _answer(answer: Answer, schemas: Schemas) -> JsonObject:
+    told: JsonObject = {"description": answer.description, "headers": _headers({})}
+    if answer.content_type is not None:
+        schema = {} if answer.model is None else {"schema": schemas.ref(answer.model)}
+        told["content"] = {answer.content_type: schema}
+    return told
+
+
+def _headers(more: dict[str, str]) -> JsonObject:
+    names = {HEADER: "CorrelationId"} | more
+    return {name: {"$ref": f"#/components/headers/{to}"} for name, to in names.items()}
+
+
+def _by_status(errors: Iterable[type[BffError]]) -> dict[int, list[str]]:
+    codes = defaultdict(list)
+    for error in errors:
+        codes[OUTCOMES[error.code].status].append(error.code.value)
+    return codes
