@@ -27,6 +27,7 @@ ROUTES = (
     ("/api/v1/websocket/health", health.websocket_health),
     ("/metrics", metrics.metrics),
     ("/api/v1/openapi.json", documents.openapi_json),
+    ("/api/v1/asyncapi.json", documents.asyncapi_json),
     ("/client/{name}", console.client_file),
 )
 _CONSOLE_ROUTES = (

@@ -188,7 +188,16 @@ _PAGES = (
         path="/api/v1/openapi.json",
         tag=Tag.PAGES,
         summary="This document",
-        answers=(Answer(200, "OpenAPI 3.1."),),
+        headers=_IF_NONE_MATCH,
+        answers=(Answer(200, "OpenAPI 3.1."), _FILE_KNOWN),
+    ),
+    Operation(
+        name="get_asyncapi",
+        path="/api/v1/asyncapi.json",
+        tag=Tag.PAGES,
+        summary="The document of the streams' messages",
+        headers=_IF_NONE_MATCH,
+        answers=(Answer(200, "AsyncAPI 3."), _FILE_KNOWN),
     ),
     Operation(
         name="get_console",

@@ -1,0 +1,230 @@
+"""The AsyncAPI document, made from the types of the messages."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+import hewston_bff
+from hewston_bff.core import messages
+from hewston_bff.core.ids import RUN_ID_PATTERN
+from hewston_bff.core.messages import CloseCode
+from hewston_bff.web.contract import frames
+from hewston_bff.web.contract.operation import JSON
+from hewston_bff.web.contract.schemas import JsonObject, Schemas
+from hewston_bff.web.streams import QUERY, SUBPROTOCOL
+
+Message = type[msgspec.Struct]
+
+_SPEC = "3.0.0"
+_NAME = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_FRAMES: tuple[Message, ...] = (frames.Frame, frames.MergedFrame)
+_NEWS: tuple[Message, ...] = (
+    *_FRAMES,
+    *(messages.State, messages.UpstreamNews, messages.RunNews, messages.Metrics),
+    *(messages.Lag, messages.Reset, messages.Ended, messages.Err, messages.Hb, messages.Bye),
+)
+_ANSWERS: dict[Message, tuple[Message, ...]] = {
+    messages.Subscribe: (messages.Subscribed, messages.Err),
+    messages.Unsubscribe: (messages.Unsubscribed, messages.Err),
+    messages.Ctrl: (messages.State, messages.Err),
+    messages.Ping: (messages.Pong,),
+    messages.ClientHeartbeat: (),
+}
+_FROM_CLIENTS: tuple[Message, ...] = tuple(_ANSWERS)
+_OF_ONE_RUN: tuple[Message, ...] = (messages.Ctrl, messages.Ping, messages.ClientHeartbeat)
+_OPENING: tuple[Message, ...] = (messages.Hello, messages.Subscribed, messages.Snapshot)
+
+_ABOUT = f"""\
+Text messages, one JSON object each; `t` says which. Members that are not named here are ignored
+both ways. The subprotocol, if any, is `{SUBPROTOCOL}`; a browser may offer `bearer.<token>` beside
+it. The `id` of a request comes back as `re`, with the resulting state or an `err`.
+
+The one rule of continuity: `from`, or `seq` where there is no `from`, is the last `seq` + 1, unless
+a `state` with `seeked`, a `lag` or a `reset` came between.
+
+From 4400 on, and after 1000, a client does not come back; after other codes it does, and resumes.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One address, and what is said there."""
+
+    name: str
+    address: str
+    title: str
+    description: str
+    received: tuple[Message, ...] = ()
+    sent: tuple[Message, ...]
+    has_query: bool = False
+    is_socket: bool = True
+
+
+_EVENTS = (
+    "Server-Sent Events, one way only: events `frame`, `end` and `err`, each with one of these "
+    "messages as its data. A frame's id is `<epoch>:<seq>`; sent as `Last-Event-ID` it resumes."
+)
+DOORS = (
+    Door(
+        name="stream",
+        address="/api/v1/stream",
+        title="Many runs on one socket",
+        description="Every subscription has a `sid`, the lowest free number.",
+        received=_FROM_CLIENTS,
+        sent=(*_OPENING, *_NEWS, messages.Unsubscribed, messages.Pong),
+    ),
+    Door(
+        name="run",
+        address="/api/v1/runs/{run_id}/stream",
+        title="One run on a socket",
+        description="Subscribed on connect, as the query says; no `sid` is needed either way.",
+        received=_OF_ONE_RUN,
+        sent=(*_OPENING, *_NEWS, messages.Pong),
+        has_query=True,
+    ),
+    Door(
+        name="backend",
+        address="/backtests/{run_id}/ws",
+        title="One run on a socket, as the backend has it",
+        description=(
+            "Silent until the first message, and paused until `play`. `ctrl` is echoed, as the "
+            "backend does. Never closed at the end of a run, nor while the backend is away."
+        ),
+        received=_OF_ONE_RUN,
+        sent=(*_NEWS, frames.EchoedCtrl, messages.Pong),
+    ),
+    Door(
+        name="events",
+        address="/api/v1/runs/{run_id}/events",
+        title="One run as Server-Sent Events",
+        description=_EVENTS,
+        sent=(*_FRAMES, messages.Ended, messages.Err),
+        has_query=True,
+        is_socket=False,
+    ),
+    Door(
+        name="backend_events",
+        address="/backtests/{run_id}/stream",
+        title="One run as Server-Sent Events, where the backend has them",
+        description=_EVENTS,
+        sent=(*_FRAMES, messages.Ended, messages.Err),
+        has_query=True,
+        is_socket=False,
+    ),
+)
+
+
+def asyncapi() -> JsonObject:
+    """The document. Pure, and takes some milliseconds."""
+    schemas = Schemas()
+    told = {message: None for door in DOORS for message in (*door.received, *door.sent)}
+    described = {_name(message): _message(message, schemas) for message in told}
+    channels = {door.name: _channel(door, schemas) for door in DOORS}
+    _complete(schemas)
+    return {
+        "asyncapi": _SPEC,
+        "info": {
+            "title": "hewston-bff streams",
+            "version": hewston_bff.__version__,
+            "description": _ABOUT + "\n" + _close_codes(),
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": JSON,
+        "channels": channels,
+        "operations": {name: one for door in DOORS for name, one in _operations(door).items()},
+        "components": {
+            "messages": described,
+            "schemas": dict(sorted(schemas.components.items())),
+            "correlationIds": {
+                "request": {"location": "$message.payload#/id"},
+                "answer": {"location": "$message.payload#/re"},
+            },
+        },
+    }
+
+
+def _name(message: Message) -> str:
+    """`UpstreamNews` → `upstream_news`."""
+    return _NAME.sub("_", message.__name__).lower()
+
+
+def _message(message: Message, schemas: Schemas) -> JsonObject:
+    summary, _, rest = (message.__doc__ or "").partition("\n")
+    told: JsonObject = {
+        "name": message.__struct_config__.tag,
+        "title": _name(message),
+        "summary": summary,
+        "payload": schemas.ref(message),
+    }
+    if rest:
+        told["description"] = " ".join(rest.split())
+    for member, correlation in (("id", "request"), ("re", "answer")):
+        if member in message.__struct_fields__:
+            told["correlationId"] = {"$ref": f"#/components/correlationIds/{correlation}"}
+    return told
+
+
+def _channel(door: Door, schemas: Schemas) -> JsonObject:
+    said = (*door.received, *door.sent)
+    told: JsonObject = {
+        "address": door.address,
+        "title": door.title,
+        "description": door.description,
+        "messages": {_name(one): {"$ref": f"#/components/messages/{_name(one)}"} for one in said},
+    }
+    if "{run_id}" in door.address:
+        told["parameters"] = {"run_id": {"description": f"Of the pattern `{RUN_ID_PATTERN}`"}}
+    if door.is_socket:
+        told["bindings"] = {"ws": _handshake(door, schemas)}
+    return told
+
+
+def _handshake(door: Door, schemas: Schemas) -> JsonObject:
+    told: JsonObject = {"method": "GET", "bindingVersion": "0.1.0"}
+    if door.has_query:
+        members, _ = schemas.members(messages.Subscribe, side="validation")
+        query = {name: members[name] for name in QUERY}
+        told["query"] = {"type": "object", "properties": query}
+    return told
+
+
+def _operations(door: Door) -> dict[str, JsonObject]:
+    """What we receive there, each with its answers, and what we send."""
+    channel = {"$ref": f"#/channels/{door.name}"}
+    told: dict[str, JsonObject] = {}
+    for message in door.received:
+        operation = _operation("receive", door, (message,))
+        answers = [one for one in _ANSWERS[message] if one in door.sent]
+        if answers:
+            operation["reply"] = {"channel": channel, "messages": _refs(door, answers)}
+        told[f"{door.name}_{_name(message)}"] = operation
+    told[f"{door.name}_send"] = _operation("send", door, door.sent)
+    return told
+
+
+def _operation(action: str, door: Door, said: tuple[Message, ...]) -> JsonObject:
+    channel = {"$ref": f"#/channels/{door.name}"}
+    told: dict[str, Any] = {"action": action, "channel": channel, "messages": _refs(door, said)}
+    if not door.is_socket:
+        told["bindings"] = {"http": {"method": "GET", "bindingVersion": "0.3.0"}}
+    return told
+
+
+def _refs(door: Door, said: tuple[Message, ...] | list[Message]) -> list[JsonObject]:
+    return [{"$ref": f"#/channels/{door.name}/messages/{_name(one)}"} for one in said]
+
+
+def _complete(schemas: Schemas) -> None:
+    """What the types of messages that are passed on as text leave open."""
+    for model in frames.OPEN:
+        schemas.components[model.__name__]["additionalProperties"] = True
+    snapshot = schemas.components["Snapshot"]["properties"]
+    snapshot["bars"] = {"type": "array", "items": schemas.ref(frames.SnapshotBar)}
+    snapshot["equity"] = {"type": "array", "items": schemas.ref(frames.EquityRange)}
+
+
+def _close_codes() -> str:
+    rows = [f"| {code.value} | {code.name.replace('_', ' ').lower()} |" for code in CloseCode]
+    return "\n".join(("| close code | why |", "|---|---|", *rows))

@@ -1,0 +1,163 @@
+"""The AsyncAPI document: it is one, it has every message, and what is said is as it says."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+from jsonschema import Draft7Validator
+
+from hewston_bff.core.event_stream import EventParser
+from hewston_bff.core.messages import Command, Notice
+from hewston_bff.web.contract.asyncapi import DOORS, asyncapi
+from hewston_bff.web.contract.openapi import openapi
+from hewston_bff.web.contract.operation import Tag
+from hewston_bff.web.keys import CLIENTS
+from tests.support import Message, is_a, stack
+from tests.web.documented import validator
+
+DOCUMENT = asyncapi()
+MEMBERS = {name: one["name"] for name, one in DOCUMENT["components"]["messages"].items()}
+_SPEC = (
+    Path(__file__)
+    .resolve()
+    .parents[2]
+    .joinpath("hewston_bff/console/node_modules/@asyncapi/specs/schemas/3.0.0.json")
+)
+
+
+def check(messages: Iterable[Message], *, door: str, action: str = "send") -> set[str]:
+    """Assert that we may say each at this door, or `receive` it; the kinds there were."""
+    known = [
+        ref["$ref"].rpartition("/")[2]
+        for operation in DOCUMENT["operations"].values()
+        if operation["action"] == action and operation["channel"]["$ref"] == f"#/channels/{door}"
+        for ref in operation["messages"]
+    ]
+    kinds = set()
+    for message in messages:
+        kind = message["t"]
+        names = [name for name in known if MEMBERS[name] == kind]
+        if kind == "frame":
+            names = ["merged_frame" if "n" in message else "frame"]
+        assert names, f"nothing at {door} is called {kind}"
+        validator(DOCUMENT, f"/components/schemas/{_type(names[0])}").validate(message)
+        kinds.add(kind)
+    return kinds
+
+
+def _type(name: str) -> str:
+    payload: str = DOCUMENT["components"]["messages"][name]["payload"]["$ref"]
+    return payload.rpartition("/")[2]
+
+
+@pytest.mark.skipif(not _SPEC.exists(), reason="scripts/check_console fetches AsyncAPI's schema")
+def test_the_document_is_one() -> None:
+    Draft7Validator(msgspec.json.decode(_SPEC.read_bytes())).validate(DOCUMENT)
+
+
+def test_what_it_refers_to_is_there() -> None:
+    def refs(value: object) -> Iterable[str]:
+        if isinstance(value, dict):
+            yield from ([value["$ref"]] if isinstance(value.get("$ref"), str) else [])
+        if isinstance(value, dict | list):
+            for part in value.values() if isinstance(value, dict) else value:
+                yield from refs(part)
+
+    found = set(refs(DOCUMENT))
+    assert len(found) > len(DOORS)
+    for ref in found:
+        place = DOCUMENT
+        for part in ref.removeprefix("#/").split("/"):
+            place = place[part]
+
+
+async def test_it_is_served() -> None:
+    async with stack() as (bff, _, _):
+        assert await bff.get("/api/v1/asyncapi.json") == DOCUMENT
+
+
+def test_every_door_and_every_message_is_in_it() -> None:
+    streams = {
+        path
+        for path, methods in openapi()["paths"].items()
+        if Tag.STREAMS in methods.get("get", {}).get("tags", ())
+    }
+    assert {door.address for door in DOORS} == streams
+    said = {message for door in DOORS for message in (*door.received, *door.sent)}
+    assert said >= {*Notice.__subclasses__(), *get_args(Command)}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"t": "hb"},
+        {"t": "hb", "ts": "now"},
+        {"t": "hb", "ts": 1, "more": 1},
+        {"t": "frame", "seq": 1, "dropped": 0},
+    ],
+)
+def test_a_message_that_is_not_as_documented_is_noticed(message: Message) -> None:
+    assert not validator(DOCUMENT, f"/components/schemas/{_type(message['t'])}").is_valid(message)
+
+
+async def test_what_is_said_on_the_stream_is_as_documented() -> None:
+    said: list[Message] = [
+        {"t": "ctrl", "id": 1, "cmd": "pause"},
+        {"t": "ctrl", "cmd": "seek", "pos": 20},
+        {"t": "ctrl", "cmd": "step", "val": -3},
+        {"t": "ctrl", "cmd": "speed", "speed": 2.5},
+        {"t": "ctrl", "cmd": "seek", "ts": "1999-01-01T00:00:00Z"},
+        {"t": "ctrl", "cmd": "play", "sid": 7},
+        {"t": "ctrl", "id": "a", "cmd": "seek", "pos": 10**9},
+        {"t": "ping", "ts": 1},
+        {"t": "hb"},
+    ]
+    request = {"t": "subscribe", "id": 0, "run_id": "day", "updates": ["frames", "run", "metrics"]}
+    async with stack(bff_ws_heartbeat_seconds=0.2) as (bff, _, _), bff.viewer() as viewer:
+        await viewer.say(**request)
+        await viewer.until_end()
+        for message in said:
+            await viewer.say(**message)
+        await viewer.until(is_a("pong"))
+        await viewer.ctrl("play")
+        await viewer.until(is_a("metrics"))
+        await viewer.say(t="unsubscribe", id=2)
+        await viewer.until(is_a("unsubscribed"))
+        await viewer.until(is_a("hb"))
+        bff.app[CLIENTS].drain()
+        await viewer.until_closed()
+        assert check(viewer.seen, door="stream") >= {
+            *("hello", "subscribed", "frame", "snapshot", "state", "upstream", "run", "metrics"),
+            *("end", "err", "hb", "pong", "unsubscribed", "bye"),
+        }
+    told = [request, *said, {"t": "unsubscribe", "id": 2}]
+    check(told, door="stream", action="receive")
+
+
+async def test_what_is_said_of_one_run_is_as_documented() -> None:
+    async with stack() as (bff, _, _):
+        async with bff.viewer("/api/v1/runs/day/stream?updates=orders&mode=all&speed=0") as viewer:
+            await viewer.until_end()
+            await viewer.say(t="subscribe", run_id="day")
+            await viewer.until(is_a("err"))
+            assert check(viewer.seen, door="run") >= {"hello", "subscribed", "frame", "end", "err"}
+        async with bff.viewer("/backtests/day/ws") as viewer:
+            await viewer.say(t="ctrl", cmd="play", id=None, more=1)
+            await viewer.say(t="ctrl", cmd="seek", pos=3)
+            await viewer.until_end()
+            assert check(viewer.seen, door="backend") >= {"ctrl", "state", "frame", "end"}
+
+
+@pytest.mark.parametrize(
+    ("door", "path"),
+    [("events", "/api/v1/runs/day/events"), ("backend_events", "/backtests/day/stream")],
+)
+async def test_what_an_event_holds_is_as_documented(door: str, path: str) -> None:
+    async with stack() as (bff, _, _), bff.session.get(bff.url + path) as response:
+        parser = EventParser(max_bytes=1 << 20)
+        events = list(parser.feed(await response.read()))
+    messages = [msgspec.json.decode(data) for name, data in events if name != "message"]
+    assert [name for name, data in events if data] == [message["t"] for message in messages]
+    assert check(messages, door=door) == {"frame", "end"}
