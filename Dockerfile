@@ -23,6 +23,7 @@ WORKDIR /src
 COPY .ci/requirements.txt .ci/
 RUN pip install --require-hashes -r .ci/requirements.txt
 COPY pyproject.toml setup.cfg README.md LICENSE ./
+COPY scripts/build_console.py scripts/
 COPY hewston_bff hewston_bff
 RUN pip install --no-deps .
 

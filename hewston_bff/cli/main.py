@@ -99,8 +99,9 @@ def _demo_banner(url: str, *, at_default: bool) -> str:
     started = Path(sys.argv[0])
     program = "python -m hewston_bff" if started.name == "__main__.py" else str(started)
     return f"""
-  A simulated backend with some runs, and hewston-bff in front of it at [bold]{url}[/bold]
+  A simulated backend with some runs, and hewston-bff in front of it.
 
+  Open in a browser:                [bold]{url}[/bold]
   Watch a year of minutes in 55 s:  [bold]{program} watch demo-year{option}[/bold]
   See what the hub is doing:        [bold]curl {url}/api/v1/websocket/stats[/bold]
   Read a run as events:             [bold]curl -N {url}/api/v1/runs/demo-day/events[/bold]
