@@ -84,6 +84,24 @@ export class History {
     this.length = 0;
   }
 
+  /**
+   * Put minutes in the place of wider pieces of the same prices; frames stay.
+   * @param {Piece[]} minutes in order of time
+   */
+  refine(minutes) {
+    const pieces = Array.from({ length: this.length }, (_, index) => this.piece(index));
+    let next = 0;
+    let before = -Infinity;
+    this.clear();
+    for (const piece of pieces) {
+      while ((minutes[next]?.time ?? Infinity) <= before) next += 1;
+      const first = next;
+      while ((minutes[next]?.time ?? Infinity) <= piece.time) next += 1;
+      for (const finer of within(piece, minutes.slice(first, next))) this.add(finer);
+      before = piece.time;
+    }
+  }
+
   /** @param {number} index @returns {Piece} */
   piece(index) {
     return {
@@ -117,6 +135,26 @@ export class History {
       this.#columns[name] = larger;
     }
   }
+}
+
+/**
+ * The minutes that a piece was made of, its equity with the last of them; itself, if it is a frame
+ * or they are others.
+ * @param {Piece} piece
+ * @param {Piece[]} minutes
+ */
+function within(piece, minutes) {
+  const last = minutes.at(-1);
+  const isSame =
+    Number.isNaN(piece.seq) &&
+    last?.time === piece.time &&
+    last.close === piece.close &&
+    minutes[0]?.open === piece.open &&
+    Math.max(...minutes.map(({ high }) => high)) === piece.high &&
+    Math.min(...minutes.map(({ low }) => low)) === piece.low;
+  if (!isSame) return [piece];
+  const { equity, least, most } = piece;
+  return [...minutes.slice(0, -1), { ...last, equity, least, most }];
 }
 
 /** Pieces folded into candles of one timeframe, one after the other. */
@@ -206,11 +244,15 @@ function worth(point) {
 }
 
 /**
- * The pieces of a snapshot that lie after a time. They are wider than frames, and have no index.
+ * The pieces of a snapshot that a history lacks. They are wider than frames, and have no index: of
+ * one that the history has a part of, that part goes.
  * @param {Api.Snapshot} snapshot
- * @param {number} after in seconds
+ * @param {History} history
  */
-export function piecesOf({ bars, equity }, after) {
+export function piecesOf({ bars, equity }, history) {
+  const cut = bars.find(({ ts }) => seconds(ts) > history.lastTime);
+  if (cut !== undefined && seconds(cut.ts0) <= history.lastTime) history.cut(Infinity, seconds(cut.ts0) - 1);
+  const after = history.lastTime;
   let next = 0;
   return bars.flatMap((bar) => {
     const time = seconds(bar.ts);

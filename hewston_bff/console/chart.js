@@ -1,4 +1,5 @@
 import { colour } from "./dom.js";
+import { percent } from "./format.js";
 
 /**
  * The chart: candles with order marks and volume, equity below, drawdown below that, on one axis.
@@ -10,6 +11,9 @@ import { colour } from "./dom.js";
 
 /** Marks on the chart: the newest; more would cost more than they show. */
 const MARKS = 400;
+const PANES = ["Equity", "Drawdown"];
+/** A candle and its gap, in pixels, where there is room for all. */
+const CANDLE_PX = 7;
 
 /** @typedef {{time: number, order: Order}} Mark */
 
@@ -26,6 +30,8 @@ export class RunChart {
   #equity;
   #drawdown;
   #marks;
+  /** Names of the panes, in a corner where no data is: beside the last value they would hide it. */
+  #names;
   #lastTime = -Infinity;
 
   /**
@@ -44,17 +50,18 @@ export class RunChart {
       priceFormat: { type: "volume" },
     });
     this.#candles = chart.addSeries(CandlestickSeries, { borderVisible: false });
-    this.#equity = chart.addSeries(LineSeries, { ...quiet, lineWidth: 2, title: "Equity" }, 1);
+    this.#equity = chart.addSeries(LineSeries, { ...quiet, lineWidth: 2 }, 1);
     const share = { type: /** @type {const} */ ("custom"), minMove: 0.0001, formatter: percent };
     this.#drawdown = chart.addSeries(
       AreaSeries,
-      { ...quiet, lineWidth: 1, invertFilledArea: true, title: "Drawdown", priceFormat: share },
+      { ...quiet, lineWidth: 1, invertFilledArea: true, priceFormat: share },
       2,
     );
     chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
     chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.06, bottom: 0.16 } });
     chart.panes().forEach((pane, index) => pane.setStretchFactor([5, 1.6, 1][index] ?? 1));
     this.#marks = charts.createSeriesMarkers(this.#candles, []);
+    this.#names = chart.panes().slice(1).map((pane) => charts.createTextWatermark(pane, { horzAlign: "left", vertAlign: "top" }));
     this.restyle();
   }
 
@@ -70,6 +77,8 @@ export class RunChart {
       topColor: colour("down-faint"),
       bottomColor: colour("down-faint"),
     });
+    const written = { color: colour("text-quiet"), fontSize: 11, lineHeight: 22, fontFamily: getComputedStyle(document.body).fontFamily };
+    this.#names.forEach((name, index) => name.applyOptions({ lines: [{ ...written, text: PANES[index] ?? "" }] }));
   }
 
   /** @param {Candle[]} candles */
@@ -109,10 +118,10 @@ export class RunChart {
     );
   }
 
-  /** @param {number} bars width of the visible part */
-  zoom(bars) {
+  /** @param {number} most candles in sight; fewer where they would be too thin */
+  zoom(most) {
     const scale = this.#chart.timeScale();
-    scale.applyOptions({ barSpacing: Math.max(0.5, scale.width() / bars) });
+    scale.applyOptions({ barSpacing: Math.max(CANDLE_PX, scale.width() / most) });
     scale.scrollToRealTime();
   }
 
@@ -145,9 +154,6 @@ function look() {
     crosshair: { vertLine: { labelBackgroundColor: colour("accent") }, horzLine: { labelBackgroundColor: colour("accent") } },
   };
 }
-
-/** @param {number} value */
-const percent = (value) => `${(value * 100).toFixed(2)} %`;
 
 /** @param {number} time */
 const at = (time) => /** @type {Charts.UTCTimestamp} */ (time);

@@ -25,8 +25,9 @@ export const compact = (value) => (known(value) ? COMPACT.format(/** @type {numb
 export function percent(value, { signed = false } = {}) {
   if (!known(value)) return NOTHING;
   const number = /** @type {number} */ (value) * 100;
-  const digits = Math.abs(number) < 10 ? 2 : 1;
-  return `${signed && number > 0 ? "+" : ""}${number.toFixed(digits).replace("-", "−")} %`;
+  const text = Math.abs(number).toFixed(Math.abs(number) < 10 ? 2 : 1);
+  const isZero = Number(text) === 0;
+  return `${isZero || (number > 0 && !signed) ? "" : number > 0 ? "+" : "−"}${text} %`;
 }
 
 /** @param {Maybe} value */

@@ -22,7 +22,13 @@ const FIGURES = [
   ["share", "Encoded anew", (t) => percent(t.encode_share), "Messages that were not shared with another client"],
   ["log", "Logs", (t) => bytes(t.log_bytes), "Memory of all frame logs"],
   ["cache", "Ready frames", (t) => bytes(t.cache_bytes), "Memory of encoded spans"],
+  ["hits", "Cache hits", ({ answers: { hits, misses } }) => percent(share(hits, misses)), "Of charts and runs over REST, answered without asking the backend"],
+  ["misses", "Answers made", ({ answers }) => whole(answers.misses), "Of charts and runs over REST, for which the backend was asked"],
+  ["skipped", "Skipped", (t) => whole(t.skipped), "Malformed messages of the backend"],
 ];
+
+/** @param {number} part @param {number} rest */
+const share = (part, rest) => (part + rest === 0 ? null : part / (part + rest));
 
 /** @type {[label: string, show: (run: any) => string, isNumber: boolean][]} */
 const COLUMNS = [
@@ -78,7 +84,7 @@ export function hubView(app) {
         words.replaceChildren(...(stats.runs.length > 0 ? [] : [nobody()]));
         table.hidden = stats.runs.length === 0;
         say(health, described(well));
-        for (const [name, , show] of FIGURES) say(/** @type {Element} */ (values.get(name)), show(stats.websocket_stats));
+        for (const [name, , show] of FIGURES) say(/** @type {Element} */ (values.get(name)), show({ ...stats.websocket_stats, answers: stats.answer_cache }));
         body.replaceChildren(...stats.runs.map(row));
       },
       failed(error) {

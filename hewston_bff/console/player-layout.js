@@ -112,6 +112,7 @@ export function playerLayout(runId, scrubber, actions) {
   const cursor = figures(FIGURES);
   const health = figures(HEALTH);
   const orders = h("tbody");
+  const unseen = h("p", { class: "quiet small" });
   const element = h(
     "article",
     { class: "player" },
@@ -137,15 +138,16 @@ export function playerLayout(runId, scrubber, actions) {
           h("thead", {}, h("tr", {}, h("th", {}, "Time"), h("th", {}, "Side"), h("th", { class: "number" }, "Qty"), h("th", { class: "number" }, "Price"))),
           orders,
         ),
+        unseen,
       ),
       h("section", {}, h("h2", {}, "Stream"), health.list),
     ),
     h(
       "footer",
       { class: "transport" },
-      h("div", { class: "row" }, controls.back, controls.play, controls.next, controls.speed, controls.jump, controls.live, said),
+      h("div", { class: "row" }, controls.back, controls.play, controls.next, controls.speed, said, controls.jump, controls.live),
       scrubber,
     ),
   );
-  return { element, status, about, time, chart, cover, said, frames, orders, ...controls, cursor: cursor.values, health: health.values };
+  return { element, status, about, time, chart, cover, said, frames, orders, unseen, ...controls, cursor: cursor.values, health: health.values };
 }

@@ -1,9 +1,10 @@
+import { Backfill } from "./backfill.js";
 import { Folding, fold, History, pieceOf, piecesOf, TIMEFRAMES } from "./candles.js";
 import { loadCharts, RunChart } from "./chart.js";
 import { h, say } from "./dom.js";
 import { compact, known, minute, money, percent, ratio, seconds, whole } from "./format.js";
 import { Meter } from "./meter.js";
-import { errorNotice, notice } from "./notice.js";
+import { button, errorNotice, link, notice } from "./notice.js";
 import { playerLayout, SPEEDS } from "./player-layout.js";
 import { Scrubber } from "./scrubber.js";
 import { onTheme } from "./theme.js";
@@ -11,6 +12,7 @@ import { onTheme } from "./theme.js";
 /**
  * @import * as Api from "./client/hewston-bff.js"
  * @import { App, View } from "./app.js"
+ * @import { Piece } from "./candles.js"
  */
 
 /** Up to this speed every frame comes alone, and all candles are exact; above, they come merged. */
@@ -45,6 +47,7 @@ export class Player {
   /** @type {RunChart | null} */
   #chart = null;
   #history = new History();
+  #backfill;
   #timeframe = DEFAULT_TIMEFRAME;
   #folding = new Folding(DEFAULT_TIMEFRAME);
   /** @type {Api.Frame[]} */
@@ -77,6 +80,7 @@ export class Player {
   constructor(app, runId) {
     this.#app = app;
     this.#runId = runId;
+    this.#backfill = new Backfill(app.connection.rest, (minutes) => this.#refine(minutes));
     this.#scrubber = new Scrubber((time) => this.#seek(new Date(time * 1_000).toISOString()));
     this.#page = playerLayout(runId, this.#scrubber.element, {
       toggle: () => this.#toggle(),
@@ -107,6 +111,7 @@ export class Player {
     for (const cleanup of this.#cleanups) cleanup();
     this.#subscription.close();
     this.#scrubber.close();
+    this.#backfill.close();
     this.#chart?.close();
   }
 
@@ -167,6 +172,7 @@ export class Player {
     this.#markTimeframe();
     this.#redraw();
     this.#chart?.zoom(VISIBLE_CANDLES);
+    this.#backfill.ask(timeframe, this.#history.lastTime);
   }
 
   #markTimeframe() {
@@ -230,19 +236,33 @@ export class Player {
 
   /** What lies before the cursor and was not seen. @param {Api.Snapshot} snapshot */
   #fill(snapshot) {
-    const last = this.#history.lastTime;
     if (this.#history.lastSeq === snapshot.seq || this.#queue.length > 0) return;
-    for (const piece of piecesOf(snapshot, last)) this.#history.add(piece);
-    const cursor = this.#history.lastTime;
-    const missed = this.#allOrders.filter(({ ts_utc }) => seconds(ts_utc) > last && seconds(ts_utc) <= cursor);
-    this.#orders.push(...missed);
+    for (const piece of piecesOf(snapshot, this.#history)) this.#history.add(piece);
+    this.#takeKnownOrders();
     this.#redraw();
+    this.#backfill.ask(this.#timeframe, this.#history.lastTime);
+  }
+
+  /** @param {Piece[]} minutes */
+  #refine(minutes) {
+    this.#absorb();
+    this.#history.refine(minutes);
+    this.#redraw();
+  }
+
+  /** Those that a jump passed over, where all of the run are known. */
+  #takeKnownOrders() {
+    if (this.#allOrders.length === 0) return;
+    const cursor = this.#history.lastTime;
+    this.#orders = this.#allOrders.filter(({ ts_utc }) => seconds(ts_utc) <= cursor);
+    this.#isMarked = false;
   }
 
   #reset() {
     this.#queue = [];
     this.#history.clear();
     this.#orders = [];
+    this.#allOrders = [];
     this.#metrics = {};
     this.#seq = -1;
     this.#say("The backend has made this run anew: the picture starts over.");
@@ -269,6 +289,7 @@ export class Player {
     const { run_from: from, run_to: to, strategy_id: strategy, dataset_id: dataset } = run;
     this.#runStatus ||= run.status;
     const symbol = run.symbol ?? String(dataset ?? "").split("-")[0];
+    this.#backfill.symbol = symbol ?? "";
     say(this.#page.about, [symbol, strategy].filter(Boolean).join(" · "));
     if (typeof from === "string" && typeof to === "string") {
       this.#scrubber.span(seconds(`${from.slice(0, 10)}T00:00:00Z`), seconds(`${to.slice(0, 10)}T23:59:00Z`));
@@ -283,6 +304,7 @@ export class Player {
     const whole = await this.#app.connection.rest.complete(this.#runId, query).catch(() => null);
     if (whole === null || this.#isClosed) return;
     this.#allOrders = whole.orders ?? [];
+    this.#takeKnownOrders();
     const points = (whole.equity ?? []).map(({ timestamp, equity }) => ({ time: seconds(timestamp), value: equity }));
     const [first, last] = [points[0], points.at(-1)];
     if (first === undefined || last === undefined) return;
@@ -339,6 +361,7 @@ export class Player {
     this.#chart?.replace(candles);
     this.#isMarked = false;
     this.#scrubber.move(this.#history.lastTime);
+    this.#mention();
     this.#panelAt = 0;
   }
 
@@ -367,11 +390,17 @@ export class Player {
     }
     if (candle !== null) this.#chart?.update(candle);
     this.#meter.count("paints");
-    this.#page.element.dataset["seq"] = String(this.#seq);
-    this.#page.element.dataset["held"] = String(this.#history.length);
+    this.#mention();
     this.#page.cover.hidden = true;
     this.#scrubber.move(this.#history.lastTime);
     say(this.#page.time, minute(this.#last?.ts));
+  }
+
+  /** For whoever looks from outside: the index painted, and how many pieces the picture is made of. */
+  #mention() {
+    const { dataset } = this.#page.element;
+    dataset["seq"] = String(this.#seq);
+    dataset["held"] = String(this.#history.length);
   }
 
   /** @param {number} now */
@@ -420,8 +449,10 @@ export class Player {
     ];
     for (const [element, text] of texts) if (element !== undefined) say(element, text);
     say(this.#page.time, minute(state.ts));
-    const tone = (total_return ?? 0) < 0 ? "down" : "up";
+    const tone = !known(total_return) ? "" : Number(total_return) < 0 ? "down" : "up";
     cursor["total_return"]?.setAttribute("class", tone);
+    const unseen = this.#queue.length > 0 ? 0 : (orders ?? 0) - this.#orders.length;
+    say(this.#page.unseen, unseen > 0 ? `${whole(unseen)} earlier ones were jumped over.` : "");
   }
 
   // -- words
@@ -429,8 +460,9 @@ export class Player {
   #showStatus() {
     const { status, complete } = this.#subscription.state;
     const isMoving = status === "playing" || status === "live" || status === "buffering";
-    say(this.#page.status, status);
-    this.#page.status.dataset["status"] = status;
+    const told = status === "buffering" && this.#upstream === "failed" ? "failed" : status;
+    say(this.#page.status, told);
+    this.#page.status.dataset["status"] = told;
     say(this.#page.play, isMoving ? "Pause" : "Play");
     this.#page.live.disabled = complete;
     if (status === "buffering") this.#showWaiting();
@@ -439,27 +471,37 @@ export class Player {
   }
 
   #showWaiting() {
-    if (this.#runStatus === "QUEUED" || this.#runStatus === "RUNNING") {
+    const { seq, liveEdge } = this.#subscription.state;
+    const isAtEdge = this.#history.length > 0 && this.#upstream !== "retrying" && seq === liveEdge;
+    if (isAtEdge) {
+      this.#cover("All there is so far", "The backend has not said yet whether this is the end.");
+    } else if (this.#runStatus === "QUEUED" || this.#runStatus === "RUNNING") {
       const text = this.#runStatus === "QUEUED" ? "It is queued" : "It has no frames here yet";
       this.#cover("Waiting for the run", `${text}. It starts by itself.`);
     } else if (this.#upstream === "retrying") {
       this.#cover("The backend is down", "It is being tried again; playing goes on by itself.");
     } else if (this.#upstream === "failed") {
-      this.#cover("The backend cannot play this run", "It refused several times. Another run may work.");
+      const again = button("Try again", () => this.#app.reload());
+      this.#cover("The backend cannot play this run", "It refused several times.", again, link("All runs", "#/runs"));
     } else {
       this.#cover("Waiting for the backend", "It prepares the run for some seconds.");
     }
   }
 
-  /** Over an empty chart only: what was drawn stays in sight. @param {string} title @param {string} text */
-  #cover(title, text) {
+  /**
+   * Over an empty chart only: what was drawn stays in sight.
+   * @param {string} title
+   * @param {string} text
+   * @param {...Node} actions
+   */
+  #cover(title, text, ...actions) {
     if (this.#history.length > 0) {
       this.#page.cover.hidden = true;
       if (text) this.#say(`${title}. ${text}`);
       return;
     }
     this.#page.cover.hidden = false;
-    this.#page.cover.replaceChildren(notice(title, text));
+    this.#page.cover.replaceChildren(notice(title, text, ...actions));
   }
 
   /** @param {string} text */

@@ -10,10 +10,10 @@ import { poll } from "./poll.js";
 
 const REFRESH_MS = 4_000;
 const PAGE = 50;
-/** @type {[name: string, label: string, example: string][]} */
+/** @type {[name: string, label: string][]} */
 const FILTERS = [
-  ["symbol", "Symbol", "AAPL"],
-  ["strategy_id", "Strategy", "sma_crossover"],
+  ["symbol", "Symbol"],
+  ["strategy_id", "Strategy"],
 ];
 const STATUSES = ["QUEUED", "RUNNING", "DONE", "ERROR", "CANCELLED"];
 
@@ -36,10 +36,11 @@ export class RunsView {
   #count = h("p", { class: "quiet", role: "status" }, "Loading");
   #older = button("Older", () => this.#turn(PAGE));
   #newer = button("Newer", () => this.#turn(-PAGE));
+  #pager = h("div", { class: "actions" }, this.#newer, this.#older);
   #table = h(
     "table",
-    { class: "runs" },
-    h("thead", {}, h("tr", {}, ...["Run", "Symbol", "Strategy", "Period", "Created", "Status"].map((name) => h("th", { scope: "col" }, name)))),
+    { class: "runs cards" },
+    h("thead", {}, h("tr", {}, ...["Run", "Status", "Symbol", "Strategy", "Period", "Created"].map((name) => h("th", { scope: "col" }, name)))),
     this.#body,
   );
   #poll;
@@ -53,7 +54,7 @@ export class RunsView {
       h("header", { class: "head" }, h("h1", {}, "Runs"), this.#count, this.#form()),
       this.#notice,
       h("div", { class: "scroll" }, this.#table),
-      h("div", { class: "actions" }, this.#newer, this.#older),
+      this.#pager,
     );
     this.#poll = poll(REFRESH_MS, (signal) => this.#ask(signal), {
       answered: (list) => this.#show(list),
@@ -77,11 +78,11 @@ export class RunsView {
 
   #form() {
     const form = h("form", { class: "filters", onsubmit: (/** @type {Event} */ event) => event.preventDefault() });
-    for (const [name, label, example] of FILTERS) {
+    for (const [name, label] of FILTERS) {
       const input = h("input", {
         name,
         "aria-label": label,
-        placeholder: `${label}, as ${example}`,
+        placeholder: label,
         autocomplete: "off",
         onchange: () => this.#filter(name, name === "symbol" ? input.value.trim().toUpperCase() : input.value.trim()),
       });
@@ -135,6 +136,7 @@ export class RunsView {
     say(this.#count, this.#status ? `${text}, ${shown.length} of this page shown` : text);
     this.#older.disabled = this.#offset + PAGE >= this.#total;
     this.#newer.disabled = this.#offset === 0;
+    this.#pager.hidden = this.#older.disabled && this.#newer.disabled;
     this.#table.hidden = shown.length === 0;
     this.#notice.replaceChildren(...(shown.length === 0 ? [this.#nothing()] : []));
     this.#rows(shown);
@@ -177,10 +179,10 @@ function newRow({ run_id, symbol, strategy_id, run_from, run_to, created_at }) {
     "tr",
     { "data-run": run_id },
     h("th", { scope: "row" }, h("a", { href: `#/run/${encodeURIComponent(run_id)}` }, run_id)),
+    h("td", {}, h("span", { class: "pill" })),
     h("td", {}, symbol ?? NOTHING),
     h("td", { class: "quiet" }, strategy_id ?? NOTHING),
     h("td", { class: "when" }, `${day(run_from)} to ${day(run_to)}`),
-    h("td", { class: "when quiet" }, minute(created_at)),
-    h("td", {}, h("span", { class: "pill" })),
+    h("td", { class: "when quiet created" }, minute(created_at)),
   );
 }

@@ -10,9 +10,12 @@ import { onTheme } from "./theme.js";
 
 const KEY = "hewston.wall";
 const FIRST = 12;
-const FPS = 4;
-/** Points of a small chart; older ones are thinned out, every other one. */
+const FPS = 10;
+const SPEED = 30;
+/** Points of a small chart; beyond that they are merged by twos. */
 const POINTS = 480;
+/** A change that is shown as 0.00 %. */
+const FLAT = 0.00005;
 
 /**
  * Many runs at once, on the one socket.
@@ -93,7 +96,7 @@ export class WallView {
   /** @param {string} runId */
   #add(runId) {
     if (runId === "" || this.#tiles.has(runId)) return;
-    const subscription = this.#app.connection.subscribe(runId, { fps: FPS, updates: ["equity", "run"] });
+    const subscription = this.#app.connection.subscribe(runId, { fps: FPS, speed: SPEED, updates: ["equity", "run"] });
     const tile = new Tile(runId, subscription, () => this.#remove(runId));
     this.#tiles.set(runId, tile);
     this.#grid.append(tile.element);
@@ -133,22 +136,28 @@ export class WallView {
   }
 }
 
+/**
+ * Where the equity ended, and how low and high it was since the point before.
+ * @typedef {{seq: number, value: number, low: number, high: number}} Point
+ */
+
 /** One small chart of a run's equity. */
 class Tile {
   isStale = true;
   element;
   subscription;
-  /** @type {number[]} */
+  /** @type {Point[]} */
   #points = [];
-  /** Frames a point stands for, doubled whenever the points are thinned out. */
-  #stride = 1;
-  #skipped = 0;
   /** @type {number | null} */
   #first = null;
   #last = NaN;
   #ts = "";
+  #runStatus = "";
+  /** What went wrong, until a frame comes. */
+  #trouble = "";
   #seq = -1;
   #canvas = h("canvas", { "aria-hidden": "true" });
+  #words = h("p", { class: "quiet words" });
   #value = h("span", { class: "value" });
   #change = h("span", { class: "change" });
   #time = h("span", { class: "quiet" });
@@ -167,13 +176,17 @@ class Tile {
       "article",
       { class: "tile", "data-run": runId },
       h("header", {}, name, this.#status, remove),
-      this.#canvas,
+      h("div", { class: "picture" }, this.#canvas, this.#words),
       h("footer", {}, this.#value, this.#change, this.#time),
     );
     subscription.on("frame", (frame) => this.#take(frame));
     subscription.on("reset", () => this.#clear());
     subscription.on("status", (state) => this.#moved(state));
     subscription.on("error", (error) => this.#failed(error));
+    subscription.on("run", ({ status }) => {
+      this.#runStatus = status;
+      this.isStale = true;
+    });
   }
 
   close() {
@@ -184,18 +197,14 @@ class Tile {
   #take({ seq, ts, equity }) {
     this.#seq = seq;
     this.#ts = ts;
+    this.#trouble = "";
     this.isStale = true;
     if (!equity) return;
-    this.#first ??= equity.value;
-    this.#last = equity.value;
-    this.#skipped += 1;
-    if (this.#skipped < this.#stride) return;
-    this.#skipped = 0;
-    this.#points.push(equity.value);
-    if (this.#points.length > POINTS) {
-      this.#points = this.#points.filter((_, index) => index % 2 === 0);
-      this.#stride *= 2;
-    }
+    const { value, min: low = value, max: high = value } = equity;
+    this.#first ??= value;
+    this.#last = value;
+    this.#points.push({ seq, value, low, high });
+    if (this.#points.length > POINTS) this.#points = halved(this.#points);
   }
 
   /** @param {Api.State} state */
@@ -209,45 +218,79 @@ class Tile {
 
   #clear() {
     this.#points = [];
-    this.#stride = 1;
     this.#first = null;
     this.isStale = true;
   }
 
   /** @param {Api.HewstonError} error */
   #failed({ message }) {
-    say(this.#time, message);
+    this.#trouble = message;
+    this.isStale = true;
+  }
+
+  /** Why nothing is drawn, or drawn no further. */
+  #why() {
+    if (this.#trouble) return this.#trouble;
+    if (this.#points.length > 0) return "";
+    if (this.#runStatus === "QUEUED") return "Queued. It starts by itself.";
+    if (this.#runStatus === "RUNNING") return "Running, without frames so far.";
+    return this.subscription.state.status === "buffering" ? "Waiting for the backend" : "";
   }
 
   draw() {
     this.isStale = false;
     const change = this.#first === null ? null : this.#last / this.#first - 1;
-    const tone = (change ?? 0) < 0 ? "down" : "up";
+    const isFlat = change === null || Math.abs(change) < FLAT;
+    const tone = isFlat ? "text-quiet" : change < 0 ? "down" : "up";
+    say(this.#words, this.#why());
     say(this.#value, this.#first === null ? "" : money(this.#last));
     say(this.#change, change === null ? "" : percent(change, { signed: true }));
-    this.#change.className = `change ${tone}`;
+    this.#change.className = isFlat ? "change" : `change ${tone}`;
     if (this.#ts) say(this.#time, minute(this.#ts));
     line(this.#canvas, this.#points, colour(tone));
   }
 }
 
+/** Every two points as one. @param {Point[]} points */
+function halved(points) {
+  return points.flatMap((point, index) => {
+    const next = points[index + 1];
+    if (index % 2 === 1) return [];
+    if (next === undefined) return [point];
+    return [{ ...next, low: Math.min(point.low, next.low), high: Math.max(point.high, next.high) }];
+  });
+}
+
 /**
+ * A line through the values, in a band from the lowest to the highest of merged frames.
  * @param {HTMLCanvasElement} canvas
- * @param {number[]} values
+ * @param {Point[]} points
  * @param {string} stroke
  */
-function line(canvas, values, stroke) {
+function line(canvas, points, stroke) {
   const { context, width, height } = surface(canvas);
-  if (values.length < 2) return;
-  const least = Math.min(...values);
-  const range = Math.max(...values) - least || 1;
-  context.beginPath();
-  values.forEach((value, index) => {
-    context.lineTo((index / (values.length - 1)) * width, height - 3 - ((value - least) / range) * (height - 6));
-  });
+  const [first, last] = [points[0], points.at(-1)];
+  if (first === undefined || last === undefined) return;
+  const least = Math.min(...points.map(({ low }) => low));
+  const range = Math.max(...points.map(({ high }) => high)) - least || 1;
+  const frames = last.seq - first.seq || 1;
+  /** @param {number} seq */
+  const x = (seq) => 2 + ((seq - first.seq) / frames) * (width - 4);
+  /** @param {number} value */
+  const y = (value) => height - 3 - ((value - least) / range) * (height - 6);
   context.strokeStyle = stroke;
   context.lineWidth = 1.5;
+  context.lineCap = "round";
+  context.beginPath();
+  for (const { seq, value } of points) context.lineTo(x(seq), y(value));
+  if (points.length === 1) context.lineTo(x(first.seq), y(first.value));
   context.stroke();
+  context.globalAlpha = 0.18;
+  context.fillStyle = stroke;
+  context.beginPath();
+  for (const { seq, low } of points) context.lineTo(x(seq), y(low));
+  for (const { seq, high } of points.toReversed()) context.lineTo(x(seq), y(high));
+  context.fill();
 }
 
 /** @returns {string[] | null} */

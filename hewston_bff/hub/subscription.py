@@ -395,7 +395,8 @@ class Subscription:
                 self._deliver_more(log, now_s)
         if cursor.wake_s == inf or self._told.status != "playing":
             self._tell_changes(log, now_s)
-        if self._has_metrics and now_s >= self._metrics_after_s:
+        # At rest the figures must be those of the frame in sight, not of one up to a second before.
+        if self._has_metrics and (now_s >= self._metrics_after_s or cursor.is_paused):
             self._send_metrics(log, now_s)
         return cursor.wake_s
 
@@ -480,7 +481,7 @@ class Subscription:
             return
         status = self.status
         if status != self._told.status:
-            if status == "ended" and self._has_metrics:
+            if status in {"buffering", "ended"} and self._has_metrics:
                 self._send_metrics(log, now_s)
             self.sink.notify(self.state())
         if status == "ended" and not self._told.is_end:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 import hewston_bff
 from hewston_bff.hub.stats import HubStats
 from hewston_bff.web.keys import (
+    ANSWERS,
     ARTIFACTS,
     BACKEND,
     CATALOG,
@@ -100,10 +101,19 @@ class RunRow(BaseModel):
     last_frame_age_ms: int | None
 
 
+class AnswerCache(BaseModel):
+    """Answers over REST that were kept (`stale`: expired ones of them), or had to be made."""
+
+    hits: int
+    stale: int
+    misses: int
+
+
 class StatsPage(BaseModel):
     """`GET /api/v1/websocket/stats`."""
 
     websocket_stats: SocketStats
+    answer_cache: AnswerCache
     runs: list[RunRow]
     timestamp: datetime
 
@@ -162,6 +172,9 @@ async def websocket_stats(request: web.Request) -> web.Response:
     return _json(
         StatsPage(
             websocket_stats=_totals(stats, len(request.app[CLIENTS].open)),
+            answer_cache=AnswerCache.model_validate(
+                request.app[ANSWERS].counters, from_attributes=True
+            ),
             runs=[RunRow.model_validate(run, from_attributes=True) for run in stats.runs],
             timestamp=datetime.now(UTC),
         )

@@ -56,6 +56,20 @@ async def test_the_cursor_goes_where_the_user_says(browser: Browser) -> None:
             await expect(user.page.locator("[data-figure=dropped]")).to_have_text("0")
 
 
+async def test_what_a_jump_passed_over_is_there_minute_by_minute(browser: Browser) -> None:
+    async with console(MONTH) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/month") as user:
+            await user.past(30)
+            await user.pause()
+            await user.page.get_by_role("button", name="1m", exact=True).click()
+            await user.page.get_by_label("Jump to (UTC)").fill("2024-01-05T15:00")
+            await user.page.get_by_role("button", name="Jump").click()
+            passed = 3 * 390 + 31
+            player = user.page.locator(".player")
+            await expect(player).to_have_attribute("data-seq", str(passed - 1))
+            await expect(player).to_have_attribute("data-held", str(passed))
+
+
 async def test_two_tabs_on_one_run_are_independent(browser: Browser) -> None:
     async with console(YEAR) as (bff, backend, _):
         url = f"{bff.url}/#/run/year"

@@ -412,6 +412,24 @@ def test_metrics_and_frames_are_never_ahead_of_the_cursor() -> None:
     assert 9 <= kinds(sink.seen).count("metrics") <= 11
 
 
+@pytest.mark.parametrize("commands", [["pause"], ["step", "step"], ["pause", "step"]])
+def test_metrics_at_rest_are_those_of_the_cursor(commands: list[str]) -> None:
+    stage = stage_of(2_000)
+    viewer, sink = watch_for(stage, 90, speed=5, updates=["frames", "metrics"])
+    for command in commands:
+        say(viewer, command)
+        stage.tick(3)
+    figures = [message for message in sink.seen if message["t"] == "metrics"]
+    assert figures[-1]["seq"] == sink.frames()[-1]["seq"]
+
+
+def test_metrics_before_the_end_is_known_are_those_of_the_last_frame() -> None:
+    stage = stage_of(600, is_over=False)
+    _, sink = watch_for(stage, 90, speed=20, updates=["frames", "metrics"])
+    assert sink.frames()[-1]["seq"] == 599
+    assert [m["seq"] for m in sink.seen if m["t"] == "metrics"][-1] == 599
+
+
 def test_a_viewer_without_permission_learns_nothing_of_the_run() -> None:
     stage = stage_of(300)
     stage.access.is_granted = False
