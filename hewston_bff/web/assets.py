@@ -9,13 +9,15 @@ from aiohttp import hdrs, web
 
 _GZIP_FROM_BYTES = 1_000
 
-# The charts style what they draw; all other code and data is ours, from here.
+# Charts and Redoc style what they draw, Redoc with a font of its own; all other code and data is
+# ours, from here.
 _POLICY = "; ".join(
     (
         "default-src 'self'",
         "script-src 'self'",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data:",
+        "font-src 'self' data:",
         "connect-src 'self'",
         "object-src 'none'",
         "base-uri 'none'",
@@ -41,9 +43,10 @@ class Asset:
     etag: str
 
     @classmethod
-    def of(cls, body: bytes, *, content_type: str) -> Self:
-        """An asset of these bytes."""
-        gzipped = gzip.compress(body, mtime=0) if len(body) >= _GZIP_FROM_BYTES else None
+    def of(cls, body: bytes, *, content_type: str, gzipped: bytes | None = None) -> Self:
+        """An asset of these bytes, compressed here unless they are already."""
+        if gzipped is None and len(body) >= _GZIP_FROM_BYTES:
+            gzipped = gzip.compress(body, mtime=0)
         return cls(body, gzipped, content_type, blake2b(body, digest_size=12).hexdigest())
 
 

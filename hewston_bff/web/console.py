@@ -1,4 +1,4 @@
-"""The console's page and the browser client: files of this package, served from memory."""
+"""The pages and the browser client: files of this package, served from memory."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -14,7 +14,8 @@ from hewston_bff.web.assets import Asset, send
 logger = structlog.get_logger(__name__)
 
 CHARTS = "vendor/lightweight-charts.mjs"
-"""What the build fetches; without it the page says so and draws no charts."""
+REDOC = "vendor/redoc.mjs"
+"""What the build fetches; without them the pages say so and do what they can."""
 
 _TYPES = {
     ".html": "text/html",
@@ -24,8 +25,9 @@ _TYPES = {
     ".ts": "text/plain",
     ".svg": "image/svg+xml",
 }
-_PLAIN = {"LICENSE", "NOTICE"}
-_FOLDERS = ("", "client", "vendor")
+_PLAIN = {"LICENSE", "LICENSE-redoc", "NOTICE"}
+_FOLDERS = ("", "client", "docs", "vendor")
+_OF_DOCS = {"redoc.mjs": REDOC, "LICENSE": "vendor/LICENSE-redoc"}
 
 Console = dict[str, Asset]
 """Path below the console's folder → file. What is not in it is not served."""
@@ -37,8 +39,8 @@ CONSOLE = web.AppKey("console", Console)
 def load_console() -> Console:
     """All files of the page and the client, read once."""
     console = dict(_assets(files("hewston_bff") / "console"))
-    if CHARTS not in console:
-        logger.warning("console.no_charts", hint="build it: python scripts/build_console.py")
+    if not {CHARTS, REDOC} <= console.keys():
+        logger.warning("console.no_libraries", hint="fetch them: python scripts/build_console.py")
     return console
 
 
@@ -49,7 +51,10 @@ def _assets(root: Traversable) -> Iterator[tuple[str, Asset]]:
             content_type = _content_type(file.name)
             if content_type is not None and file.is_file():
                 path = f"{folder}/{file.name}".lstrip("/")
-                yield path, Asset.of(file.read_bytes(), content_type=content_type)
+                packed = place / f"{file.name}.gz"
+                gzipped = packed.read_bytes() if packed.is_file() else None
+                asset = Asset.of(file.read_bytes(), content_type=content_type, gzipped=gzipped)
+                yield path, asset
 
 
 def _content_type(name: str) -> str | None:
@@ -72,6 +77,17 @@ async def console_file(request: web.Request) -> web.Response:
 async def client_file(request: web.Request) -> web.Response:
     """`GET /client/…`: the browser client, for other pages."""
     return _answer(request, f"client/{request.match_info['name']}")
+
+
+async def docs(request: web.Request) -> web.Response:
+    """`GET /api/v1/docs`, `/api/v1/docs/streams`: a page that shows one of the documents."""
+    return _answer(request, "docs/index.html")
+
+
+async def docs_file(request: web.Request) -> web.Response:
+    """`GET /api/v1/docs/…`: what that page consists of, there also without a console."""
+    name = request.match_info["name"]
+    return _answer(request, _OF_DOCS.get(name, f"docs/{name}"))
 
 
 def _answer(request: web.Request, path: str) -> web.Response:

@@ -28,6 +28,9 @@ ROUTES = (
     ("/metrics", metrics.metrics),
     ("/api/v1/openapi.json", documents.openapi_json),
     ("/api/v1/asyncapi.json", documents.asyncapi_json),
+    ("/api/v1/docs", console.docs),
+    ("/api/v1/docs/streams", console.docs),
+    ("/api/v1/docs/{name}", console.docs_file),
     ("/client/{name}", console.client_file),
 )
 _CONSOLE_ROUTES = (

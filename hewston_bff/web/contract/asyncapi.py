@@ -195,18 +195,23 @@ def _operations(door: Door) -> dict[str, JsonObject]:
     channel = {"$ref": f"#/channels/{door.name}"}
     told: dict[str, JsonObject] = {}
     for message in door.received:
-        operation = _operation("receive", door, (message,))
+        title = f"{message.__struct_config__.tag} of a client"
+        operation = _operation("receive", door, (message,), title=title)
         answers = [one for one in _ANSWERS[message] if one in door.sent]
         if answers:
             operation["reply"] = {"channel": channel, "messages": _refs(door, answers)}
         told[f"{door.name}_{_name(message)}"] = operation
-    told[f"{door.name}_send"] = _operation("send", door, door.sent)
+    told[f"{door.name}_send"] = _operation("send", door, door.sent, title="all that we say")
     return told
 
 
-def _operation(action: str, door: Door, said: tuple[Message, ...]) -> JsonObject:
-    channel = {"$ref": f"#/channels/{door.name}"}
-    told: dict[str, Any] = {"action": action, "channel": channel, "messages": _refs(door, said)}
+def _operation(action: str, door: Door, said: tuple[Message, ...], *, title: str) -> JsonObject:
+    told: dict[str, Any] = {
+        "action": action,
+        "title": title,
+        "channel": {"$ref": f"#/channels/{door.name}"},
+        "messages": _refs(door, said),
+    }
     if not door.is_socket:
         told["bindings"] = {"http": {"method": "GET", "bindingVersion": "0.3.0"}}
     return told
