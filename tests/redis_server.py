@@ -2,16 +2,12 @@
 
 import asyncio
 import contextlib
-import shutil
 import signal
-import socket
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import pytest
-
-_BINARY = shutil.which("redis-server")
+from tests.support import free_port, program
 
 
 class RedisServer:
@@ -24,9 +20,8 @@ class RedisServer:
 
     async def start(self) -> None:
         """Start an empty server and wait until it listens."""
-        assert _BINARY is not None
         self._process = await asyncio.create_subprocess_exec(
-            *(_BINARY, "--port", str(self.port), "--bind", "127.0.0.1"),
+            *(program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"),
             *("--save", "", "--appendonly", "no", "--daemonize", "no"),
             stdout=PIPE,
             stderr=DEVNULL,
@@ -56,22 +51,12 @@ class RedisServer:
 @asynccontextmanager
 async def redis_server() -> AsyncIterator[RedisServer]:
     """A running server on a free port."""
-    if _BINARY is None:
-        pytest.skip("needs redis-server")
     server = RedisServer(free_port())
     await server.start()
     try:
         yield server
     finally:
         await server.kill()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -1,5 +1,8 @@
 """The server under test in front of a simulated backend, both on real sockets, and a client."""
 
+import os
+import shutil
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 from aiohttp import web
 
 from hewston_bff.app import create_app
@@ -27,6 +31,22 @@ Message = dict[str, Any]
 
 QUICK = SimulatorOptions(play_silence_s=0.02, hb_interval_s=0.3)
 """A backend for tests that cannot wait: its end is known within about a second."""
+
+
+def program(name: str) -> str:
+    """Where this program is. Where there is none the test fails in CI, and is skipped elsewhere."""
+    path = shutil.which(name)
+    if path is None:
+        (pytest.fail if "CI" in os.environ else pytest.skip)(f"needs {name}")
+    return path
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @dataclass

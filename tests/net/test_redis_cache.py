@@ -12,7 +12,8 @@ from hewston_bff.net.cache import Entry
 from hewston_bff.net.clock import now_ms
 from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.shared_redis import SharedRedis, shared_redis
-from tests.redis_server import free_port, late_line, redis_server
+from tests.redis_server import late_line, redis_server
+from tests.support import free_port
 
 USUAL_S = 0.045
 """The deadline of a question in the service."""
