@@ -3,6 +3,7 @@
 `frame` messages are written by `spans`; all other messages are here.
 """
 
+import re
 from enum import IntEnum
 from typing import Annotated, Literal
 
@@ -296,6 +297,7 @@ _ENCODER = msgspec.json.Encoder()
 encode = _ENCODER.encode
 """A notice as the text of its message."""
 
+_QUOTED = re.compile(r"(?<=^Invalid enum value) .* (?=- at )", re.DOTALL)
 ECHO_FIELDS = frozenset({"t", "cmd", "pos", "ts", "val", "speed", "id", "sid"})
 
 
@@ -337,6 +339,11 @@ def echo(data: bytes | str) -> bytes:
     return msgspec.json.encode(kept | {"echo": msgspec.Raw(b"true")})
 
 
+def unquoted(text: str) -> str:
+    """What msgspec says is wrong, without the value: that may be as long as a message."""
+    return _QUOTED.sub(" ", text)
+
+
 def _reason(text: str) -> str:
     if text.endswith("`$.cmd`"):
         return "invalid ctrl.cmd: use play, pause, seek, speed, step or live"
@@ -344,7 +351,7 @@ def _reason(text: str) -> str:
         return "unsupported message: `t` must be subscribe, unsubscribe, ctrl, ping or hb"
     if text.endswith("got `array`") or text.startswith("Expected `object`"):
         return "invalid JSON: send one JSON object per message"
-    return text
+    return unquoted(text)
 
 
 def _request_id(data: bytes | str) -> RequestId | None:

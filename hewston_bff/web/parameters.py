@@ -1,4 +1,4 @@
-"""Parameters of a query: given once, checked by a model, refused by name."""
+"""Parameters of an address: given once, checked by a model, refused by name."""
 
 from collections.abc import Iterable
 from typing import Annotated, TypeVar
@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 
-from hewston_bff.core.ids import SYMBOL_PATTERN, is_symbol
+from hewston_bff.core.ids import SYMBOL_PATTERN, RunId, is_symbol, parse_run_id
 from hewston_bff.errors import InvalidRequest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,6 +25,19 @@ Symbol = Annotated[
     BeforeValidator(_symbol),
     WithJsonSchema({"type": "string", "pattern": f"^{SYMBOL_PATTERN}$", "examples": ["AAPL"]}),
 ]
+
+
+def run_id_of(request: web.Request) -> RunId:
+    """The run that the address names.
+
+    Raises:
+        InvalidRequest: no run can have this id.
+    """
+    run_id = parse_run_id(request.match_info["run_id"])
+    if run_id is None:
+        reason = "must be 1 to 128 of A-Z a-z 0-9 . _ - and neither . nor .."
+        raise _invalid({"run_id": reason})
+    return run_id
 
 
 def single_values(request: web.Request, names: Iterable[str]) -> dict[str, str]:

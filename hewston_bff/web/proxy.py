@@ -13,11 +13,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from hewston_bff.core.ids import is_symbol, parse_run_id
+from hewston_bff.core.ids import is_symbol
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
 from hewston_bff.web.forwarding import headers_to_backend, headers_to_client
 from hewston_bff.web.keys import REQUESTS, SETTINGS
-from hewston_bff.web.parameters import SYMBOL_RULE
+from hewston_bff.web.parameters import SYMBOL_RULE, run_id_of
 
 logger = structlog.get_logger(__name__)
 
@@ -85,11 +85,7 @@ def backend_path(path: str, request: web.Request) -> str:
         InvalidRequest: the run id or a symbol can't be one, or the query is no part of a URL.
     """
     if "run_id" in request.match_info:
-        run_id = parse_run_id(request.match_info["run_id"])
-        if run_id is None:
-            msg = "run_id: must be 1 to 128 of A-Z a-z 0-9 . _ - and neither . nor .."
-            raise InvalidRequest(msg)
-        path = path.format(run_id=run_id)
+        path = path.format(run_id=run_id_of(request))
     query = request.rel_url.raw_query_string
     if not query:
         return path

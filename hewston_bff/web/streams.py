@@ -1,6 +1,7 @@
 """The four doors of the stream protocol: from a request to a session."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from hewston_bff.core.features import Feature
 from hewston_bff.core.frame_log import FrameLog
-from hewston_bff.core.ids import RunId, parse_run_id
-from hewston_bff.core.messages import ResumePoint, Subscribe, speed_error
+from hewston_bff.core.ids import RunId
+from hewston_bff.core.messages import ResumePoint, Subscribe, speed_error, unquoted
 from hewston_bff.core.positions import Resumed, Target
 from hewston_bff.errors import Forbidden, InvalidRequest
 from hewston_bff.hub.access import Access
@@ -29,11 +30,12 @@ from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
-from hewston_bff.web.parameters import single_values
+from hewston_bff.web.parameters import run_id_of, single_values
 
 SUBPROTOCOL = "hewston.bff.v1"
 QUERY = ("speed", "max_fps", "mode", "paused", "from", "updates")
 """The members of `subscribe` that the per-run doors take from the query."""
+_INDEX = re.compile(r"[0-9]{1,15}")
 _BEARER = "bearer."
 _NATIVE_FPS = 30.0
 _NATIVE_REQUEST = Subscribe(run_id="", paused=True, speed=60.0, max_fps=_NATIVE_FPS)
@@ -204,7 +206,7 @@ def _is_last(start: Target | None, log: FrameLog) -> bool:
 
 def _resume_of(last_event_id: str) -> ResumePoint:
     epoch, _, seq = last_event_id.partition(":")
-    if not seq.isdecimal() or len(seq) > 15 or not epoch or len(epoch) > 64:
+    if _INDEX.fullmatch(seq) is None or not epoch or len(epoch) > 64:
         raise InvalidRequest("`Last-Event-ID` must be <epoch>:<seq>, as the ids of our events are")
     return ResumePoint(epoch=epoch, seq=int(seq))
 
@@ -221,9 +223,7 @@ async def _admitted(request: web.Request) -> AsyncIterator[Access]:
         RunNotFound, Unauthorized, Forbidden: the backend's clear no.
         LimitReached: no memory for another run.
     """
-    run_id = parse_run_id(request.match_info["run_id"])
-    if run_id is None:
-        raise InvalidRequest("the run id must be 1 to 128 of A-Z a-z 0-9 . _ -")
+    run_id = run_id_of(request)
     hub = request.app[HUB]
     access = hub.enter(run_id, credentials_of(request))
     try:
@@ -260,7 +260,7 @@ def _from_query(request: web.Request) -> Subscribe:
     asked: dict[str, object] = dict(query)
     if "from" in query:
         begin = query["from"]
-        asked["from"] = int(begin) if begin.isdecimal() and len(begin) < 16 else begin
+        asked["from"] = int(begin) if _INDEX.fullmatch(begin) else begin
     if "updates" in query:
         asked["updates"] = query["updates"].split(",")
     try:
@@ -268,7 +268,7 @@ def _from_query(request: web.Request) -> Subscribe:
             {"run_id": "-", "t": "subscribe", **asked}, Subscribe, strict=False
         )
     except msgspec.ValidationError as exc:
-        raise InvalidRequest(str(exc).replace("$.", "")) from exc
+        raise InvalidRequest(unquoted(str(exc)).replace("$.", "")) from exc
     reason = speed_error(wanted.speed, mode=wanted.mode)
     if reason is not None:
         raise InvalidRequest(reason)

@@ -77,6 +77,13 @@ def test_bad_messages_say_which_field_and_why(
     assert caught.value.request_id == request_id
 
 
+def test_a_refusal_does_not_repeat_what_it_was_given() -> None:
+    value = "x - at `$.cmd`" + "y\\n" * 10_000
+    with pytest.raises(InvalidMessage) as caught:
+        decode_command(b'{"t":"subscribe","run_id":"r","mode":"%b"}' % value.encode())
+    assert caught.value.reason == "Invalid enum value - at `$.mode`"
+
+
 def test_speed_0_belongs_to_all_mode() -> None:
     command = decode_command(b'{"t":"subscribe","run_id":"r","mode":"all","speed":0}')
     assert isinstance(command, Subscribe)

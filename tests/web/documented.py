@@ -53,6 +53,12 @@ class Documented:
         listed: list[Message] = self.document["paths"][path][method]["parameters"]
         return [one for one in listed if one["in"] == place]
 
+    def resolved(self, schema: Message) -> Message:
+        """A schema, or the one that it refers to."""
+        while "$ref" in schema:
+            schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return schema
+
     async def check(
         self, response: aiohttp.ClientResponse, path: str, *, method: str = "get"
     ) -> None:
