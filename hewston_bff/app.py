@@ -27,6 +27,9 @@ from hewston_bff.net.requests import BackendRequests
 from hewston_bff.net.shared_redis import shared_redis
 from hewston_bff.services.answers import Answers
 from hewston_bff.services.chart import Charts
+from hewston_bff.services.run_details import DetailTimes, RunDetails
+from hewston_bff.services.run_parts import Sources
+from hewston_bff.services.runs import Runs
 from hewston_bff.services.turns import Turns
 from hewston_bff.settings import Settings
 from hewston_bff.web import keys
@@ -77,7 +80,7 @@ def create_app(settings: Settings) -> web.Application:
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_features, _redis, _backend, _answers, _hub])
+    app.cleanup_ctx.extend([_features, _redis, _backend, _answers, _hub, _runs])
     add_routes(app, settings)
     return app
 
@@ -152,6 +155,30 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
         yield
+
+
+async def _runs(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    sources = Sources(
+        app[keys.REQUESTS],
+        app[keys.HUB],
+        app[keys.TURNS],
+        app.get(keys.CATALOG),
+        app.get(keys.ARTIFACTS),
+    )
+    times = DetailTimes(
+        fresh_s=settings.bff_hub_access_fresh_seconds,
+        running_s=settings.bff_redis_ttl_run,
+        stale_s=settings.bff_hub_access_stale_seconds,
+    )
+    app[keys.RUNS] = Runs(
+        sources,
+        app[keys.ANSWERS],
+        RunDetails(sources.requests, app[keys.ANSWERS], sources.hub, times=times),
+        running_s=settings.bff_redis_ttl_run,
+        deadline_s=settings.bff_backend_timeout,
+    )
+    yield
 
 
 def _stop_loudly(app: web.Application) -> Callable[[BaseException], None]:

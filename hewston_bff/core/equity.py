@@ -5,7 +5,6 @@ The definitions are those of `metrics`, over all values at once; and cagr = (e_e
 """
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
@@ -108,30 +107,38 @@ class Trade(NamedTuple):
     price: float
 
 
-def hit_rate(trades: Iterable[Trade]) -> float | None:
-    """The part of round trips that won, first in first out; None if there was no round trip.
+class RoundTrips:
+    """Trades in their order, first in first out.
 
-    A round trip is what one trade closes of one earlier trade.
+    A round trip is what one trade closes of one earlier trade; it wins if it gains anything.
     """
-    held: deque[Trade] = deque()
-    won = trips = 0
-    for trade in trades:
-        left = trade.quantity
+
+    def __init__(self) -> None:
+        self._held: deque[Trade] = deque()
+        self._trips = 0
+        self._won = 0
+
+    @property
+    def hit_rate(self) -> float | None:
+        """The part of all round trips that won; None if there was none."""
+        return self._won / self._trips if self._trips else None
+
+    def add(self, trade: Trade) -> None:
+        """Take the next trade."""
+        held, left = self._held, trade.quantity
         while left and held and held[0].quantity * left < 0:
             entry = held.popleft()
-            won += (trade.price - entry.price) * entry.quantity > 0
-            trips += 1
+            self._trips += 1
+            self._won += (trade.price - entry.price) * entry.quantity > 0
             rest = left + entry.quantity
             if abs(rest) <= _DUST * abs(trade.quantity):
-                left = 0.0
-            elif rest * entry.quantity > 0:
+                return
+            if rest * entry.quantity > 0:
                 held.appendleft(Trade(rest, entry.price))
-                left = 0.0
-            else:
-                left = rest
+                return
+            left = rest
         if left:
             held.append(Trade(left, trade.price))
-    return won / trips if trips else None
 
 
 def _cagr(points: Curve) -> float | None:

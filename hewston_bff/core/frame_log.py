@@ -166,6 +166,11 @@ class FrameLog:
                     count += n
         return b",".join(texts), count
 
+    def equity(self, start: int, stop: int) -> Iterator[tuple["array[int]", "array[float]"]]:
+        """Times (ns) and equity (NaN: none), a part for each block. Raises Evicted."""
+        for block, i, j in self._parts(start, stop):
+            yield block.columns.ts[i:j], block.columns.e[i:j]
+
     def stats(self, seq: int) -> EquityStats:
         """Figures of the run from its start up to and with frame `seq`. Raises Evicted."""
         block = self._block(seq)

@@ -130,6 +130,11 @@ class Hub:
         listener.close()
         self._channels[listener.access.run_id].listeners.discard(listener)
 
+    def known_status(self, run_id: RunId) -> str | None:
+        """The status of a run as the backend last told it here."""
+        channel = self._channels.get(run_id)
+        return None if channel is None or channel.detail is None else channel.detail.status
+
     def channel_of(self, access: Access) -> Channel:
         """The channel that a viewer entered."""
         return self._channels[access.run_id]

@@ -12,6 +12,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -22,7 +23,8 @@ from hewston_bff.net.clock import now_ms
 logger = structlog.get_logger(__name__)
 
 STALE_IF_ERROR_S = 86_400
-_OUTAGES = (BackendUnavailable, BackendTimeout, Busy, RateLimited)
+OUTAGES = (BackendUnavailable, BackendTimeout, Busy, RateLimited)
+"""Errors that say nothing of what was asked for: what was known stays known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Answer:
 
 
 Fill = Callable[[], Awaitable[Filled]]
+_Landed = asyncio.Future[Answer]
+_Work = Callable[[_Landed], Awaitable[None]]
 
 
 class Answers:
@@ -57,7 +61,7 @@ class Answers:
     ) -> None:
         self._cache = cache
         self._clock_ms = clock_ms
-        self._flights: dict[str, asyncio.Future[Answer]] = {}
+        self._flights: dict[str, _Landed] = {}
         self._group: asyncio.TaskGroup | None = None
         self.counters = counters
 
@@ -78,7 +82,9 @@ class Answers:
         """
         landed = self._flights.get(key)
         is_there = landed is not None and landed.done()
-        answer = await asyncio.shield(landed or self._take_off(key, fill))
+        answer = await asyncio.shield(
+            landed or self._take_off(key, partial(self._answer, key, fill))
+        )
         if is_there:
             # It is being stored, or renewed.
             answer = replace(answer, is_hit=True)
@@ -87,22 +93,35 @@ class Answers:
         self.counters.misses += not answer.is_hit
         return answer
 
+    async def once(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """What `make` makes, for all who ask while it does; nothing is kept.
+
+        Raises:
+            BffError: what `make` raised, for all who wait for it.
+        """
+
+        async def work(landed: _Landed) -> None:
+            landed.set_result(Answer(await make()))
+
+        answer = await asyncio.shield(self._flights.get(key) or self._take_off(key, work))
+        return answer.value
+
     async def drop(self, prefix: str) -> None:
         """Forget all answers whose key starts so, those being made included; see `Cache.drop`."""
         for key in [key for key in self._flights if key.startswith(prefix)]:
             del self._flights[key]
         await self._cache.drop(prefix)
 
-    def _take_off(self, key: str, fill: Fill) -> asyncio.Future[Answer]:
+    def _take_off(self, key: str, work: _Work) -> _Landed:
         if self._group is None:
             raise Busy("the service is starting or stopping: try again")
         landed = self._flights[key] = asyncio.get_running_loop().create_future()
-        self._group.create_task(self._fly(key, fill, landed), name=f"answer {key}")
+        self._group.create_task(self._fly(key, work, landed), name=f"answer {key}")
         return landed
 
-    async def _fly(self, key: str, fill: Fill, landed: asyncio.Future[Answer]) -> None:
+    async def _fly(self, key: str, work: _Work, landed: _Landed) -> None:
         try:
-            await self._answer(key, fill, landed)
+            await work(landed)
         except Exception as error:
             if landed.done():
                 logger.exception("answer.crashed")
@@ -114,7 +133,7 @@ class Answers:
             if not landed.done():
                 landed.set_exception(Busy("the service is stopping: try again"))
 
-    async def _answer(self, key: str, fill: Fill, landed: asyncio.Future[Answer]) -> None:
+    async def _answer(self, key: str, fill: Fill, landed: _Landed) -> None:
         entry = await self._cache.get(key)
         if entry is not None and self._serve(entry, landed):
             return
@@ -123,7 +142,7 @@ class Answers:
         except BffError as error:
             if entry is None:
                 raise
-            if isinstance(error, _OUTAGES):
+            if isinstance(error, OUTAGES):
                 logger.info("answer.stays_stale", code=error.code)
             else:
                 await self._cache.delete(key)
@@ -134,7 +153,7 @@ class Answers:
         if self._flights.get(key) is landed:
             await self._keep(key, filled)
 
-    def _serve(self, entry: Entry, landed: asyncio.Future[Answer]) -> bool:
+    def _serve(self, entry: Entry, landed: _Landed) -> bool:
         """Answer with what is kept; whether that is enough."""
         now = self._clock_ms()
         is_stale = now >= entry.fresh_until_ms

@@ -4,32 +4,25 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
-from aiohttp import ETag, hdrs, web
+from aiohttp import ETag, web
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from hewston_bff.core.features import Feature
 from hewston_bff.services.chart import ChartMetadata, ChartQuery, Layout, Timeframe
+from hewston_bff.web.bodies import private_json, put_body
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CHARTS
-from hewston_bff.web.parameters import Symbol, parameters
+from hewston_bff.web.parameters import Symbol, count, parameters
 from hewston_bff.web.streams import credentials_of
 
 _LONGEST = timedelta(days=7_305)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_COUNT = re.compile(r"\d{1,9}", re.ASCII)
-_NEVER = re.compile(r"q=0(\.0{0,3})?")
 
 
 def _day(value: object) -> object:
     if not isinstance(value, str) or _DAY.fullmatch(value) is None:
         raise ValueError("must be a date, YYYY-MM-DD")
-    return value
-
-
-def _count(value: object) -> object:
-    if isinstance(value, str) and _COUNT.fullmatch(value) is None:
-        raise ValueError("must be a whole number")
     return value
 
 
@@ -42,7 +35,7 @@ class ChartParameters(BaseModel):
     to_date: Annotated[date, BeforeValidator(_day)] = Field(alias="to")
     target_points: Annotated[
         int,
-        BeforeValidator(_count),
+        BeforeValidator(count),
         Field(ge=100, le=50_000, description="never more bars than this come back"),
     ] = 10_000
     rth_only: Annotated[bool, Field(description="regular trading hours only")] = True
@@ -95,25 +88,10 @@ async def chart_data(request: web.Request) -> web.Response:
     require_feature(request, Feature.CHART_DATA)
     query = ChartQuery(**parameters(request, ChartParameters).model_dump())
     chart = await request.app[CHARTS].get(query, credentials_of(request))
-    response = web.Response(content_type="application/json")
+    response = private_json()
     response.etag = ETag(chart.etag, is_weak=True)
-    response.headers[hdrs.VARY] = "Accept-Encoding"
-    # It may be for these credentials only, and is cheap to ask for again by its tag.
-    response.headers[hdrs.CACHE_CONTROL] = "private, no-cache"
     if any(tag.value in {chart.etag, "*"} for tag in request.if_none_match or ()):
         response.set_status(304)
-    elif _takes_gzip(request):
-        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-        response.body = chart.body.gzipped(chart.end)
     else:
-        response.body = await chart.body.plain(chart.end)
+        await put_body(request, response, chart.body, end=chart.end)
     return response
-
-
-def _takes_gzip(request: web.Request) -> bool:
-    offers = request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().replace(" ", "").split(",")
-    takes = {
-        coding: _NEVER.fullmatch(weight) is None
-        for coding, _, weight in (offer.partition(";") for offer in offers)
-    }
-    return takes.get("gzip", takes.get("*", False))

@@ -12,6 +12,7 @@ from hewston_bff.net.requests import BackendRequests
 from hewston_bff.net.shared_redis import SharedRedis
 from hewston_bff.services.answers import Answers
 from hewston_bff.services.chart import Charts
+from hewston_bff.services.runs import Runs
 from hewston_bff.services.turns import Turns
 from hewston_bff.settings import Settings
 from hewston_bff.web.clients import Clients
@@ -26,6 +27,7 @@ ARTIFACTS = web.AppKey("artifacts", Artifacts)
 ANSWERS = web.AppKey("answers", Answers)
 TURNS = web.AppKey("turns", Turns)
 CHARTS = web.AppKey("charts", Charts)
+RUNS = web.AppKey("runs", Runs)
 REQUESTS = web.AppKey("requests", BackendRequests)
 HUB = web.AppKey("hub", Hub)
 RATE_LIMITS = web.AppKey("rate_limits", RateLimits)

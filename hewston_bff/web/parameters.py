@@ -1,5 +1,6 @@
 """Parameters of an address: given once, checked by a model, refused by name."""
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, TypeVar
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 from hewston_bff.core.ids import SYMBOL_PATTERN, RunId, is_symbol, parse_run_id
 from hewston_bff.errors import InvalidRequest
 
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 Model = TypeVar("Model", bound=BaseModel)
 
 SYMBOL_RULE = "must be 1 to 32 of A-Z a-z 0-9 . - _ / ^ =, without .., // or a / first"
@@ -25,6 +27,13 @@ Symbol = Annotated[
     BeforeValidator(_symbol),
     WithJsonSchema({"type": "string", "pattern": f"^{SYMBOL_PATTERN}$", "examples": ["AAPL"]}),
 ]
+
+
+def count(value: object) -> object:
+    """Digits and nothing else, before a number is made of them."""
+    if isinstance(value, str) and _COUNT.fullmatch(value) is None:
+        raise ValueError("must be a whole number")
+    return value
 
 
 def run_id_of(request: web.Request) -> RunId:

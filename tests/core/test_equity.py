@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hewston_bff.core.backend_wire import RawFrame, decode
-from hewston_bff.core.equity import Curve, Trade, curve, drawdown, figures, hit_rate, thinned
+from hewston_bff.core.equity import Curve, RoundTrips, Trade, curve, drawdown, figures, thinned
 from hewston_bff.core.ids import to_ns
 from hewston_bff.core.metrics import EquityStats
 from tests.support import RECORDINGS
@@ -122,8 +122,11 @@ def test_few_points_stay_as_they_are() -> None:
     assert thinned(curve_of(3, 1, 2), to=100).tolist() == [0, 1, 2]
 
 
-def trades(*pairs: tuple[float, float]) -> list[Trade]:
-    return [Trade(quantity, price) for quantity, price in pairs]
+def hit_rate(*pairs: tuple[float, float]) -> float | None:
+    trips = RoundTrips()
+    for pair in pairs:
+        trips.add(Trade(*pair))
+    return trips.hit_rate
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def trades(*pairs: tuple[float, float]) -> list[Trade]:
 def test_round_trips_are_first_in_first_out(
     orders: list[tuple[float, float]], rate: float | None
 ) -> None:
-    assert hit_rate(trades(*orders)) == rate
+    assert hit_rate(*orders) == rate
 
 
 # -- real runs

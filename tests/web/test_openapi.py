@@ -18,6 +18,7 @@ from tests.web.replaying import Recording, load, rest_recordings
 
 DOCUMENTED = Documented(openapi())
 _CHART = "/api/v1/chart-data"
+_RUNS = "/api/v1/runs/{run_id}"
 _MINUTES = "symbol=AAPL&from=2024-01-02&to=2024-01-03"
 _NEW_RUN = {
     "dataset_id": "AAPL-2024-1m",
@@ -83,6 +84,9 @@ def test_parameters_are_those_that_are_checked() -> None:
         **dict.fromkeys(("symbol", "timeframe", "from", "to"), True),
         **dict.fromkeys(("target_points", "rth_only", "layout"), False),
     }
+    complete = DOCUMENTED.parameters("get", f"{_RUNS}/complete", place="query")
+    parts = {"include_orders", "include_equity", "include_metrics"}
+    assert {one["name"] for one in complete if not one["required"]} == {*parts, "equity_points"}
     events = DOCUMENTED.parameters("get", "/api/v1/runs/{run_id}/events", place="query")
     names = {"speed", "max_fps", "mode", "paused", "from", "updates"}
     assert {one["name"] for one in events if not one["required"]} == names
@@ -112,6 +116,9 @@ async def bff() -> AsyncIterator[Bff]:
         (_CHART, f"timeframe=1M&layout=columns&{_MINUTES}", 200),
         (_CHART, f"timeframe=1D&{_MINUTES}".replace("AAPL", "NONE"), 404),
         (_CHART, "", 422),
+        (f"{_RUNS}/complete", "equity_points=100", 200),
+        (f"{_RUNS}/complete", "equity_points=1", 422),
+        (f"{_RUNS}/status", "", 200),
         ("/api/v1/stream", "", 422),
         ("/api/v1/runs/{run_id}/stream", "", 422),
         ("/api/v1/runs/{run_id}/events", "mode=all&speed=0", 200),

@@ -14,6 +14,7 @@ class Tag(StrEnum):
     """What addresses are sorted by."""
 
     CHARTS = "Chart data"
+    RUNS = "Run data"
     STREAMS = "Streams"
     OPERATIONS = "Operations"
     BACKEND = "Backend"

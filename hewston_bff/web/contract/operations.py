@@ -20,6 +20,7 @@ from hewston_bff.web.contract.backend import backend_operations
 from hewston_bff.web.contract.operation import Answer, Header, Operation, Tag
 from hewston_bff.web.features import FeaturesPage
 from hewston_bff.web.health import Health, Liveness, Readiness, SocketHealth, StatsPage
+from hewston_bff.web.runs import CompletePage, CompleteParameters, RunStatus
 
 _STREAM_ERRORS = (
     InvalidRequest,
@@ -103,6 +104,10 @@ _STREAMS = (
         is_for_viewers=True,
     ),
 )
+_RUN_ERRORS = (
+    *(InvalidRequest, RunNotFound, Unauthorized, Forbidden, RateLimited),
+    *(BackendUnavailable, BackendTimeout, Busy, FeatureDisabled),
+)
 _AGGREGATED = (
     Operation(
         name="get_chart_data",
@@ -123,6 +128,29 @@ _AGGREGATED = (
             *(InvalidRequest, NoData, Unauthorized, Forbidden, RateLimited),
             *(BackendUnavailable, BackendTimeout, Busy, FeatureDisabled),
         ),
+        is_for_viewers=True,
+    ),
+    Operation(
+        name="get_complete_run",
+        path="/api/v1/runs/{run_id}/complete",
+        tag=Tag.RUNS,
+        summary="One run in one call",
+        description=(
+            "Facts, figures, equity and orders. A part that nobody has in time is null, and "
+            "`metadata` names it; without the facts there is no answer."
+        ),
+        query=CompleteParameters,
+        answers=(Answer(200, "The run, and what is lacking.", CompletePage),),
+        errors=_RUN_ERRORS,
+        is_for_viewers=True,
+    ),
+    Operation(
+        name="get_run_status",
+        path="/api/v1/runs/{run_id}/status",
+        tag=Tag.RUNS,
+        summary="What changes while a run is being made",
+        answers=(Answer(200, "The status.", RunStatus),),
+        errors=_RUN_ERRORS,
         is_for_viewers=True,
     ),
 )

@@ -1,0 +1,232 @@
+"""A run's equity, orders and figures: from whoever has them, and to the browser, in steps.
+
+A year of minutes is 8 MB of JSON. Whoever encodes it at once holds up everything else, so the long
+ones are generators that yield after about a millisecond's work.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from hewston_bff.core.equity import Curve, Floats, Ints, RoundTrips, Trade, curve, drawdown
+from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.ids import format_time, parse_time
+from hewston_bff.core.steps import Steps
+
+_ROWS = 500
+_LOG_FRAMES = 4_096
+_NS_A_SECOND = 1_000_000_000
+_UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class MalformedPart(ValueError):
+    """Not what such a part of a run looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Orders as JSON objects: pieces of some hundred, joined by commas."""
+
+    count: int
+    pieces: list[bytes]
+
+
+class _Point(msgspec.Struct, gc=False):
+    timestamp: str
+    equity: float
+    drawdown: float
+
+
+class _Order(msgspec.Struct, gc=False):
+    side: Literal["BUY", "SELL"]
+    qty: float
+    price: float
+
+
+_TRADES = msgspec.json.Decoder(list[_Order])
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_POINT = msgspec.json.Decoder(dict[str, str | float | None])
+
+
+# -- to the browser
+
+
+def encode_equity(points: Curve, *, kept: Ints) -> Iterator[bytes]:
+    """A JSON list of the points `kept`; their drawdown is that of the whole curve."""
+    shown, depths = Curve(points.ts_ns[kept], points.equity[kept]), drawdown(points)[kept]
+    yield b"["
+    for begin in range(0, len(shown), _ROWS):
+        part = slice(begin, begin + _ROWS)
+        times = _times(shown.ts_ns[part])
+        values = (shown.equity[part].tolist(), depths[part].tolist())
+        rows = [_Point(*row) for row in zip(times, *values, strict=True)]
+        yield _joined(rows, is_first=begin == 0)
+    yield b"]"
+
+
+def encode_orders(orders: Orders) -> Iterator[bytes]:
+    """A JSON list of all orders."""
+    yield b"["
+    for number, piece in enumerate(orders.pieces):
+        yield piece if number == 0 else b"," + piece
+    yield b"]"
+
+
+def _joined(rows: list[_Point], *, is_first: bool) -> bytes:
+    text = msgspec.json.encode(rows)[1:-1]
+    return text if is_first else b"," + text
+
+
+def _times(ts_ns: Ints) -> list[str]:
+    if (ts_ns % _NS_A_SECOND).any():
+        return [format_time(time) for time in ts_ns.tolist()]
+    seconds = (ts_ns // _NS_A_SECOND).astype("datetime64[s]")
+    texts: list[str] = np.datetime_as_string(seconds, timezone="UTC").tolist()
+    return texts
+
+
+# -- what trades tell
+
+
+def hit_rate(orders: Orders) -> Steps[float | None]:
+    """The part of round trips that won; None if there was none, or an order is no trade."""
+    trips = RoundTrips()
+    for piece in orders.pieces:
+        yield
+        try:
+            trades = _TRADES.decode(b"[" + piece + b"]")
+        except _UNEXPECTED:
+            return None
+        for trade in trades:
+            quantity = trade.qty if trade.side == "BUY" else -trade.qty
+            trips.add(Trade(quantity, trade.price))
+    return trips.hit_rate
+
+
+# -- from the run's frames
+
+
+def log_curve(log: FrameLog) -> Curve:
+    """The curve of a log that holds all of its run."""
+    parts = list(log.equity(0, log.next_seq))
+    if not parts:
+        return curve(np.empty(0, np.int64), np.empty(0))
+    ts_ns = np.concatenate([np.frombuffer(times, np.int64) for times, _ in parts])
+    equity: Floats = np.concatenate([np.frombuffer(values, np.float64) for _, values in parts])
+    return curve(ts_ns, equity)
+
+
+def log_orders(log: FrameLog) -> Steps[Orders]:
+    """The orders of a log that holds all of its run."""
+    pieces, total = [], 0
+    for start in range(0, log.next_seq, _LOG_FRAMES):
+        yield
+        text, count = log.orders(start, min(start + _LOG_FRAMES, log.next_seq))
+        if count:
+            pieces.append(text)
+            total += count
+    return Orders(total, pieces)
+
+
+# -- from files and the backend
+
+
+def orders_of(batches: Iterable[list[dict[str, object]]]) -> Steps[Orders]:
+    """Orders that come as objects."""
+    pieces, total = [], 0
+    for batch in batches:
+        if batch:
+            pieces.append(msgspec.json.encode(batch)[1:-1])
+            total += len(batch)
+        yield
+    return Orders(total, pieces)
+
+
+def decode_orders(body: bytes) -> Steps[Orders]:
+    """Orders in an answer of the backend: a list, or an object with a list `orders` or `items`.
+
+    Raises:
+        MalformedPart: there is none, or of something else than objects.
+    """
+    items = _list(body, ("orders", "items"))
+    pieces = []
+    for begin in range(0, len(items), _ROWS):
+        yield
+        part = [bytes(item) for item in items[begin : begin + _ROWS]]
+        if not all(item.startswith(b"{") for item in part):
+            raise MalformedPart("an order is no object")
+        pieces.append(b",".join(part))
+    return Orders(len(items), pieces)
+
+
+def decode_equity(body: bytes) -> Steps[Curve]:
+    """A curve in an answer of the backend: a list, or an object with a list `equity` or `items`.
+
+    Raises:
+        MalformedPart: there is none, or a point lacks its time or value.
+    """
+    items = _list(body, ("equity", "items"))
+    times: list[int] = []
+    values: list[float] = []
+    for number, item in enumerate(items):
+        if number % _ROWS == 0:
+            yield
+        time, value = _point(item)
+        times.append(time)
+        values.append(value)
+    return curve(np.array(times, np.int64), np.array(values, np.float64))
+
+
+def decode_metrics(body: bytes) -> bytes:
+    """Figures in an answer of the backend, as they are: an object, or its member `metrics`.
+
+    Raises:
+        MalformedPart: there is none.
+    """
+    members = _object(body)
+    inner = bytes(members.get("metrics", msgspec.Raw(b"")))
+    return inner if inner.startswith(b"{") else msgspec.json.encode(members)
+
+
+def _object(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        body.decode()
+        return _OBJECT.decode(body)
+    except _UNEXPECTED as exc:
+        raise MalformedPart("no object") from exc
+
+
+def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
+    try:
+        body.decode()
+        return _RAWS.decode(body)
+    except _UNEXPECTED:
+        members = _object(body)
+    for name in names:
+        if name in members:
+            try:
+                return _RAWS.decode(members[name])
+            except _UNEXPECTED as exc:
+                raise MalformedPart("no list") from exc
+    raise MalformedPart("no list")
+
+
+def _point(item: msgspec.Raw) -> tuple[int, float]:
+    try:
+        members = _POINT.decode(item)
+    except _UNEXPECTED as exc:
+        raise MalformedPart("no point") from exc
+    time = _first(members, "timestamp", "ts_utc", "ts")
+    value = _first(members, "equity", "value")
+    ts_ns = parse_time(time) if isinstance(time, str) else None
+    if ts_ns is None or not isinstance(value, float | int):
+        raise MalformedPart("a point lacks its time or value")
+    return ts_ns, float(value)
+
+
+def _first(members: dict[str, str | float | None], *names: str) -> str | float | None:
+    return next((members[name] for name in names if members.get(name) is not None), None)

@@ -1,0 +1,268 @@
+"""The parts of a run, each from the first that has it: backend, catalog and artifacts, stream.
+
+Only a part that the backend does not know (404) is looked for elsewhere; if it fails there it has
+failed. Whatever happens to one part happens to no other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+import structlog
+
+from hewston_bff.core import run_wire
+from hewston_bff.core.equity import Curve, curve, figures
+from hewston_bff.core.frame_log import Evicted, FrameLog
+from hewston_bff.core.ids import RunId
+from hewston_bff.core.run_facts import RunFacts
+from hewston_bff.core.run_wire import MalformedPart, Orders
+from hewston_bff.core.steps import Steps
+from hewston_bff.errors import BackendUnavailable, BffError
+from hewston_bff.hub.hub import Hub
+from hewston_bff.hub.log_reader import reading
+from hewston_bff.hub.ports import Credentials
+from hewston_bff.net.artifacts import Artifacts
+from hewston_bff.net.catalog import Catalog
+from hewston_bff.net.requests import BackendRequests
+from hewston_bff.services.turns import Turns
+
+logger = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+
+
+class NotThereYet(Exception):
+    """Nobody has the part, and it is of no use to ask again soon."""
+
+
+class Part(StrEnum):
+    """What a run consists of beside its facts."""
+
+    METRICS = "metrics"
+    EQUITY = "equity"
+    ORDERS = "orders"
+
+
+class Source(StrEnum):
+    """Who had it."""
+
+    BACKEND = "backend"
+    CATALOG = "catalog"
+    ARTIFACTS = "artifacts"
+    COMPUTED = "computed"
+    STREAM = "stream"
+
+
+class Found(NamedTuple, Generic[_T]):
+    """A part and who had it."""
+
+    value: _T
+    source: Source
+
+
+@dataclass(slots=True)
+class Parts:
+    """What was found; None for what was not. `metrics` is a JSON object.
+
+    `failed` names also what was not asked for, but is lacking in what was. `had_trouble`: something
+    failed that may be there the next time.
+    """
+
+    metrics: Found[bytes] | None = None
+    equity: Found[Curve] | None = None
+    orders: Found[Orders] | None = None
+    failed: set[Part] = field(default_factory=set)
+    had_trouble: bool = False
+    backend_calls: int = 0
+
+    def sources(self) -> list[str]:
+        """`part:source` of each that was found."""
+        found = {
+            Part.METRICS: self.metrics,
+            Part.EQUITY: self.equity,
+            Part.ORDERS: self.orders,
+        }
+        return [f"{part}:{one.source}" for part, one in found.items() if one is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Who may be asked; the catalog and the artifacts if they are configured."""
+
+    requests: BackendRequests
+    hub: Hub
+    turns: Turns
+    catalog: Catalog | None = None
+    artifacts: Artifacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run, who asks for it, and until when (loop time). `row` is the catalog's."""
+
+    run_id: RunId
+    facts: RunFacts
+    row: Mapping[str, object]
+    credentials: Credentials = field(repr=False)
+    until_s: float
+
+
+async def fetch(sources: Sources, asked: Asked, *, wanted: frozenset[Part]) -> Parts:
+    """The wanted parts, asked for at once; what is not there in time is None."""
+    async with asyncio.TaskGroup() as group:
+        search = _Search(sources, asked, group)
+        parts = search.parts
+        equity = search.equity() if Part.EQUITY in wanted else None
+        orders = search.orders() if Part.ORDERS in wanted else None
+        if Part.METRICS in wanted:
+            parts.metrics = await search.contained(Part.METRICS, search.find_metrics())
+        parts.equity = None if equity is None else await equity
+        parts.orders = None if orders is None else await orders
+    return parts
+
+
+class _Search:
+    """One answer's search. Curve and orders are looked for once, whoever needs them."""
+
+    def __init__(self, sources: Sources, asked: Asked, group: asyncio.TaskGroup) -> None:
+        self._sources = sources
+        self._asked = asked
+        self._group = group
+        self._equity: asyncio.Task[Found[Curve] | None] | None = None
+        self._orders: asyncio.Task[Found[Orders] | None] | None = None
+        self._stream: asyncio.Task[tuple[Curve, Orders] | Exception] | None = None
+        self.parts = Parts()
+
+    def equity(self) -> "asyncio.Task[Found[Curve] | None]":
+        if self._equity is None:
+            find = self.contained(Part.EQUITY, self._in_time(self._find_equity()))
+            self._equity = self._group.create_task(find)
+        return self._equity
+
+    def orders(self) -> "asyncio.Task[Found[Orders] | None]":
+        if self._orders is None:
+            find = self.contained(Part.ORDERS, self._in_time(self._find_orders()))
+            self._orders = self._group.create_task(find)
+        return self._orders
+
+    async def contained(self, part: Part, find: Awaitable[_T]) -> _T | None:
+        """What `find` finds; None, logged, if it is not there or not there in time."""
+        try:
+            return await find
+        except NotThereYet as error:
+            reason = str(error)
+        except (BffError, MalformedPart, Evicted, TimeoutError) as error:
+            self.parts.had_trouble = True
+            reason = str(error) or "not there in time"
+        self.parts.failed.add(part)
+        logger.info("run.part_missing", run_id=self._asked.run_id, part=part, reason=reason)
+        return None
+
+    async def _in_time(self, find: Awaitable[_T]) -> _T:
+        async with asyncio.timeout_at(self._asked.until_s):
+            return await find
+
+    async def find_metrics(self) -> Found[bytes]:
+        body = await self._ask(Part.METRICS)
+        if body is not None:
+            return Found(run_wire.decode_metrics(body), Source.BACKEND)
+        catalog = self._sources.catalog
+        if catalog is not None:
+            row = await self._in_time(catalog.metrics(self._asked.run_id))
+            if row is not None and any(value is not None for value in row.values()):
+                return Found(msgspec.json.encode(row), Source.CATALOG)
+        return Found(await self._computed(), Source.COMPUTED)
+
+    async def _computed(self) -> bytes:
+        """Figures from the curve and, as far as they are there, the orders.
+
+        Both end in time by themselves: a deadline here would lose the figures of a curve that is
+        there to orders that are not.
+        """
+        orders = self.orders()
+        points = await asyncio.shield(self.equity())
+        if points is None:
+            raise NotThereYet("there is no equity to compute them from")
+        trades = await asyncio.shield(orders)
+        rate = None
+        if trades is not None:
+            rate = await self._sources.turns.run(run_wire.hit_rate(trades.value))
+        return msgspec.json.encode(figures(points.value, hit_rate=rate))
+
+    async def _find_equity(self) -> Found[Curve]:
+        turns, artifacts = self._sources.turns, self._sources.artifacts
+        body = await self._ask(Part.EQUITY)
+        if body is not None:
+            return Found(await turns.run(run_wire.decode_equity(body)), Source.BACKEND)
+        path = self._path("equity_path")
+        columns = None if artifacts is None or path is None else await artifacts.equity(path)
+        if columns is not None:
+            return Found(curve(*columns), Source.ARTIFACTS)
+        return Found((await self._streamed())[0], Source.STREAM)
+
+    async def _find_orders(self) -> Found[Orders]:
+        turns, artifacts = self._sources.turns, self._sources.artifacts
+        body = await self._ask(Part.ORDERS)
+        if body is not None:
+            return Found(await turns.run(run_wire.decode_orders(body)), Source.BACKEND)
+        path = self._path("orders_path")
+        table = None if artifacts is None or path is None else await artifacts.orders(path)
+        if table is not None:
+            return Found(await turns.run(run_wire.orders_of(table.batches())), Source.ARTIFACTS)
+        return Found((await self._streamed())[1], Source.STREAM)
+
+    def _path(self, name: str) -> str | None:
+        path = self._asked.row.get(name)
+        return path if isinstance(path, str) else self._asked.facts.path(name)
+
+    async def _ask(self, part: Part) -> bytes | None:
+        """The backend's answer; None if it does not know such a thing.
+
+        Raises:
+            BffError: no answer, or not the right one.
+        """
+        asked = self._asked
+        self.parts.backend_calls += 1
+        answer = await self._sources.requests.get(
+            f"/backtests/{asked.run_id}/{part}",
+            credentials=asked.credentials,
+            deadline_s=max(0.001, asked.until_s - asyncio.get_running_loop().time()),
+        )
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            msg = f"the backend answered {answer.status}"
+            raise BackendUnavailable(msg)
+        return answer.body
+
+    async def _streamed(self) -> tuple[Curve, Orders]:
+        """Curve and orders from the frames of a run that is over."""
+        if not self._asked.facts.is_over:
+            raise NotThereYet("nobody has it while the run goes on")
+        if self._stream is None:
+            self._stream = self._group.create_task(self._read_stream())
+        read = await asyncio.shield(self._stream)
+        if isinstance(read, Exception):
+            raise type(read)(*read.args)
+        return read
+
+    async def _read_stream(self) -> tuple[Curve, Orders] | Exception:
+        """What the stream gives, or why not: raised here it would end the group."""
+        asked = self._asked
+        try:
+            async with asyncio.timeout_at(asked.until_s):
+                with reading(self._sources.hub, asked.run_id, asked.credentials) as reader:
+                    log = await reader.until(lambda log: log.is_complete)
+                    return await self._sources.turns.run(_whole(log))
+        except (BffError, Evicted, TimeoutError) as error:
+            return error
+
+
+def _whole(log: FrameLog) -> Steps[tuple[Curve, Orders]]:
+    points = run_wire.log_curve(log)
+    yield
+    orders = yield from run_wire.log_orders(log)
+    return points, orders

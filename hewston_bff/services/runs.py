@@ -1,0 +1,193 @@
+"""One run in one call: its facts, figures, curve and orders, kept ready to send."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from pydantic import BaseModel
+
+from hewston_bff.core import run_wire
+from hewston_bff.core.equity import Curve, Ints, thinned
+from hewston_bff.core.ids import RunId
+from hewston_bff.core.run_facts import RunFacts
+from hewston_bff.core.steps import Steps
+from hewston_bff.hub.ports import Credentials
+from hewston_bff.net.cache import cache_key
+from hewston_bff.services.answers import Answers, Filled
+from hewston_bff.services.ready_body import ReadyBody, ready_body
+from hewston_bff.services.run_details import RUNNING, RunDetails, run_scope
+from hewston_bff.services.run_parts import Asked, Part, Parts, Sources, fetch
+
+_OVER_S = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """What is asked for of a run. `equity_points`: at most so many, else all."""
+
+    run_id: RunId
+    parts: frozenset[Part]
+    equity_points: int | None = None
+
+
+class RunMetadata(BaseModel):
+    """How an answer came about. Numbers are null for parts that are not there.
+
+    `data_sources` are `part:source`; `backend_calls` are those made for this answer alone, not the
+    stream that viewers share.
+    """
+
+    load_time_ms: int
+    cache_hit: bool
+    backend_calls: int
+    data_sources: list[str]
+    partial_data: bool
+    failed_sources: list[Part]
+    orders_count: int | None
+    equity_points: int | None
+    stale: bool
+
+
+class RunPage(NamedTuple):
+    """An answer: its body without the end, and the end."""
+
+    body: ReadyBody
+    end: bytes
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    body: ReadyBody
+    backend_calls: int
+    data_sources: list[str]
+    failed_sources: list[Part]
+    orders_count: int | None
+    equity_points: int | None
+
+
+class _Written(NamedTuple):
+    pieces: list[bytes]
+    equity_points: int | None
+
+
+_KEPT = msgspec.msgpack.Decoder(_Kept)
+
+
+class Runs:
+    """Answers for callers whom the backend allows the run, each asked with their credentials."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        answers: Answers,
+        details: RunDetails,
+        *,
+        running_s: float,
+        deadline_s: float,
+    ) -> None:
+        self._sources = sources
+        self._answers = answers
+        self._details = details
+        self._running_s = running_s
+        self._deadline_s = deadline_s
+
+    async def status(self, run_id: RunId, credentials: Credentials) -> bytes:
+        """A JSON object of what changes while a run is being made: asked until the run is over.
+
+        Raises:
+            BffError: as `RunDetails.ask`.
+        """
+        facts = self._details.known_end(run_id, credentials)
+        if facts is None:
+            facts = await self._details.ask(run_id, credentials, deadline_s=self._deadline_s)
+        return facts.with_row(await self._row(run_id)).brief()
+
+    async def complete(self, query: RunQuery, credentials: Credentials) -> RunPage:
+        """The page, kept or made; a cancellation loses nothing that others wait for.
+
+        Raises:
+            BffError: as `RunDetails.ask`, for the run's facts. Any other part may be missing.
+        """
+        began_s = perf_counter()
+        until_s = asyncio.get_running_loop().time() + self._deadline_s
+        known = await self._details.get(query.run_id, credentials, deadline_s=self._deadline_s)
+        facts = known.facts
+        # What was made of a run while it ran is never served of one that is over.
+        wishes = (sorted(query.parts), query.equity_points, facts.status)
+        key = cache_key(run_scope(query.run_id), wishes, credentials)
+        make = partial(self._make, query, credentials, facts, until_s)
+        answer = await self._answers.get(key, make)
+        kept = _KEPT.decode(answer.value)
+        metadata = RunMetadata(
+            load_time_ms=round((perf_counter() - began_s) * 1e3),
+            cache_hit=answer.is_hit,
+            backend_calls=known.calls + (0 if answer.is_hit else kept.backend_calls),
+            data_sources=kept.data_sources,
+            partial_data=bool(kept.failed_sources),
+            failed_sources=kept.failed_sources,
+            orders_count=kept.orders_count,
+            equity_points=kept.equity_points,
+            stale=answer.is_stale or known.is_stale,
+        )
+        return RunPage(kept.body, b',"metadata":%b}' % metadata.model_dump_json().encode())
+
+    async def _make(
+        self, query: RunQuery, credentials: Credentials, facts: RunFacts, until_s: float
+    ) -> Filled:
+        row = await self._row(query.run_id)
+        asked = Asked(query.run_id, facts, row, credentials, until_s)
+        parts = await fetch(self._sources, asked, wanted=query.parts)
+        run = facts.with_row(row).whole()
+        written = await self._sources.turns.run(_page(run, parts, query))
+        kept = _Kept(
+            body=await ready_body(written.pieces),
+            backend_calls=parts.backend_calls,
+            data_sources=["run:backend", *parts.sources()],
+            failed_sources=sorted(parts.failed),
+            orders_count=None if parts.orders is None else parts.orders.value.count,
+            equity_points=written.equity_points,
+        )
+        ttl_s = 0.0 if parts.had_trouble else self._ttl_s(facts)
+        return Filled(msgspec.msgpack.encode(kept), ttl_s)
+
+    async def _row(self, run_id: RunId) -> Mapping[str, object]:
+        catalog = self._sources.catalog
+        row = None if catalog is None else await catalog.run(run_id)
+        return row or {}
+
+    def _ttl_s(self, facts: RunFacts) -> float:
+        """For how long a page is fresh."""
+        if facts.is_over:
+            return _OVER_S
+        return self._running_s if facts.status == RUNNING else 0.0
+
+
+def _page(run: bytes, parts: Parts, query: RunQuery) -> Steps[_Written]:
+    """The page without its metadata."""
+    pieces = [b'{"run":', run, b',"metrics":']
+    pieces.append(b"null" if parts.metrics is None else parts.metrics.value)
+    pieces.append(b',"equity":')
+    yield
+    count = None
+    if parts.equity is None:
+        pieces.append(b"null")
+    else:
+        kept = _kept(parts.equity.value, query.equity_points)
+        count = len(kept)
+        for piece in run_wire.encode_equity(parts.equity.value, kept=kept):
+            pieces.append(piece)
+            yield
+    pieces.append(b',"orders":')
+    if parts.orders is None:
+        pieces.append(b"null")
+    else:
+        pieces.extend(run_wire.encode_orders(parts.orders.value))
+    return _Written(pieces, count)
+
+
+def _kept(points: Curve, to: int | None) -> Ints:
+    return np.arange(len(points)) if to is None else thinned(points, to=to)

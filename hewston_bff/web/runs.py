@@ -1,0 +1,112 @@
+"""`GET /api/v1/runs/{id}/complete` and `/status`: one run in one call."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from hewston_bff.core.features import Feature
+from hewston_bff.services.run_parts import Part
+from hewston_bff.services.runs import RunMetadata, RunQuery
+from hewston_bff.web.bodies import private_json, put_body
+from hewston_bff.web.features import require_feature
+from hewston_bff.web.keys import RUNS
+from hewston_bff.web.parameters import count, parameters, run_id_of
+from hewston_bff.web.streams import credentials_of
+
+_Points = Annotated[int, Field(ge=100, le=50_000)]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """Not given is not null: a query has no null."""
+    del schema["default"]
+
+
+class CompleteParameters(BaseModel):
+    """The query of a whole run."""
+
+    include_orders: bool = True
+    include_equity: bool = True
+    include_metrics: bool = True
+    equity_points: Annotated[_Points | SkipJsonSchema[None], BeforeValidator(count)] = Field(
+        default=None,
+        description="never more points than this come back; peaks and troughs stay",
+        json_schema_extra=_without_default,
+    )
+
+
+class RunStatus(BaseModel):
+    """What changes while a run is being made; null is what nobody told."""
+
+    run_id: str
+    status: str | None
+    strategy_id: str | None
+    symbol: str | None
+    created_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    error_message: str | None
+    progress: float | None
+
+
+class WholeRun(BaseModel):
+    """What is known of a run: these, and all else that the backend says."""
+
+    model_config = ConfigDict(extra="allow")
+
+    run_id: str
+    status: str | None
+    strategy_id: str | None
+    symbol: str | None
+    created_at: datetime | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    params: dict[str, Any] | None
+    error_message: str | None
+
+
+class EquityPoint(BaseModel):
+    """`drawdown`: how far it lies below the highest before, as a part of that."""
+
+    timestamp: datetime
+    equity: float
+    drawdown: float | None
+
+
+class CompletePage(BaseModel):
+    """What comes back, for the documents: nothing long is ever made a model of."""
+
+    run: WholeRun
+    metrics: dict[str, Any] | None
+    equity: list[EquityPoint] | None
+    orders: list[dict[str, Any]] | None
+    metadata: RunMetadata
+
+
+async def complete(request: web.Request) -> web.Response:
+    """`GET /api/v1/runs/{id}/complete`: what is not there is null, and named."""
+    require_feature(request, Feature.RUN_DATA)
+    run_id = run_id_of(request)
+    asked = parameters(request, CompleteParameters)
+    is_wanted = {
+        Part.METRICS: asked.include_metrics,
+        Part.EQUITY: asked.include_equity,
+        Part.ORDERS: asked.include_orders,
+    }
+    parts = frozenset(part for part, wanted in is_wanted.items() if wanted)
+    query = RunQuery(run_id, parts, asked.equity_points)
+    page = await request.app[RUNS].complete(query, credentials_of(request))
+    response = private_json()
+    await put_body(request, response, page.body, end=page.end)
+    return response
+
+
+async def status(request: web.Request) -> web.Response:
+    """`GET /api/v1/runs/{id}/status`."""
+    require_feature(request, Feature.RUN_DATA)
+    run_id = run_id_of(request)
+    response = private_json()
+    response.body = await request.app[RUNS].status(run_id, credentials_of(request))
+    return response
