@@ -19,6 +19,7 @@ from hewston_bff.core.steps import Steps
 _ROWS = 500
 _LOG_FRAMES = 4_096
 _NS_A_SECOND = 1_000_000_000
+_LAST_NS = (1 << 63) - 1
 _UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -223,7 +224,7 @@ def _point(item: msgspec.Raw) -> tuple[int, float]:
     time = _first(members, "timestamp", "ts_utc", "ts")
     value = _first(members, "equity", "value")
     ts_ns = parse_time(time) if isinstance(time, str) else None
-    if ts_ns is None or not isinstance(value, float | int):
+    if ts_ns is None or abs(ts_ns) > _LAST_NS or not isinstance(value, float | int):
         raise MalformedPart("a point lacks its time or value")
     return ts_ns, float(value)
 
