@@ -35,8 +35,8 @@ class ChartParameters(BaseModel):
     to_date: Annotated[date, BeforeValidator(_day)] = Field(alias="to")
     target_points: Annotated[
         int,
-        BeforeValidator(count),
         Field(ge=100, le=50_000, description="never more bars than this come back"),
+        BeforeValidator(count),
     ] = 10_000
     rth_only: Annotated[bool, Field(description="regular trading hours only")] = True
     layout: Layout = Layout.RECORDS

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from hewston_bff.core.features import Feature
 from hewston_bff.services.run_parts import Part
@@ -16,12 +15,15 @@ from hewston_bff.web.keys import RUNS
 from hewston_bff.web.parameters import count, parameters, run_id_of
 from hewston_bff.web.streams import credentials_of
 
-_Points = Annotated[int, Field(ge=100, le=50_000)]
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    """Not given is not null: a query has no null."""
-    del schema["default"]
+_Points = Annotated[
+    int,
+    Field(
+        ge=100,
+        le=50_000,
+        description="never more points than this come back; peaks and troughs stay",
+    ),
+    BeforeValidator(count),
+]
 
 
 class CompleteParameters(BaseModel):
@@ -30,11 +32,7 @@ class CompleteParameters(BaseModel):
     include_orders: bool = True
     include_equity: bool = True
     include_metrics: bool = True
-    equity_points: Annotated[_Points | SkipJsonSchema[None], BeforeValidator(count)] = Field(
-        default=None,
-        description="never more points than this come back; peaks and troughs stay",
-        json_schema_extra=_without_default,
-    )
+    equity_points: _Points | None = None
 
 
 class RunStatus(BaseModel):

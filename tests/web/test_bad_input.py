@@ -157,10 +157,11 @@ async def test_a_bad_value_is_refused_by_name_and_the_backend_hears_nothing(
 
 
 def test_all_that_the_contract_has_is_checked() -> None:
-    assert {(one.place, one.name) for one in CHECKED} == {
+    assert {(one.place, one.name) for one in CHECKED} >= {
         ("path", "run_id"),
         ("header", "Last-Event-ID"),
         *(("query", name) for name in ("symbol", "timeframe", "from", "to", "target_points")),
-        *(("query", name) for name in ("rth_only", "layout")),
+        *(("query", name) for name in ("rth_only", "layout", "equity_points")),
+        *(("query", f"include_{part}") for part in ("orders", "equity", "metrics")),
         *(("query", name) for name in ("speed", "max_fps", "mode", "paused", "updates")),
     }

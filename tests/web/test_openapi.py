@@ -84,6 +84,9 @@ def test_parameters_are_those_that_are_checked() -> None:
         **dict.fromkeys(("symbol", "timeframe", "from", "to"), True),
         **dict.fromkeys(("target_points", "rth_only", "layout"), False),
     }
+    schemas = {one["name"]: one["schema"] for one in chart}
+    bounds = {"minimum": 100, "maximum": 50_000, "default": 10_000}
+    assert schemas["target_points"].items() >= bounds.items()
     complete = DOCUMENTED.parameters("get", f"{_RUNS}/complete", place="query")
     parts = {"include_orders", "include_equity", "include_metrics"}
     assert {one["name"] for one in complete if not one["required"]} == {*parts, "equity_points"}

@@ -181,7 +181,7 @@ class _DecimatedQuery(_BarsQuery):
 
 
 _OTHER = Answer(
-    "default", "Any other answer of the backend, unchanged; it may be plain text.", BackendError
+    "default", "Any other answer of the backend, unchanged.", BackendError, or_type="text/plain"
 )
 _ERRORS = (InvalidRequest, RateLimited, BackendUnavailable, BackendTimeout, Busy)
 _PASSED_ON = (

@@ -104,11 +104,18 @@ def _query_parameters(operation: Operation, schemas: Schemas) -> list[JsonObject
     if issubclass(model, msgspec.Struct):
         members = {name: members[name] for name in QUERY}
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        {"name": name, "in": "query", "required": name in required, "schema": _not_null(schema)}
         # A list is one parameter, its items separated by commas.
         | ({"style": "form", "explode": False} if schema.get("type") == "array" else {})
         for name, schema in members.items()
     ]
+
+
+def _not_null(schema: JsonObject) -> JsonObject:
+    """The schema without null, which a query cannot say: what is not given is not there."""
+    told = {name: value for name, value in schema.items() if (name, value) != ("default", None)}
+    kinds = [kind for kind in told.pop("anyOf", ()) if kind != {"type": "null"}]
+    return told | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
 
 
 def _header_parameter(header: Header) -> JsonObject:
@@ -123,15 +130,16 @@ def _header_parameter(header: Header) -> JsonObject:
 
 def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
     responses = {str(answer.status): _answer(answer, schemas) for answer in operation.answers}
-    schema = schemas.ref(ErrorEnvelope)
+    content = {JSON: {"schema": schemas.ref(ErrorEnvelope)}}
     if "default" in responses:
         # The backend's errors come through: who sees the status does not know whose it is.
-        others = responses["default"]["content"][JSON]["schema"]
-        schema = {"anyOf": [schema, others]}
+        others = responses["default"]["content"]
+        either = {"anyOf": [schemas.ref(ErrorEnvelope), others[JSON]["schema"]]}
+        content = {**others, JSON: {"schema": either}}
     for status, codes in sorted(_by_status((*operation.errors, BffError)).items()):
         headers = _headers({"Retry-After": "RetryAfter"} if status in _RETRY_LATER else {})
         told = ", ".join(f"`{code}`" for code in codes)
-        error = {"description": told, "headers": headers, "content": {JSON: {"schema": schema}}}
+        error = {"description": told, "headers": headers, "content": content}
         responses.setdefault(str(status), error)
     return responses
 
@@ -141,6 +149,8 @@ def _answer(answer: Answer, schemas: Schemas) -> JsonObject:
     if answer.content_type is not None:
         schema = {} if answer.model is None else {"schema": schemas.ref(answer.model)}
         told["content"] = {answer.content_type: schema}
+    if answer.or_type is not None:
+        told["content"][answer.or_type] = {}
     return told
 
 

@@ -31,12 +31,16 @@ class Header(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer that is no error of ours. Without a model its body is any of its type."""
+    """An answer that is no error of ours. Without a model its body is any of its type.
+
+    `or_type`: what the body may be instead, unmodelled.
+    """
 
     status: int | Literal["default"]
     description: str
     model: Model | None = None
     content_type: str | None = JSON
+    or_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ _EVENTS = (
 _LAST_EVENT_ID = Header(
     "Last-Event-ID",
     "Where to go on: the id of the last event received, `<epoch>:<seq>`. Wins over `from`.",
-    r"^[^:]{1,64}:[0-9]{1,15}$",
+    r"^([^:]{1,64}:[0-9]{1,15})?$",
 )
 _PLAIN_PATH = "A WebSocket: without an upgrade it answers 422. "
 

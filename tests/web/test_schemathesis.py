@@ -1,0 +1,63 @@
+"""Requests made up from the OpenAPI document, valid ones and others, against the real server."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hewston_bff.simulator import generated_run
+from hewston_bff.web.contract.operation import Tag
+from tests.support import stack
+
+BACKENDS = (Tag.BACKEND, Tag.UNPREFIXED)
+LIMITS = ("bff_rate_aggregated_per_minute", "bff_rate_proxied_per_minute")
+SHAPES = "status_code_conformance,content_type_conformance,response_schema_conformance"
+RUN = (
+    *(sys.executable, "-m", "schemathesis.cli", "run", "--no-color", "--warnings", "off"),
+    *("--generation-deterministic", "--phases", "examples,coverage,fuzzing"),
+    *("--max-examples", "10", "--request-timeout", "10"),
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        # Streams have no end, and sockets refuse all that asks for no upgrade. That `from` is not
+        # after `to` no schema can say.
+        pytest.param(
+            [
+                *(part for tag in (*BACKENDS, Tag.STREAMS) for part in ("--exclude-tag", tag)),
+                *("--exclude-checks", "positive_data_acceptance"),
+            ],
+            id="ours",
+        ),
+        # What the backend makes of it is its own; it must only be documented.
+        pytest.param(
+            [
+                *(part for tag in BACKENDS for part in ("--include-tag", tag)),
+                *("--checks", SHAPES),
+            ],
+            id="backend",
+        ),
+    ],
+)
+async def test_whatever_is_asked_the_answer_is_as_documented(
+    options: list[str], tmp_path: Path
+) -> None:
+    unlimited: dict[str, Any] = dict.fromkeys(LIMITS, 0)
+    async with stack(generated_run("demo-day"), **unlimited) as (bff, _, _):
+        process = await asyncio.create_subprocess_exec(
+            *(*RUN, *options, f"{bff.url}/api/v1/openapi.json"),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            told, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+    assert process.returncode == 0, told.decode()
+    assert b"No issues found" in told
