@@ -11,6 +11,10 @@ from referencing.jsonschema import DRAFT202012
 from tests.support import Message
 
 _URI = "urn:document"
+OURS = (
+    *("X-Correlation-ID", "ETag", "Retry-After"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+)
 _JSON = "application/json"
 
 
@@ -62,8 +66,10 @@ class Documented:
     async def check(
         self, response: aiohttp.ClientResponse, path: str, *, method: str = "get"
     ) -> None:
-        """Assert that the document has this status, content type and body for this operation."""
-        content = self._answer(method, path, response.status).get("content")
+        """Assert that the document has this status, these headers of ours, this type and body."""
+        answer = self._answer(method, path, response.status)
+        assert {name for name in OURS if name in response.headers} <= answer["headers"].keys()
+        content = answer.get("content")
         if content is None:
             assert await response.read() == b""
             return

@@ -97,7 +97,7 @@ def test_parameters_are_those_that_are_checked() -> None:
 
 @pytest.fixture
 async def bff() -> AsyncIterator[Bff]:
-    async with stack(generated_run("day"), bff_rate_aggregated_per_minute=0) as (bff, _, _):
+    async with stack(generated_run("day")) as (bff, _, _):
         yield bff
 
 

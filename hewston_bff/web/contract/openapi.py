@@ -8,7 +8,7 @@ import msgspec
 
 import hewston_bff
 from hewston_bff.core.ids import RUN_ID_PATTERN
-from hewston_bff.errors import OUTCOMES, BffError
+from hewston_bff.errors import OUTCOMES, BffError, RateLimited
 from hewston_bff.web.contract.operation import JSON, Answer, Header, Operation, Tag
 from hewston_bff.web.contract.operations import operations
 from hewston_bff.web.contract.schemas import JsonObject, Schemas
@@ -19,6 +19,15 @@ _IN_PATH = re.compile(r"\{(\w+)\}")
 _PATH_SCHEMAS: dict[str, JsonObject] = {
     "run_id": {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$", "examples": ["demo-day"]},
 }
+_HEADERS = {
+    HEADER: ("The request's own, if it had one; also in our log.", "string"),
+    "ETag": ("Comes back as `If-None-Match`.", "string"),
+    "Retry-After": ("Seconds after which to try again.", "integer"),
+    "RateLimit-Limit": ("Requests a minute, if there is a limit.", "integer"),
+    "RateLimit-Remaining": ("Those that are left.", "integer"),
+    "RateLimit-Reset": ("Seconds until there are more.", "integer"),
+}
+_LIMITED = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _RETRY_LATER = {429, 503}
 _ABOUT = """\
 Fewer, faster and safer calls for browsers. `HEAD` is answered like `GET`, without a body; a slash
@@ -48,14 +57,8 @@ def openapi() -> JsonObject:
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "headers": {
-                "CorrelationId": {
-                    "description": "The request's own, if it had one; also in our log.",
-                    "schema": {"type": "string"},
-                },
-                "RetryAfter": {
-                    "description": "Seconds after which to try again.",
-                    "schema": {"type": "integer", "minimum": 0},
-                },
+                name: {"description": description, "schema": {"type": kind}}
+                for name, (description, kind) in _HEADERS.items()
             },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
@@ -129,7 +132,14 @@ def _header_parameter(header: Header) -> JsonObject:
 
 
 def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
-    responses = {str(answer.status): _answer(answer, schemas) for answer in operation.answers}
+    # Of streams it is the sockets of an address that are limited, not requests.
+    is_limited = RateLimited in operation.errors and operation.tag is not Tag.STREAMS
+    common = (HEADER, *(_LIMITED if is_limited else ()))
+    own = (*common, *("ETag" for one in operation.headers if one.name == "If-None-Match"))
+    responses = {
+        str(answer.status): {**_answer(answer, schemas), "headers": _headers(own)}
+        for answer in operation.answers
+    }
     content = {JSON: {"schema": schemas.ref(ErrorEnvelope)}}
     if "default" in responses:
         # The backend's errors come through: who sees the status does not know whose it is.
@@ -137,7 +147,7 @@ def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
         either = {"anyOf": [schemas.ref(ErrorEnvelope), others[JSON]["schema"]]}
         content = {**others, JSON: {"schema": either}}
     for status, codes in sorted(_by_status((*operation.errors, BffError)).items()):
-        headers = _headers({"Retry-After": "RetryAfter"} if status in _RETRY_LATER else {})
+        headers = _headers((*common, *(("Retry-After",) if status in _RETRY_LATER else ())))
         told = ", ".join(f"`{code}`" for code in codes)
         error = {"description": told, "headers": headers, "content": content}
         responses.setdefault(str(status), error)
@@ -145,7 +155,7 @@ def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
 
 
 def _answer(answer: Answer, schemas: Schemas) -> JsonObject:
-    told: JsonObject = {"description": answer.description, "headers": _headers({})}
+    told: JsonObject = {"description": answer.description}
     if answer.content_type is not None:
         schema = {} if answer.model is None else {"schema": schemas.ref(answer.model)}
         told["content"] = {answer.content_type: schema}
@@ -154,9 +164,8 @@ def _answer(answer: Answer, schemas: Schemas) -> JsonObject:
     return told
 
 
-def _headers(more: dict[str, str]) -> JsonObject:
-    names = {HEADER: "CorrelationId"} | more
-    return {name: {"$ref": f"#/components/headers/{to}"} for name, to in names.items()}
+def _headers(names: Iterable[str]) -> JsonObject:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _by_status(errors: Iterable[type[BffError]]) -> dict[int, list[str]]:
