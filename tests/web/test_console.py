@@ -14,6 +14,9 @@ async def test_the_page_and_the_client_are_served_with_their_types() -> None:
             ("/client/hewston-bff.js", "text/javascript"),
             ("/client/hewston-bff.d.ts", "text/plain"),
             ("/console/client/hewston-bff.js", "text/javascript"),
+            ("/api/v1/docs", "text/html"),
+            ("/api/v1/docs/streams", "text/html"),
+            ("/api/v1/docs/docs.js", "text/javascript"),
         ):
             async with bff.session.get(bff.url + path) as response:
                 assert response.status == 200
@@ -61,6 +64,9 @@ async def test_files_are_compressed_for_those_who_take_it() -> None:
         "/console/package.json",
         "/console/tsconfig.json",
         "/console/vendor/made-of",
+        "/console/vendor/redoc.mjs.gz",
+        "/api/v1/docs/redoc.d.mts",
+        "/api/v1/docs/..%2findex.html",
         "/console/nothing.js",
         "/console/..%2f..%2fsettings.py",
         "/console/%2e%2e/settings.py",
