@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
-from jsonschema import Draft7Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 
 from hewston_bff.core.event_stream import EventParser
 from hewston_bff.core.messages import Command, Notice
+from hewston_bff.simulator import CutAt, Diverge, FaultPlan, SimulatorOptions, generated_run
 from hewston_bff.web.contract.asyncapi import DOORS, asyncapi
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.operation import Tag
@@ -43,14 +45,16 @@ def check(messages: Iterable[Message], *, door: str, action: str = "send") -> se
         if kind == "frame":
             names = ["merged_frame" if "n" in message else "frame"]
         assert names, f"nothing at {door} is called {kind}"
-        validator(DOCUMENT, f"/components/schemas/{_type(names[0])}").validate(message)
+        schema_of(names[0]).validate(message)
         kinds.add(kind)
     return kinds
 
 
-def _type(name: str) -> str:
+@cache
+def schema_of(name: str) -> Draft202012Validator:
+    """A validator of the messages of this name."""
     payload: str = DOCUMENT["components"]["messages"][name]["payload"]["$ref"]
-    return payload.rpartition("/")[2]
+    return validator(DOCUMENT, payload.removeprefix("#"))
 
 
 def test_the_document_is_one() -> None:
@@ -101,7 +105,7 @@ def test_every_door_and_every_message_is_in_it() -> None:
     ],
 )
 def test_a_message_that_is_not_as_documented_is_noticed(message: Message) -> None:
-    assert not validator(DOCUMENT, f"/components/schemas/{_type(message['t'])}").is_valid(message)
+    assert not schema_of(message["t"]).is_valid(message)
 
 
 async def test_what_is_said_on_the_stream_is_as_documented() -> None:
@@ -136,6 +140,25 @@ async def test_what_is_said_on_the_stream_is_as_documented() -> None:
         }
     told = [request, *said, {"t": "unsubscribe", "id": 2}]
     check(told, door="stream", action="receive")
+
+
+async def test_what_is_said_when_things_go_wrong_is_as_documented() -> None:
+    faults = FaultPlan(connections={"month": [(CutAt(frame=300),), (Diverge(frame=100),)]})
+    options = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, faults=faults)
+    month = generated_run("month", frame_count=6_000)
+    async with stack(month, options=options, bff_hub_log_bytes=300_000) as (bff, _, _):
+        async with bff.viewer() as first, bff.viewer() as late:
+            await first.subscribe("month")
+            await first.until(is_a("reset"))
+            await first.until_end()
+            while not (await bff.get("/api/v1/websocket/stats"))["runs"][0]["first_seq"]:
+                pass
+            await late.subscribe("month", mode="all", speed=0)
+            await late.until(is_a("lag"))
+            await late.until(is_a("frame"))
+            assert check(first.seen, door="stream") >= {"reset", "upstream", "state"}
+            assert check(late.seen, door="stream") >= {"lag"}
+            assert "retrying" in {one["status"] for one in first.of("upstream")}
 
 
 async def test_what_is_said_of_one_run_is_as_documented() -> None:
