@@ -1,6 +1,7 @@
 """The OpenAPI document: it is one, it has every address, and answers are as it says."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,8 @@ from hewston_bff.simulator import generated_run
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.schemas import Schemas
 from hewston_bff.web.health import TickLag
-from tests.support import Bff, Message, stack
+from hewston_bff.web.keys import CLIENTS
+from tests.support import Bff, Message, free_port, serving, stack
 from tests.web.documented import Documented, validator
 from tests.web.replaying import Recording, load, rest_recordings
 
@@ -177,6 +179,56 @@ async def test_errors_on_the_way_are_as_documented(bff: Bff) -> None:
         async with bff.session.get(url, headers=headers) as response:
             assert response.status == status
             await DOCUMENTED.check(response, path)
+
+
+async def _check(bff: Bff, path: str, status: int, *, query: str = "", **options: Any) -> None:
+    method = options.pop("method", "get")
+    url = f"{bff.url}{path.format(run_id='day')}?{query}"
+    async with bff.session.request(method, url, **options) as response:
+        assert response.status == status
+        await DOCUMENTED.check(response, path, method=method)
+
+
+async def test_what_is_switched_off_or_too_much_is_as_documented() -> None:
+    off: dict[str, Any] = dict.fromkeys(
+        (
+            f"bff_feature_{name}"
+            for name in ("chart_aggregation", "run_aggregation", "websocket_proxy")
+        ),
+        False,
+    )
+    limits: dict[str, Any] = {"bff_rate_proxied_per_minute": 2, "bff_request_bytes": 1_024}
+    async with stack(**off, **limits) as (bff, _, _):
+        streams = ("/api/v1/stream", f"{_RUNS}/stream", f"{_RUNS}/events")
+        for path in (_CHART, f"{_RUNS}/complete", f"{_RUNS}/status", *streams):
+            await _check(bff, path, 503)
+        await _check(bff, "/backtests", 200)
+        await _check(bff, "/backtests", 413, method="post", data=b" " * 1_025)
+        await _check(bff, "/api/v1/backtests", 429)
+        await _check(bff, "/api/v1/health/ready", 200)
+        bff.app[CLIENTS].drain()
+        await _check(bff, "/api/v1/health/ready", 503)
+        await _check(bff, "/backtests/{run_id}/stream", 503)
+
+
+async def test_answers_without_a_backend_are_as_documented() -> None:
+    backend_url = f"http://127.0.0.1:{free_port()}"
+    breaker = {"bff_backend_breaker_failures": 2, "bff_backend_breaker_seconds": 60}
+    async with serving(backend_url, **breaker) as bff:
+        await _check(bff, "/api/v1/bars/minute", 502, query=_MINUTES)
+        await _check(bff, _CHART, 502, query=f"timeframe=1M&{_MINUTES}")
+        # By now nobody asks it any more.
+        await _check(bff, "/api/v1/bars/minute", 503, query=_MINUTES)
+        await _check(bff, _CHART, 503, query=f"timeframe=1H&{_MINUTES}")
+        await _check(bff, f"{_RUNS}/complete", 503)
+        await _check(bff, "/api/v1/health", 200)
+
+
+async def test_a_chart_that_is_known_is_as_documented(bff: Bff) -> None:
+    query = f"timeframe=1M&{_MINUTES}"
+    async with bff.session.get(f"{bff.url}{_CHART}?{query}") as response:
+        known = {"If-None-Match": response.headers["ETag"]}
+    await _check(bff, _CHART, 304, query=query, headers=known)
 
 
 _PASSED_ON = ("list_", "detail", "daily_", "hour_", "minute_", "decim_", "post_")

@@ -47,7 +47,7 @@ _LAST_EVENT_ID = Header(
     "Where to go on: the id of the last event received, `<epoch>:<seq>`. Wins over `from`.",
     r"^([^:]{1,64}:[0-9]{1,15})?$",
 )
-_PLAIN_PATH = "A WebSocket: without an upgrade it answers 422. "
+_NO_UPGRADE = "A WebSocket: without an upgrade it answers 422. "
 
 _STREAMS = (
     Operation(
@@ -55,7 +55,7 @@ _STREAMS = (
         path="/api/v1/stream",
         tag=Tag.STREAMS,
         summary="Many runs on one socket",
-        description=_PLAIN_PATH + "Subscribe to runs once it is open.",
+        description=_NO_UPGRADE + "Subscribe to runs once it is open.",
         answers=(_OPENED,),
         errors=(InvalidRequest, Forbidden, RateLimited, Busy, FeatureDisabled),
         is_for_viewers=True,
@@ -65,7 +65,7 @@ _STREAMS = (
         path="/api/v1/runs/{run_id}/stream",
         tag=Tag.STREAMS,
         summary="One run on a socket",
-        description=_PLAIN_PATH + "Subscribed from the start, as the parameters say.",
+        description=_NO_UPGRADE + "Subscribed from the start, as the parameters say.",
         query=Subscribe,
         answers=(_OPENED,),
         errors=(*_STREAM_ERRORS, FeatureDisabled),
@@ -76,7 +76,7 @@ _STREAMS = (
         path="/backtests/{run_id}/ws",
         tag=Tag.STREAMS,
         summary="One run on a socket, as the backend has it",
-        description=_PLAIN_PATH + "Silent until spoken to, and paused until `play`.",
+        description=_NO_UPGRADE + "Silent until spoken to, and paused until `play`.",
         answers=(_OPENED,),
         errors=_STREAM_ERRORS,
         is_for_viewers=True,
