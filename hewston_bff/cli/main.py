@@ -75,7 +75,9 @@ def demo(
     """Serve a simulated backend and this server in front of it: all that a look around needs."""
     settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url="http://127.0.0.1:1")
     configure_logging(level="WARNING", fmt="console")
-    backend = SimulatedBackend(default_runs(queued_s=60.0))
+    # The real one says nothing for two seconds and more; a look around need not wait that long.
+    options = SimulatorOptions(play_silence_s=1.0)
+    backend = SimulatedBackend(default_runs(queued_s=60.0), options=options)
     app = _in_front_of(backend.running(port=backend_port), settings)
     url = f"http://{settings.bff_host}:{settings.bff_port}"
     serve_app(app, settings=settings, banner=_demo_banner(url, at_default=port is None))

@@ -163,6 +163,8 @@ export class Folding {
   candle = null;
   #bucket;
   #peak = NaN;
+  /** Of the last equity known. */
+  #drop = 0;
 
   /** @param {keyof typeof TIMEFRAMES} timeframe */
   constructor(timeframe) {
@@ -199,12 +201,13 @@ export class Folding {
 
   /** @param {Piece} piece */
   #drawdown({ equity, least, most }) {
-    if (Number.isNaN(equity)) return 0;
+    if (Number.isNaN(equity)) return this.#drop;
     // Of merged frames the order of low and high is not known: the low is held against the old peak.
     const before = Number.isNaN(this.#peak) ? equity : this.#peak;
     const deepest = Math.min(0, (least - before) / before);
     this.#peak = Math.max(before, most);
-    return Math.min(deepest, (equity - this.#peak) / this.#peak);
+    this.#drop = (equity - this.#peak) / this.#peak;
+    return Math.min(deepest, this.#drop);
   }
 }
 

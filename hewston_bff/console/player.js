@@ -20,8 +20,9 @@ const EXACT_SPEED = 60;
 const DEFAULT_SPEED = 60;
 const DEFAULT_TIMEFRAME = "1H";
 const VISIBLE_CANDLES = 140;
-/** A little under 1/30 s, so that a display of 60 Hz paints every other time. */
-const PAINT_MS = 28;
+const PAINT_MS = 1_000 / 30;
+/** A picture comes when the display is ready: one so early is not put off to the next time. */
+const EARLY_MS = 4;
 const PANEL_MS = 100;
 const MARKS_MS = 250;
 const BLOTTER = 7;
@@ -57,6 +58,8 @@ export class Player {
   /** All orders of the run, where they are known: those before a jump are taken from here. @type {Api.Order[]} */
   #allOrders = [];
   #isMarked = true;
+  #isDescribed = false;
+  #isCompleted = false;
   /** @type {Api.Frame | null} */
   #last = null;
   /** The cursor's index as the page has it; another one in a `status` is a jump. */
@@ -70,7 +73,7 @@ export class Player {
   #speed = DEFAULT_SPEED;
   #runStatus = "";
   #upstream = "";
-  #paintedAt = 0;
+  #paintDue = 0;
   #panelAt = 0;
   #markedAt = 0;
   #request = 0;
@@ -197,9 +200,12 @@ export class Player {
     subscription.on("run", (news) => {
       this.#runStatus = news.status;
       this.#showStatus();
+      if (TERMINAL.has(news.status)) void this.#complete();
     });
     subscription.on("upstream", (news) => {
       this.#upstream = news.status;
+      const isBack = news.status === "up" || news.status === "complete";
+      if (isBack && !this.#isDescribed) void this.#describe();
       this.#showStatus();
     });
     this.#cleanups.push(
@@ -218,6 +224,7 @@ export class Player {
   /** @param {Api.State} state */
   #moved(state) {
     if (state.seq !== this.#seq) this.#jump(state);
+    else if (state.status !== "playing" && this.#queue.length > 0) this.#drawQueue();
     this.#showStatus();
   }
 
@@ -285,7 +292,8 @@ export class Player {
   async #describe() {
     const rest = this.#app.connection.rest;
     const run = await rest.run(this.#runId).catch(() => null);
-    if (run === null || this.#isClosed) return;
+    if (run === null || this.#isClosed || this.#isDescribed) return;
+    this.#isDescribed = true;
     const { run_from: from, run_to: to, strategy_id: strategy, dataset_id: dataset } = run;
     this.#runStatus ||= run.status;
     const symbol = run.symbol ?? String(dataset ?? "").split("-")[0];
@@ -300,6 +308,8 @@ export class Player {
   }
 
   async #complete() {
+    if (this.#isCompleted) return;
+    this.#isCompleted = true;
     const query = { equity_points: THUMBNAIL_POINTS, include_metrics: false };
     const whole = await this.#app.connection.rest.complete(this.#runId, query).catch(() => null);
     if (whole === null || this.#isClosed) return;
@@ -369,9 +379,10 @@ export class Player {
   #paint(now) {
     this.#request = requestAnimationFrame((next) => this.#paint(next));
     this.#meter.tick(performance.now());
-    if (now - this.#paintedAt < PAINT_MS) return;
+    if (now + EARLY_MS < this.#paintDue) return;
     if (this.#queue.length > 0) {
-      this.#paintedAt = now;
+      // By a timetable: after a late picture the next ones come sooner, for two of them at most.
+      this.#paintDue = Math.max(this.#paintDue + PAINT_MS, now - 2 * PAINT_MS);
       this.#drawQueue();
     }
     if (!this.#isMarked && now - this.#markedAt > MARKS_MS) this.#drawMarks(now);

@@ -132,6 +132,7 @@ class Answers:
                 del self._flights[key]
             if not landed.done():
                 landed.set_exception(Busy("the service is stopping: try again"))
+                landed.exception()  # taken: all who waited may have left
 
     async def _answer(self, key: str, fill: Fill, landed: _Landed) -> None:
         entry = await self._cache.get(key)

@@ -10,6 +10,6 @@ from tests.console.browser import chromium
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium; without it the tests fail."""
+    """Chromium, with a profile for each page."""
     async with chromium() as running:
         yield running

@@ -1,6 +1,7 @@
 """Answers made once for all who ask, kept, served while they last."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -118,6 +119,20 @@ async def test_when_all_have_left_the_answer_is_still_kept() -> None:
         b.gate.set()
         await b.settled()
         assert (await b.get()).is_hit
+
+
+async def test_who_left_before_it_stops_is_not_missed() -> None:
+    complaints: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    async with bench() as b:
+        b.gate.clear()
+        asked = loop.create_task(b.get())
+        await b.until_calls(1)
+        asked.cancel()
+        await asyncio.wait([asked])
+    gc.collect()
+    assert not complaints
 
 
 async def test_expired_it_is_served_at_once_while_one_refresh_runs() -> None:
