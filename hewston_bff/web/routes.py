@@ -4,7 +4,7 @@ from aiohttp import web
 
 from hewston_bff.net.rate_limits import RouteClass
 from hewston_bff.settings import Settings
-from hewston_bff.web import chart, console, features, health, metrics, runs, streams
+from hewston_bff.web import chart, console, features, frames, health, metrics, runs, streams
 from hewston_bff.web.contract import documents
 from hewston_bff.web.cors import set_up_cors
 from hewston_bff.web.proxy import proxy_routes
@@ -21,6 +21,7 @@ ROUTES = (
     ("/api/v1/chart-data", chart.chart_data),
     (f"/api/v1/runs/{_RUN}/complete", runs.complete),
     (f"/api/v1/runs/{_RUN}/status", runs.status),
+    (f"/api/v1/runs/{_RUN}/frames", frames.frames),
     ("/api/v1/health", health.health),
     ("/api/v1/health/ready", health.ready),
     ("/api/v1/health/live", health.live),

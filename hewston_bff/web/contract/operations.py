@@ -19,6 +19,7 @@ from hewston_bff.web.chart import ChartPage, ChartParameters
 from hewston_bff.web.contract.backend import backend_operations
 from hewston_bff.web.contract.operation import Answer, Header, Operation, Tag
 from hewston_bff.web.features import FeaturesPage
+from hewston_bff.web.frames import NDJSON, FramesParameters
 from hewston_bff.web.health import Health, Liveness, Readiness, SocketHealth, StatsPage
 from hewston_bff.web.runs import CompletePage, CompleteParameters, RunStatus
 
@@ -151,6 +152,21 @@ _AGGREGATED = (
         summary="What changes while a run is being made",
         answers=(Answer(200, "The status.", RunStatus),),
         errors=_RUN_ERRORS,
+        is_for_viewers=True,
+    ),
+    Operation(
+        name="get_run_frames",
+        path="/api/v1/runs/{run_id}/frames",
+        tag=Tag.RUNS,
+        summary="The source frames of a range",
+        description=(
+            "Each a line of JSON, with its `seq`. Without `to` all frames of a run that is over, "
+            "else those that are there. `to` is not before `from`. A range that can't be given "
+            "whole is cut off: the connection breaks."
+        ),
+        query=FramesParameters,
+        answers=(Answer(200, "The frames.", None, NDJSON),),
+        errors=(*_RUN_ERRORS, NoData, LimitReached),
         is_for_viewers=True,
     ),
 )
