@@ -37,6 +37,8 @@ const WORDS = {
   RATE_LIMITED: ["Too many requests", "Wait a moment before the next one."],
 };
 
+const isAtHome = () => location.hash === "" || location.hash === "#/runs";
+
 /**
  * An error in words, with the next step.
  * @param {HewstonError} error
@@ -50,6 +52,6 @@ export function errorNotice(error, { retry, askForToken }) {
     text,
     isAboutToken ? button("Enter a token", askForToken) : null,
     retry && !isAboutToken ? button("Try again", retry) : null,
-    link("All runs", "#/runs"),
+    isAtHome() ? null : link("All runs", "#/runs"),
   );
 }

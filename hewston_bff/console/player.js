@@ -29,6 +29,7 @@ const BLOTTER = 7;
 /** A hidden page paints nothing: what came is then taken in from here on. */
 const QUEUE = 4_000;
 const THUMBNAIL_POINTS = 600;
+const MOVING = new Set(["playing", "live", "buffering"]);
 const TERMINAL = new Set(["DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"]);
 
 /**
@@ -58,6 +59,8 @@ export class Player {
   /** All orders of the run, where they are known: those before a jump are taken from here. @type {Api.Order[]} */
   #allOrders = [];
   #isMarked = true;
+  /** Whether it plays, or will as soon as it can. */
+  #isMoving = true;
   #isDescribed = false;
   #isCompleted = false;
   /** @type {Api.Frame | null} */
@@ -138,9 +141,7 @@ export class Player {
   // -- commands
 
   #toggle() {
-    const { status } = this.#subscription.state;
-    const isMoving = status === "playing" || status === "live" || status === "buffering";
-    void (isMoving ? this.#subscription.pause() : this.#subscription.play());
+    void (this.#isMoving ? this.#subscription.pause() : this.#subscription.play());
   }
 
   /** @param {number} frames */
@@ -210,8 +211,15 @@ export class Player {
     });
     this.#cleanups.push(
       this.#app.connection.on("latency", (ms) => (this.#latency = ms)),
+      this.#app.connection.on("status", ({ status }) => this.#connected(status)),
       onTheme(() => this.#restyle()),
     );
+  }
+
+  /** @param {Api.ConnectionState["status"]} status */
+  #connected(status) {
+    if (status === "offline") this.#cover("The server cannot be reached", "It is tried again by itself, and goes on here.");
+    else if (status === "online") this.#say("");
   }
 
   /** @param {Api.Frame} frame */
@@ -460,7 +468,8 @@ export class Player {
     ];
     for (const [element, text] of texts) if (element !== undefined) say(element, text);
     say(this.#page.time, minute(state.ts));
-    const tone = !known(total_return) ? "" : Number(total_return) < 0 ? "down" : "up";
+    const text = percent(total_return, { signed: true });
+    const tone = text.startsWith("−") ? "down" : text.startsWith("+") ? "up" : "";
     cursor["total_return"]?.setAttribute("class", tone);
     const unseen = this.#queue.length > 0 ? 0 : (orders ?? 0) - this.#orders.length;
     say(this.#page.unseen, unseen > 0 ? `${whole(unseen)} earlier ones were jumped over.` : "");
@@ -470,14 +479,14 @@ export class Player {
 
   #showStatus() {
     const { status, complete } = this.#subscription.state;
-    const isMoving = status === "playing" || status === "live" || status === "buffering";
+    if (status !== "connecting") this.#isMoving = MOVING.has(status);
     const told = status === "buffering" && this.#upstream === "failed" ? "failed" : status;
     say(this.#page.status, told);
     this.#page.status.dataset["status"] = told;
-    say(this.#page.play, isMoving ? "Pause" : "Play");
+    say(this.#page.play, this.#isMoving ? "Pause" : "Play");
     this.#page.live.disabled = complete;
     if (status === "buffering") this.#showWaiting();
-    else if (status === "connecting") this.#cover("Connecting", "");
+    else if (status === "connecting") this.#connected(this.#app.connection.state.status);
     else this.#page.cover.hidden = true;
   }
 

@@ -113,7 +113,7 @@ async def tab(
 
 
 def _note(message: ConsoleMessage, complaints: list[str]) -> None:
-    if message.type in {"error", "warning"} and "/complete" not in message.location["url"]:
+    if message.type in {"error", "warning"}:
         complaints.append(f"{message.text} {message.location['url']}")
 
 

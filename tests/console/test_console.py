@@ -232,6 +232,7 @@ async def test_what_cannot_be_shown_is_said_in_words(browser: Browser) -> None:
     async with console(MONTH, bff_backend_timeout=0.5) as (bff, _, running):
         async with tab(browser, f"{bff.url}/#/run/nothing", may_complain=True) as user:
             await expect(user.page.get_by_text("No such run")).to_be_visible()
+            await user.keep("no-such-run")
             await user.page.get_by_role("link", name="All runs").click()
             await expect(user.page.get_by_role("link", name="month")).to_be_visible()
             await running.kill()
