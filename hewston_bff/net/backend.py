@@ -81,10 +81,10 @@ class HttpBackend:
             if response.status != 200:
                 msg = f"the backend answered {response.status}; we keep trying"
                 raise BackendUnavailable(msg)
-            body = await response.content.read(_DETAIL_BYTES)
+            body = await _read(response)
             try:
                 detail = _DECODE_DETAIL.decode(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
                 raise BackendUnavailable("the backend's answer makes no sense") from exc
             return RunDetail(status=detail.status, progress=detail.progress)
 
@@ -98,3 +98,12 @@ class HttpBackend:
                 return response.status == 200
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _DETAIL_BYTES:
+            raise BackendUnavailable("the backend says too much of this run; we keep trying")
+    return bytes(body)
