@@ -110,8 +110,6 @@ async def test_a_viewer_that_stops_reading_slows_nobody_and_gets_wider_merges() 
             path = "/api/v1/runs/month/stream?speed=60&max_fps=60"
             stuck = await _narrow_socket(bff, path)
             await reader.until_end()
-            merged = max(frame["n"] for frame in reader.frames() if "n" in frame)
-            assert merged <= 120
             with stuck:
                 messages = await asyncio.to_thread(_drain, stuck)
         frames = [m for m in messages if m["t"] == "frame"]
@@ -120,7 +118,9 @@ async def test_a_viewer_that_stops_reading_slows_nobody_and_gets_wider_merges() 
             frame.get("from", frame["seq"]) == last["seq"] + 1
             for last, frame in itertools.pairwise(frames)
         )
-        assert max(frame.get("n", 1) for frame in frames) > 600
+        widest = max(frame.get("n", 1) for frame in frames)
+        assert widest > 600
+        assert widest > max(frame.get("n", 1) for frame in reader.frames())
         assert sum(frame.get("n", 1) for frame in frames) == 8_000
 
 
@@ -232,7 +232,7 @@ async def test_growing_runs_are_live_at_the_edge_and_end_when_they_are_done() ->
         await late.subscribe("growing", mode="all", speed=0)
         await fast.subscribe("growing", speed=100)
         await live.until(is_a("state", status="live"))
-        await live.until(is_a("frame", seq=110))
+        await live.until(lambda message: message["t"] == "frame" and message["seq"] >= 110)
         await live.ctrl("pause")
         await live.ctrl("play")
         for viewer in (live, late, fast):
