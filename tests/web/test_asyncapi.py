@@ -175,6 +175,14 @@ async def test_what_is_said_of_one_run_is_as_documented() -> None:
             assert check(viewer.seen, door="backend") >= {"ctrl", "state", "frame", "end"}
 
 
+async def test_a_line_of_a_range_of_frames_is_a_documented_frame() -> None:
+    async with stack() as (bff, _, _):
+        async with bff.session.get(f"{bff.url}/api/v1/runs/day/frames?from=3&to=40") as response:
+            lines = (await response.text()).splitlines()
+    assert check(map(msgspec.json.decode, lines), door="run") == {"frame"}
+    assert len(lines) == 38
+
+
 @pytest.mark.parametrize(
     ("door", "path"),
     [("events", "/api/v1/runs/day/events"), ("backend_events", "/backtests/day/stream")],

@@ -160,7 +160,7 @@ _AGGREGATED = (
         tag=Tag.RUNS,
         summary="The source frames of a range",
         description=(
-            "Each a line of JSON, with its `seq`. Without `to` all frames of a run that is over, "
+            "Each a line of JSON, a `frame` of the AsyncAPI document. Without `to` all frames of a run that is over, "
             "else those that are there. `to` is not before `from`. A range that can't be given "
             "whole is cut off: the connection breaks."
         ),
