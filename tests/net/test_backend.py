@@ -18,7 +18,6 @@ RUN = RunId("day")
 @asynccontextmanager
 async def answering(*pieces: bytes) -> AsyncIterator[HttpBackend]:
     """A backend that answers everything with these pieces, each in a packet of its own."""
-
     loop = asyncio.get_running_loop()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -160,9 +160,9 @@ _AGGREGATED = (
         tag=Tag.RUNS,
         summary="The source frames of a range",
         description=(
-            "Each a line of JSON, a `frame` of the AsyncAPI document. Without `to` all frames of a run that is over, "
-            "else those that are there. `to` is not before `from`. A range that can't be given "
-            "whole is cut off: the connection breaks."
+            "Each a line of JSON, a `frame` of the AsyncAPI document. Without `to` all frames of a "
+            "run that is over, else those that are there. `to` is not before `from`. A range that "
+            "can't be given whole is cut off: the connection breaks."
         ),
         query=FramesParameters,
         answers=(Answer(200, "The frames.", None, NDJSON),),
