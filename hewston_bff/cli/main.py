@@ -76,7 +76,8 @@ def demo(
     settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url="http://127.0.0.1:1")
     configure_logging(level="WARNING", fmt="console")
     # The real one says nothing for two seconds and more; a look around need not wait that long.
-    options = SimulatorOptions(play_silence_s=1.0)
+    # Its `/equity` spares the player the wait for the end of the stream, which takes ten seconds.
+    options = SimulatorOptions(play_silence_s=1.0, has_parts=True)
     backend = SimulatedBackend(default_runs(queued_s=60.0), options=options)
     app = _in_front_of(backend.running(port=backend_port), settings)
     url = f"http://{settings.bff_host}:{settings.bff_port}"

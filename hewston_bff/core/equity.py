@@ -95,9 +95,10 @@ def thinned(points: Curve, *, to: int) -> Ints:
     depth = np.nan_to_num(drawdown(points), nan=-1.0)
     trough = int(np.argmax(depth))
     peak = int(np.argmax(equity[: trough + 1]))
-    extremes = [int(np.argmax(equity)), int(np.argmin(equity)), peak, trough]
-    kept: Ints = np.union1d(shape.astype(np.int64), np.array(extremes, np.int64))
-    return kept
+    is_kept = np.zeros(count, np.bool_)
+    is_kept[shape] = True
+    is_kept[[int(np.argmax(equity)), int(np.argmin(equity)), peak, trough]] = True
+    return np.flatnonzero(is_kept)
 
 
 class Trade(NamedTuple):

@@ -41,6 +41,16 @@ class _Point(msgspec.Struct, gc=False):
     drawdown: float
 
 
+class _Told(msgspec.Struct, gc=False):
+    """A point by any of the names that are used for what it has."""
+
+    timestamp: str = ""
+    ts_utc: str = ""
+    ts: str = ""
+    equity: float | None = None
+    value: float | None = None
+
+
 class _Order(msgspec.Struct, gc=False):
     side: Literal["BUY", "SELL"]
     qty: float
@@ -50,7 +60,7 @@ class _Order(msgspec.Struct, gc=False):
 _TRADES = msgspec.json.Decoder(list[_Order])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_POINT = msgspec.json.Decoder(dict[str, str | float | None])
+_TOLD = msgspec.json.Decoder(list[_Told])
 
 
 # -- to the browser
@@ -171,15 +181,15 @@ def decode_equity(body: bytes) -> Steps[Curve]:
         MalformedPart: there is none, or a point lacks its time or value.
     """
     items = _list(body, ("equity", "items"))
-    times: list[int] = []
-    values: list[float] = []
-    for number, item in enumerate(items):
-        if number % _ROWS == 0:
-            yield
-        time, value = _point(item)
-        times.append(time)
-        values.append(value)
-    return curve(np.array(times, np.int64), np.array(values, np.float64))
+    parts = [curve(np.empty(0, np.int64), np.empty(0))]
+    for begin in range(0, len(items), _ROWS):
+        yield
+        parts.append(_points(items[begin : begin + _ROWS]))
+    yield
+    return Curve(
+        np.concatenate([part.ts_ns for part in parts]),
+        np.concatenate([part.equity for part in parts]),
+    )
 
 
 def decode_metrics(body: bytes) -> bytes:
@@ -216,18 +226,13 @@ def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
     raise MalformedPart("no list")
 
 
-def _point(item: msgspec.Raw) -> tuple[int, float]:
+def _points(items: list[msgspec.Raw]) -> Curve:
     try:
-        members = _POINT.decode(item)
+        told = _TOLD.decode(b"[" + b",".join(bytes(item) for item in items) + b"]")
     except _UNEXPECTED as exc:
-        raise MalformedPart("no point") from exc
-    time = _first(members, "timestamp", "ts_utc", "ts")
-    value = _first(members, "equity", "value")
-    ts_ns = parse_time(time) if isinstance(time, str) else None
-    if ts_ns is None or abs(ts_ns) > _LAST_NS or not isinstance(value, float | int):
+        raise MalformedPart("no points") from exc
+    times = [parse_time(point.timestamp or point.ts_utc or point.ts) for point in told]
+    values = [point.value if point.equity is None else point.equity for point in told]
+    if any(time is None or abs(time) > _LAST_NS for time in times) or None in values:
         raise MalformedPart("a point lacks its time or value")
-    return ts_ns, float(value)
-
-
-def _first(members: dict[str, str | float | None], *names: str) -> str | float | None:
-    return next((members[name] for name in names if members.get(name) is not None), None)
+    return curve(np.array(times, np.int64), np.array(values, np.float64))

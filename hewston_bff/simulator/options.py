@@ -22,6 +22,7 @@ class SimulatorOptions:
         faults: What goes wrong on stream connections.
         rest_faults: What goes wrong on REST requests: per route (`"GET /backtests/{run_id}"`), one
             fault a request, in order, None for a healthy one.
+        has_parts: `/equity` and `/orders` of a run are there, as documented but not in reality.
         ping_interval_s: Between pings to WebSocket clients; unanswered for twice as long drops
             them. None never pings.
         created_queued_s: How long a created run is QUEUED,
@@ -38,6 +39,7 @@ class SimulatorOptions:
     require_token: Mapping[str, Collection[str] | None] | None = None
     faults: FaultPlan = field(default_factory=FaultPlan)
     rest_faults: Mapping[str, tuple[RestFault | None, ...]] = field(default_factory=dict)
+    has_parts: bool = False
     ping_interval_s: float | None = 20.0
     created_queued_s: float = 1.0
     created_running_s: float = 2.0

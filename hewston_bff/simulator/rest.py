@@ -1,15 +1,16 @@
 """The REST handlers: thin, each answering with the bytes and the errors of the real backend."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
 import msgspec
 from aiohttp import web
 
-from hewston_bff.simulator import bars
+from hewston_bff.simulator import bars, parts
 from hewston_bff.simulator.bars import BarsRefused, Window
 from hewston_bff.simulator.catalog import BadRequest, Catalog, ListQuery
 from hewston_bff.simulator.options import SimulatorOptions
-from hewston_bff.simulator.runs import Lifecycle
+from hewston_bff.simulator.runs import Lifecycle, RunStatus
 
 _MOST_ITEMS = 500
 _LARGEST_OFFSET = (1 << 63) - 1
@@ -82,6 +83,26 @@ class RestHandlers:
         if live is None:
             return envelope_answer(404, code="RUN_NOT_FOUND", message=f"Run {run_id} not found")
         return json_answer(live.run.detail(status=live.progress().status))
+
+    async def equity(self, request: web.Request) -> web.Response:
+        """`GET /backtests/{id}/equity`."""
+        return await self._part(request, parts.equity)
+
+    async def orders(self, request: web.Request) -> web.Response:
+        """`GET /backtests/{id}/orders`."""
+        return await self._part(request, parts.orders)
+
+    async def _part(
+        self, request: web.Request, read: Callable[[Sequence[bytes]], bytes]
+    ) -> web.Response:
+        live = self._catalog.get(request.match_info["run_id"])
+        # What a run comes to is written when it is done.
+        if live is None or live.progress().status not in {RunStatus.DONE, RunStatus.COMPLETED}:
+            return detail_answer(404, "Not Found")
+        # Of a year it takes half a second, which the demo's own server would miss.
+        run = live.run
+        body = await asyncio.to_thread(lambda: read(run.frames))
+        return web.Response(body=body, content_type="application/json")
 
     async def create_run(self, request: web.Request) -> web.Response:
         """`POST /backtests`; `X-Idempotency-Key`, which is documented, is ignored."""

@@ -57,7 +57,10 @@ class SimulatedBackend:
         app.router.add_post("/backtests", rest.create_run)
         app.router.add_get(f"{_RUN}/ws", self._serve_socket, allow_head=False)
         app.router.add_get(f"{_RUN}/stream", self._serve_events, allow_head=False)
-        app.router.add_get(_RUN, self._serve_detail(rest), allow_head=False)
+        app.router.add_get(_RUN, self._permitted(rest.run_detail), allow_head=False)
+        if self._options.has_parts:
+            app.router.add_get(f"{_RUN}/equity", self._permitted(rest.equity), allow_head=False)
+            app.router.add_get(f"{_RUN}/orders", self._permitted(rest.orders), allow_head=False)
         for name in ("daily", "minute", "hour", "minute_decimated"):
             app.router.add_get(f"/bars/{name}", getattr(rest, name), allow_head=False)
         app.on_response_prepare.append(self._front.dress)
@@ -103,12 +106,12 @@ class SimulatedBackend:
         if self._origin_s is None:
             self._origin_s = asyncio.get_running_loop().time()
 
-    def _serve_detail(self, rest: RestHandlers) -> Handler:
-        async def run_detail(request: web.Request) -> web.StreamResponse:
+    def _permitted(self, handler: Handler) -> Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
             refused = self._forbidden(request, run_id=request.match_info["run_id"])
-            return refused if refused is not None else await rest.run_detail(request)
+            return refused if refused is not None else await handler(request)
 
-        return run_detail
+        return serve
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() != "websocket":

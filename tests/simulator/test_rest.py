@@ -10,6 +10,7 @@ import pytest
 from hewston_bff.simulator import (
     Answer,
     Delay,
+    Lifecycle,
     RefuseConnection,
     SimulatedBackend,
     SimulatedRun,
@@ -156,6 +157,25 @@ def _merged(held: list[tuple[str, dict[str, float]]]) -> dict[str, object]:
         "c": bars[-1]["c"],
         "v": sum(bar["v"] for bar in bars),
     }
+
+
+async def test_equity_and_orders_are_there_only_where_they_are_wanted(serve: Serve) -> None:
+    run = generated_run("t", frame_count=390)
+    queued = generated_run("queued", lifecycle=Lifecycle(queued_s=60.0))
+    frames = [decoded(frame) for frame in run.frames]
+    _, session = await serve(
+        SimulatedBackend([run, queued], options=replace(QUICK, has_parts=True))
+    )
+    points = decoded((await _get(session, "/backtests/t/equity"))[2])["equity"]
+    assert points == [
+        {"timestamp": frame["ts"], "equity": frame["equity"]["value"]} for frame in frames
+    ]
+    placed = decoded((await _get(session, "/backtests/t/orders"))[2])["orders"]
+    assert placed == [order for frame in frames for order in frame["orders"]]
+    for path in ("/backtests/queued/equity", "/backtests/no/orders", "/backtests/t/metrics"):
+        assert (await _get(session, path))[0] == 404
+    _, session = await serve(SimulatedBackend([run], options=QUICK))
+    assert (await _get(session, "/backtests/t/equity"))[0] == 404
 
 
 async def test_decimation_misses_its_target_as_the_real_one_does(serve: Serve) -> None:

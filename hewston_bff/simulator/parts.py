@@ -1,0 +1,37 @@
+"""`GET /backtests/{id}/equity` and `/orders`: documented, and not there in reality."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+
+class _Equity(msgspec.Struct):
+    value: float
+
+
+class _Frame(msgspec.Struct):
+    ts: str
+    orders: list[msgspec.Raw] = []
+    equity: _Equity | float | None = None
+
+
+def equity(frames: Iterable[bytes]) -> bytes:
+    """The equity of all frames that tell one."""
+    points = []
+    for frame in _decoded(frames):
+        told = frame.equity
+        if told is not None:
+            value = told.value if isinstance(told, _Equity) else told
+            points.append({"timestamp": frame.ts, "equity": value})
+    return msgspec.json.encode({"equity": points})
+
+
+def orders(frames: Iterable[bytes]) -> bytes:
+    """The orders of all frames, as they are there."""
+    placed = [order for frame in _decoded(frames) for order in frame.orders]
+    return msgspec.json.encode({"orders": placed})
+
+
+def _decoded(frames: Iterable[bytes]) -> Iterator[_Frame]:
+    decoder = msgspec.json.Decoder(_Frame)
+    return (decoder.decode(frame) for frame in frames)
