@@ -138,9 +138,9 @@ class Outlet:
         else:
             self._end(CloseCode.STALLED, "the control lane is full: read faster")
 
-    def write_now(self, data: bytes) -> None:
-        """An answer that waits for nothing: a pong, a last word."""
-        if not self._transport.is_closing():
+    def pong(self, data: bytes) -> None:
+        """Answer a ping, unless the client takes nothing: answers would pile up here."""
+        if self.can_take():
             self._transport.write(data)
 
     def flush(self) -> None:
@@ -177,6 +177,8 @@ class Outlet:
         if not self._is_well(now_s):
             return inf
         self._speak(now_s)
+        # What was just written is no progress of the client's.
+        self._taken = self._transport.get_write_buffer_size()
         return now_s + CHECK_S
 
     def _is_well(self, now_s: float) -> bool:
@@ -188,7 +190,7 @@ class Outlet:
         pending = self._transport.get_write_buffer_size()
         if pending == 0 or pending != self._taken:
             # Any change of what is pending is progress: while it is there, nothing new is pushed.
-            self._taken, self._progress_s = pending, now_s
+            self._progress_s = now_s
         elif now_s - self._progress_s > limits.stalled_after_s:
             self._end(CloseCode.STALLED, "the client takes nothing")
             return False
@@ -204,5 +206,6 @@ class Outlet:
         if now_s - self._pinged_s >= self._limits.ping_s:
             self._pinged_s = now_s
             ping = self._wire.ping()
-            if ping is not None and self.can_take():
+            if ping is not None:
+                # Also above the mark: who is always behind is slow, but not dead.
                 self._transport.write(ping)

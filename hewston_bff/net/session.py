@@ -207,7 +207,7 @@ class Session:
             case WSMsgType.BINARY:
                 self._refuse_malformed(InvalidMessage("invalid JSON: send text, not binary"))
             case WSMsgType.PING:
-                self.outlet.write_now(pong_frame(bytes(message.data)))
+                self.outlet.pong(pong_frame(bytes(message.data)))
             case WSMsgType.PONG:
                 pass
             case _:

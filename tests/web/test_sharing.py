@@ -6,6 +6,7 @@ import socket
 from contextlib import AsyncExitStack
 
 import msgspec
+import pytest
 
 from hewston_bff.simulator import CutAt, FaultPlan, Lifecycle, SimulatorOptions, generated_run
 from tests.support import QUICK, Bff, Message, Viewer, is_a, serving, sources, stack, without_ours
@@ -124,14 +125,41 @@ async def test_a_viewer_that_stops_reading_slows_nobody_and_gets_wider_merges() 
         assert sum(frame.get("n", 1) for frame in frames) == 8_000
 
 
-async def test_a_viewer_that_takes_nothing_for_too_long_is_closed() -> None:
+@pytest.mark.parametrize("door", ["stream", "events"])
+async def test_a_viewer_that_takes_nothing_for_too_long_is_closed(door: str) -> None:
     month = generated_run("month", frame_count=8_000)
     stalled = {"bff_ws_stalled_after_seconds": 0.5, "bff_ws_buffer_bytes": 16_384}
-    async with stack(month, options=QUICK, **stalled) as (bff, _, _):
-        stuck = await _narrow_socket(bff, "/api/v1/runs/month/stream?speed=0&mode=all")
-        while (await bff.totals())["active_connections"]:
-            pass
-        stuck.close()
+    async with stack(month, options=QUICK, bff_ws_close_seconds=0.2, **stalled) as (bff, _, _):
+        stuck = await _narrow_socket(bff, f"/api/v1/runs/month/{door}?speed=0&mode=all")
+        with stuck:
+            assert bff.runner.server is not None
+            async with asyncio.timeout(10):
+                while len(bff.runner.server.connections) > 1:
+                    await bff.totals()
+
+
+async def test_a_viewer_that_pings_and_takes_no_pong_is_closed() -> None:
+    stalled = {"bff_ws_stalled_after_seconds": 0.5, "bff_ws_close_seconds": 0.2}
+    async with stack(DAY, options=QUICK, **stalled) as (bff, _, _):
+        pings = (b"\x89\xfd\0\0\0\0" + bytes(125)) * 100
+        with await _narrow_socket(bff, "/api/v1/runs/day/stream?paused=1") as stuck:
+            with pytest.raises(ConnectionError):
+                await _send_for(stuck, pings, seconds=10)
+
+
+async def test_a_viewer_that_is_always_behind_is_still_asked_whether_it_lives() -> None:
+    month = generated_run("month", frame_count=8_000)
+    async with stack(month, bff_ws_ping_seconds=0.1, bff_ws_buffer_bytes=16_384) as (bff, _, _):
+        with await _narrow_socket(bff, "/api/v1/runs/month/stream?speed=0&mode=all") as behind:
+            waited_s = bff.hub.ticker.next_s + 1.6
+            while bff.hub.ticker.next_s < waited_s:
+                await bff.totals()
+            seen = b""
+            async with asyncio.timeout(10):
+                while b'"t":"end"' not in seen:
+                    seen += await asyncio.get_running_loop().sock_recv(behind, 65_536)
+            # Pings with nothing between them were sent while nothing else could be.
+            assert b"\x89\0" * 2 in seen
 
 
 async def test_a_dead_peer_is_noticed() -> None:
@@ -268,6 +296,13 @@ def _is_valid(frame: Message) -> bool:
     bar, equity = frame["ohlc"], frame["equity"]
     is_bar = bar is None or all(isinstance(bar[k], int | float) for k in "ohlcv")
     return is_bar and isinstance(equity, dict) and isinstance(frame["dropped"], int)
+
+
+async def _send_for(sock: socket.socket, data: bytes, *, seconds: float) -> None:
+    """Send the same again and again, as long as the connection stands."""
+    async with asyncio.timeout(seconds):
+        while True:
+            await asyncio.get_running_loop().sock_sendall(sock, data)
 
 
 async def _narrow_socket(bff: Bff, path: str) -> socket.socket:
