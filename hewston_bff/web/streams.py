@@ -174,6 +174,8 @@ async def _send_events(request: web.Request, wanted: _Wanted) -> web.StreamRespo
         }
     )
     await response.prepare(request)
+    if request.method == hdrs.METH_HEAD:
+        return response
     # Only a write of aiohttp's own makes it send the headers; after it the transport is ours.
     await response.write(b"retry: %d\n\n" % RETRY_MS)
     transport = request.transport
@@ -194,10 +196,22 @@ async def _send_events(request: web.Request, wanted: _Wanted) -> web.StreamRespo
             )
             viewings.answer_all()
             await session.serve()
+            await _finish(response, transport, within_s=limits.close_s)
         finally:
             session.outlet.is_ended = True
             viewings.close()
     return response
+
+
+async def _finish(
+    response: web.StreamResponse, transport: asyncio.Transport, *, within_s: float
+) -> None:
+    """End the body; a client that does not take what is left of it is cut off."""
+    try:
+        async with asyncio.timeout(within_s):
+            await response.write_eof()
+    except TimeoutError:
+        transport.abort()
 
 
 def _is_last(start: Target | None, log: FrameLog) -> bool:

@@ -215,6 +215,18 @@ async def test_events_resume_by_last_event_id_and_stop_at_the_end() -> None:
             assert response.status == 422
 
 
+async def test_the_head_of_an_event_stream_has_no_body() -> None:
+    async with stack(DAY) as (bff, _, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", bff.port)
+        head = "HEAD /api/v1/runs/day/events HTTP/1.1\r\nHost: bff\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+        assert b"text/event-stream" in answer
+        assert answer.endswith(b"\r\n\r\n")
+
+
 async def test_the_websocket_feature_can_be_off_but_never_for_the_backends_own_path() -> None:
     async with stack(DAY, bff_feature_websocket_proxy=False) as (bff, _, _):
         assert await refused(bff, "/api/v1/stream") == 503
