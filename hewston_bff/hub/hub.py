@@ -82,7 +82,7 @@ class Hub:
         if channel is None:
             if self._is_full:
                 msg = "memory is used up by the runs being watched: stop watching one, or try later"
-                raise LimitReached(msg)
+                raise LimitReached(msg, retry_after_s=10)
             channel = self._channels[run_id] = Channel(
                 run_id,
                 ticker=self.ticker,

@@ -125,6 +125,9 @@ async def test_memory_used_up_by_watched_runs_refuses_new_ones() -> None:
             held = (await bff.totals())["log_bytes"]
         assert held < 900_000
         assert (await viewer.subscribe("run-1"))["code"] == "LIMIT"
+        async with bff.session.get(bff.url + "/api/v1/runs/run-1/events") as response:
+            assert response.status == 503
+            assert "Retry-After" in response.headers
         await viewer.ctrl("speed", val=1000)
         await viewer.ctrl("play")
         await viewer.until_end()
