@@ -137,6 +137,21 @@ async def test_a_run_needs_the_backends_permission_with_the_callers_credentials(
         assert (await refused(bff, 404, "unknown"))["code"] == "RUN_NOT_FOUND"
 
 
+async def test_a_permission_that_is_withdrawn_ends_a_range_that_is_waited_for() -> None:
+    options = replace(
+        QUICK, require_token={"mine": None}, faults=FaultPlan(default=(HalfOpen(frame=100),))
+    )
+    settings = {"bff_hub_access_fresh_seconds": 0.1}
+    async with stack(DAY, options=options, **settings) as (bff, backend, _):
+        url = f"{bff.url}/api/v1/runs/day/frames"
+        headers = {"Authorization": "Bearer mine"}
+        async with bff.session.get(url, headers=headers) as response:
+            assert response.status == 200
+            backend.set_tokens({})
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
+
+
 async def test_switched_off_it_says_so() -> None:
     async with stack(DAY, bff_feature_run_aggregation=False) as (bff, backend, _):
         assert (await refused(bff, 503))["code"] == "FEATURE_DISABLED"

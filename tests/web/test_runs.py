@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from yarl import URL
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.simulator import Lifecycle, generated_run
 from hewston_bff.web.runs import CompletePage, RunStatus
 from tests.net.catalogs import insert, make_catalog, write_equity, write_orders
-from tests.support import Bff, Message, serving, sources, stack
+from tests.support import RECORDINGS, Bff, Message, is_a, serving, sources, stack
 from tests.web.run_backend import (
     DETAIL,
     EQUITY,
@@ -54,6 +54,12 @@ async def ask(
         body: Message = await response.json()
         assert response.status == status, body
         return body
+
+
+async def cache_bytes(bff: Bff) -> float:
+    text = await (await bff.session.get(f"{bff.url}/metrics")).text()
+    (line,) = [line for line in text.splitlines() if line.startswith("hewston_bff_cache_bytes ")]
+    return float(line.split()[1])
 
 
 # -- what comes back
@@ -177,6 +183,28 @@ async def test_what_the_backend_does_not_know_comes_from_the_artifacts(tmp_path:
         assert (await ask(bff, "status"))["started_at"] == "2024-02-01T00:00:05Z"
 
 
+@pytest.mark.parametrize(
+    "recorded", ["2d5e4d11831541a38b9af277c23fbf85", "654658d82be94356804a91544f6afd49"]
+)
+async def test_figures_of_recorded_artifacts_are_those_their_backend_told(recorded: str) -> None:
+    folder = RECORDINGS / "artifacts" / recorded
+    if not folder.exists():
+        pytest.skip(f"no recording: {folder}")
+    async with run_stack(hewston_data_dir=RECORDINGS / "artifacts") as (bff, backend):
+        names = ("equity", "orders")
+        paths = {f"{name}_path": f"data/{recorded}/{name}.parquet" for name in names}
+        backend.is_now(artifacts=paths)
+        for part in PARTS:
+            backend.does[part] = NOT_FOUND
+        page = await ask(bff, equity_points=100)
+        assert page["metadata"]["failed_sources"] == []
+        assert "metrics:computed" in page["metadata"]["data_sources"]
+        told = msgspec.json.decode((folder / "metrics.json").read_bytes())
+        assert {name: round(page["metrics"][name], 6) for name in told} == {
+            name: round(value, 6) for name, value in told.items()
+        }
+
+
 async def test_what_nobody_else_has_comes_from_the_stream() -> None:
     run = generated_run("day")
     async with stack(run) as (bff, _, _):
@@ -235,11 +263,25 @@ async def test_a_run_that_ends_loses_what_was_kept_of_it() -> None:
         backend.is_now(status="RUNNING")
         await ask(bff)
         assert (await ask(bff))["metadata"]["cache_hit"]
+        assert await cache_bytes(bff) > 0
         backend.is_now(status="DONE")
         assert (await ask(bff, "status"))["status"] == "DONE"
+        assert await cache_bytes(bff) == 0
         page = await ask(bff)
         assert not page["metadata"]["cache_hit"]
         assert page["run"]["status"] == "DONE"
+
+
+async def test_who_watched_a_run_to_its_end_is_not_told_that_it_runs() -> None:
+    growing = Lifecycle(history=50, growth_fps=200.0)
+    run = generated_run("day", frame_count=150, lifecycle=growing)
+    async with stack(run) as (bff, _, _), bff.viewer() as viewer:
+        assert (await ask(bff, run_id="day"))["run"]["status"] == "RUNNING"
+        await viewer.subscribe("day", mode="all", speed=0, **{"from": "live"}, updates=["run"])
+        await viewer.until(is_a("run", status="DONE"))
+        page = await ask(bff, run_id="day")
+        assert page["run"]["status"] == "DONE"
+        assert len(page["equity"]) == 150
 
 
 async def test_other_wishes_and_other_credentials_are_other_answers() -> None:
