@@ -170,6 +170,7 @@ async def _runs(app: web.Application) -> AsyncIterator[None]:
         fresh_s=settings.bff_hub_access_fresh_seconds,
         running_s=settings.bff_redis_ttl_run,
         stale_s=settings.bff_hub_access_stale_seconds,
+        patience_s=settings.bff_hub_admission_seconds,
     )
     app[keys.RUNS] = Runs(
         sources,

@@ -5,7 +5,7 @@
 | nothing | what `fill` makes, or its error | it is kept |
 | fresh | that, `is_hit` | nothing |
 | expired, for at most 24 h | that, `is_hit` and `is_stale`, at once | `fill` runs once |
-| expired, and the backend is down | the same | it stays |
+| expired, and the backend is down, or what is made is not to be kept | the same | it stays |
 | expired, and `fill` ends in a clear no | the same, a last time | it is forgotten |
 """
 
@@ -29,7 +29,7 @@ OUTAGES = (BackendUnavailable, BackendTimeout, Busy, RateLimited)
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a fill made, and for how long it is fresh; 0 is not kept at all."""
+    """What a fill made, and for how long it is fresh; 0 is not kept, and replaces nothing."""
 
     value: bytes
     ttl_s: float
@@ -106,11 +106,15 @@ class Answers:
         answer = await asyncio.shield(self._flights.get(key) or self._take_off(key, work))
         return answer.value
 
-    async def drop(self, prefix: str) -> None:
-        """Forget all answers whose key starts so, those being made included; see `Cache.drop`."""
+    def drop(self, prefix: str) -> None:
+        """Forget all answers whose key starts so, those being made included.
+
+        The cache is looked through by a task of its own: no caller waits for that.
+        """
         for key in [key for key in self._flights if key.startswith(prefix)]:
             del self._flights[key]
-        await self._cache.drop(prefix)
+        if self._group is not None:
+            self._group.create_task(self._cache.drop(prefix), name=f"drop {prefix}")
 
     def _take_off(self, key: str, work: _Work) -> _Landed:
         if self._group is None:
@@ -164,7 +168,6 @@ class Answers:
 
     async def _keep(self, key: str, filled: Filled) -> None:
         if filled.ttl_s <= 0:
-            await self._cache.delete(key)
             return
         now = self._clock_ms()
         fresh_until_ms = now + int(filled.ttl_s * 1e3)

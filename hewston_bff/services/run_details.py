@@ -55,12 +55,14 @@ class _Said:
 class DetailTimes:
     """Seconds. What the backend said holds for `fresh_s`, of a running run for `running_s`.
 
-    Of a run that is over it holds for `stale_s` while the backend does not answer.
+    Of a run that is over it holds for `stale_s` while the backend does not answer, which is waited
+    for up to `patience_s`.
     """
 
     fresh_s: float
     running_s: float
     stale_s: float
+    patience_s: float
 
 
 def run_scope(run_id: RunId) -> str:
@@ -95,13 +97,16 @@ class RunDetails:
         fresh = self._fresh(run_id, credentials)
         if fresh is not None:
             return Known(fresh)
+        said = self._said.get((run_id, credentials.key))
+        end = said.facts if said is not None and said.facts.is_over else None
+        if end is not None:
+            deadline_s = min(deadline_s, self._times.patience_s)
         try:
             return Known(await self.ask(run_id, credentials, deadline_s=deadline_s), calls=1)
         except OUTAGES:
-            said = self._said.get((run_id, credentials.key))
-            if said is None or not said.facts.is_over:
+            if end is None:
                 raise
-            return Known(said.facts, calls=1, is_stale=True)
+            return Known(end, calls=1, is_stale=True)
 
     def known_end(self, run_id: RunId, credentials: Credentials) -> RunFacts | None:
         """What was said lately of a run that is over."""
@@ -126,7 +131,7 @@ class RunDetails:
             self._said.pop((run_id, credentials.key), None)
             raise
         self._said[run_id, credentials.key] = _Said(facts, monotonic(), len(body))
-        await self._note(run_id, facts)
+        self._note(run_id, facts)
         return facts
 
     def _fresh(self, run_id: RunId, credentials: Credentials) -> RunFacts | None:
@@ -157,9 +162,9 @@ class RunDetails:
             raise BackendUnavailable(msg)
         return answer.body
 
-    async def _note(self, run_id: RunId, facts: RunFacts) -> None:
+    def _note(self, run_id: RunId, facts: RunFacts) -> None:
         if not facts.is_over:
             self._unfinished[run_id] = None
         elif run_id in self._unfinished:
             del self._unfinished[run_id]
-            await self._answers.drop(run_scope(run_id))
+            self._answers.drop(run_scope(run_id))

@@ -22,6 +22,7 @@ from tests.web.run_backend import (
     NOT_FOUND,
     ORDERS,
     RUN,
+    Behaviour,
     RunBackend,
     hangs,
     run_backend,
@@ -301,13 +302,30 @@ async def test_who_is_no_longer_allowed_gets_nothing_that_was_kept() -> None:
         assert (await ask(bff, "complete", 403, token="mine"))["error"]["code"] == "FORBIDDEN"
 
 
-async def test_a_finished_run_outlives_a_backend_that_is_down() -> None:
-    async with run_stack(bff_hub_access_fresh_seconds=0.0001) as (bff, backend):
+@pytest.mark.parametrize("how", [hangs, says(b"", status=500)], ids=["hangs", "500"])
+async def test_a_finished_run_outlives_a_backend_that_is_down_or_deaf(how: Behaviour) -> None:
+    settings = {"bff_hub_access_fresh_seconds": 0.0001, "bff_hub_admission_seconds": 0.1}
+    async with run_stack(**settings) as (bff, backend):
         await ask(bff)
-        backend.does["run"] = says(b"", status=500)
+        backend.does["run"] = how
         page = await ask(bff)
         assert page["metadata"]["stale"]
         assert page["orders"] == ORDERS
+
+
+async def test_a_whole_page_is_not_given_up_for_one_with_parts_missing() -> None:
+    async with run_stack(bff_redis_ttl_run=0.0001) as (bff, backend):
+        backend.is_now(status="RUNNING")
+        await ask(bff)
+        backend.does["orders"] = says(b"", status=500)
+        for _ in range(3):
+            page = await ask(bff)
+            assert page["metadata"]["stale"]
+            assert page["orders"] == ORDERS
+        backend.does["orders"] = says([])
+        async with asyncio.timeout(5):
+            while (await ask(bff))["orders"]:
+                pass
 
 
 async def test_a_hundred_who_ask_at_once_make_one_call_of_each_kind() -> None:
