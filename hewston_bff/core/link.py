@@ -10,7 +10,8 @@
     UP          EndSaid          COMPLETE    abort (status terminal or not to be had)
     UP          EndSaid          POLLING     the run is not over: connect again later
     any         Lost             RETRYING    wait `retry_in_s`, then Connect
-    any         StreamFault      POLLING     the run is not ready: ask its status, 1 to 5 s apart
+    any         StreamFault      POLLING     the run is not ready: ask its status, 1 to 5 s apart,
+                                             and Connect once it is another
     any         StreamFault      RETRYING    the run is over and should play: try again
     any         third in a row   FAILED      tell everyone
     any         Refused          FAILED      tell everyone
@@ -132,6 +133,8 @@ class Link:
     quiet_since_s: float | None = None
     status: str | None = None
     """The run's status as the backend last gave it; None while nobody knows."""
+    unready_at: str | None = None
+    """The status at which the run last had nothing to play: only another one is worth a try."""
 
     @property
     def is_terminal(self) -> bool:
@@ -142,6 +145,11 @@ class Link:
     def is_growing(self) -> bool:
         """Whether the run is known not to be over."""
         return self.status is not None and self.status not in TERMINAL
+
+    @property
+    def is_unready(self) -> bool:
+        """Whether the run is known to be as it was when it had nothing to play."""
+        return self.is_growing and self.status == self.unready_at
 
 
 def step(  # noqa: C901 - one case a row of the table
@@ -219,4 +227,4 @@ def _fault(link: Link, *, times: LinkTimes) -> Link:
 def _wait_for_run(link: Link) -> Link:
     was_polling = link.retry_in_s if link.state is LinkState.POLLING else 0.0
     wait_s = min(max(POLL_FIRST_S, was_polling * 1.5), POLL_CAP_S)
-    return replace(link, state=LinkState.POLLING, retry_in_s=wait_s)
+    return replace(link, state=LinkState.POLLING, retry_in_s=wait_s, unready_at=link.status)

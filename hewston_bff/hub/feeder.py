@@ -253,7 +253,7 @@ class Feeder:
         await self._learn_status(channel, credentials)
         if channel.link.state is LinkState.FAILED:
             return False
-        if channel.link.is_growing:
+        if channel.link.is_unready:
             channel.step(links.StreamFault(), now_s=_now_s())
             raise _NeedsRetry
         return True

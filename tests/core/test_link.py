@@ -86,6 +86,14 @@ def test_stream_errors_poll_a_run_that_goes_on_and_fail_one_that_is_over() -> No
     assert states == [LinkState.RETRYING, LinkState.RETRYING, LinkState.FAILED]
 
 
+def test_a_run_that_had_nothing_to_play_is_unready_until_its_status_changes() -> None:
+    link = after(with_status(UP, "QUEUED"), (links.StreamFault(), 1))
+    assert link.is_unready
+    assert not with_status(link, "RUNNING").is_unready
+    assert not with_status(link, "DONE").is_unready
+    assert not with_status(UP, "RUNNING").is_unready
+
+
 def test_frames_between_stream_errors_start_their_count_again() -> None:
     fault, frame = (links.StreamFault(), 0.0), (links.NewFrame(), 0.0)
     link = after(with_status(UP, "DONE"), fault, fault, frame, fault)

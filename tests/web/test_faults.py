@@ -213,6 +213,17 @@ async def test_a_run_that_is_not_ready_starts_by_itself(
         assert not viewer.of("err")
 
 
+async def test_a_run_that_was_queued_is_shown_while_it_grows(upstream: dict[str, Any]) -> None:
+    growing = Lifecycle(queued_s=0.3, history=50, growth_fps=200.0, is_endless=True)
+    run = generated_run("growing", frame_count=5_000, lifecycle=growing)
+    async with stack(run, **upstream) as (bff, _, _), bff.viewer() as viewer:
+        await viewer.subscribe("growing")
+        assert [m["status"] for m in viewer.of("run")] in ([], ["QUEUED"])
+        async with asyncio.timeout(10):
+            await viewer.until(is_a("frame"))
+        assert [m["status"] for m in viewer.of("run")] == ["QUEUED", "RUNNING"]
+
+
 async def test_two_streams_pour_at_most_at_the_same_time() -> None:
     runs = [generated_run(f"run-{n}", seed=n) for n in range(6)]
     options = SimulatorOptions(play_silence_s=0.05, hb_interval_s=0.3)
