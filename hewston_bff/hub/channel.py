@@ -264,7 +264,8 @@ class Channel:
         sinks = {
             listener.sink: None
             for listener in self.listeners
-            if listener.is_answered and (listener.wants_run_news or not only_run_news)
+            if listener.is_answered
+            and (not only_run_news or (listener.wants_run_news and listener.access.is_granted))
         }
         for sink in sinks:
             sink.notify(notice)

@@ -295,7 +295,8 @@ class Subscription:
 
     def on_suspended(self) -> None:
         """The backend has not confirmed the permission for too long."""
-        self.sink.notify(self.state())
+        if self.is_answered:
+            self.sink.notify(self.state())
 
     def on_reset(self, old: FrameLog) -> None:
         """The log has a new epoch; go on by time."""

@@ -6,7 +6,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from hewston_bff.simulator import SimulatorOptions, generated_run
+from hewston_bff.simulator import Delay, Lifecycle, SimulatorOptions, generated_run
 from tests.support import Bff, is_a, sources, stack, without_ours
 
 DAY = generated_run("day")
@@ -108,6 +108,26 @@ async def test_a_reconnect_after_its_first_viewer_left_uses_anothers_credentials
             await running.drop_connections()
             assert len(await staying.until_end()) == 390
         assert backend.stats().authorizations("day") == ("Bearer first", "Bearer second")
+
+
+async def test_who_is_not_permitted_yet_hears_nothing_of_the_run() -> None:
+    run = generated_run("soon", lifecycle=Lifecycle(queued_s=0.5))
+    options = SimulatorOptions(
+        play_silence_s=0.01,
+        hb_interval_s=0.3,
+        require_token={"good": None, "other": {"elsewhere"}},
+        rest_faults={"GET /backtests/{run_id}": (None, Delay(seconds=2.5))},
+    )
+    settings = {"bff_hub_admission_seconds": 0.1, "bff_hub_access_fresh_seconds": 0.3}
+    good = {"Authorization": "Bearer good"}
+    other = {"Authorization": "Bearer other"}
+    async with stack(run, options=options, **settings) as (bff, _, _):
+        async with bff.viewer(headers=good) as viewer, bff.viewer(headers=other) as waiting:
+            await viewer.subscribe("soon")
+            assert (await waiting.subscribe("soon"))["status"] == "buffering"
+            await viewer.until(is_a("run", status="DONE"))
+            assert (await waiting.until(is_a("err")))["code"] == "FORBIDDEN"
+            assert not waiting.of("run")
 
 
 async def test_a_permission_withdrawn_ends_the_viewing_and_nobody_elses() -> None:
