@@ -40,6 +40,10 @@ class Access:
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
 
+    def is_of_use(self, *, since_s: float) -> bool:
+        """Whether somebody stands on it, or could: the backend said yes after `since_s`."""
+        return self.viewers > 0 or (self.granted_at_s is not None and self.granted_at_s > since_s)
+
 
 @dataclass(frozen=True, slots=True)
 class AccessEvents:

@@ -94,9 +94,12 @@ class Hub:
             channel.linger.cancel()
             channel.linger = None
         self._viewers[run_id] = self._viewers.get(run_id, 0) + 1
-        access = channel.accesses.get(credentials.key)
-        if access is None:
-            access = channel.accesses[credentials.key] = Access(run_id, credentials)
+        since_s = asyncio.get_running_loop().time() - self._options.access.fresh_s
+        accesses = {
+            k: each for k, each in channel.accesses.items() if each.is_of_use(since_s=since_s)
+        }
+        channel.accesses = accesses
+        access = accesses.setdefault(credentials.key, Access(run_id, credentials))
         access.viewers += 1
         self._ask(channel, access)
         return access
@@ -142,14 +145,7 @@ class Hub:
     # -- tasks of channels
 
     def _ask(self, channel: Channel, access: Access) -> None:
-        fresh_s = self._options.access.fresh_s
-        now_s = asyncio.get_running_loop().time()
-        if access.granted_at_s is not None and now_s - access.granted_at_s >= fresh_s:
-            # Too old to stand on; without viewers nobody renewed it.
-            if access.viewers == 1:
-                access.granted_at_s, access.is_granted = None, False
-                access.decided.clear()
-        elif access.is_granted:
+        if access.is_granted:
             channel.permitted.set()
         if access.task is None or access.task.done() or access.task.cancelling():
             events = AccessEvents(

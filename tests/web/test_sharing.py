@@ -1,6 +1,7 @@
 """One upstream per run however many watch; who comes, goes, stalls or stays."""
 
 import asyncio
+import gc
 import itertools
 import socket
 from contextlib import AsyncExitStack
@@ -8,6 +9,7 @@ from contextlib import AsyncExitStack
 import msgspec
 import pytest
 
+from hewston_bff.hub.ports import Credentials
 from hewston_bff.simulator import CutAt, FaultPlan, Lifecycle, SimulatorOptions, generated_run
 from tests.support import QUICK, Bff, Message, Viewer, is_a, serving, sources, stack, without_ours
 
@@ -195,6 +197,25 @@ async def test_a_drain_says_bye_and_closes_with_1012() -> None:
         assert all(wait > 0 for wait in waits)
         assert len(set(waits)) > 1
         assert backend.stats().open_now() == 0
+
+
+async def test_credentials_of_those_who_left_are_forgotten() -> None:
+    async with stack(DAY, bff_hub_access_fresh_seconds=0.05) as (bff, _, _):
+        async with bff.viewer() as staying:
+            await staying.subscribe("day", paused=True)
+            for n in range(20):
+                token = {"Authorization": f"Bearer {n}"}
+                async with bff.viewer("/backtests/day/ws", headers=token):
+                    pass
+            async with asyncio.timeout(10):
+                while len(_tokens_held()) > 5:
+                    async with bff.viewer("/backtests/day/ws"):
+                        pass
+
+
+def _tokens_held() -> set[str | None]:
+    gc.collect()
+    return {each.authorization for each in gc.get_objects() if isinstance(each, Credentials)}
 
 
 async def test_the_frontend_that_exists_gets_every_frame_it_can_show() -> None:
