@@ -68,7 +68,7 @@ class EventSession:
 
     def bye(self, *, after_ms: int) -> None:
         """Have the client come back after a while, and stop."""
-        self.outlet.send_control(chunk(b"retry: %d\n\n" % after_ms))
+        self.outlet.send_last(chunk(b"retry: %d\n\n" % after_ms))
         self.end(CloseCode.SERVICE_RESTART, "restarting")
 
     def refused(self, error: BffError, *, sid: int | None, re: object) -> None:  # noqa: ARG002

@@ -138,6 +138,13 @@ class Outlet:
         else:
             self._end(CloseCode.STALLED, "the control lane is full: read faster")
 
+    def send_last(self, data: bytes) -> None:
+        """A control message before the end: written after all that waits, whatever the mark."""
+        self.flush()
+        if not self._transport.is_closing():
+            self._transport.write(b"".join((*self._lane, data)))
+        self._lane.clear()
+
     def pong(self, data: bytes) -> None:
         """Answer a ping, unless the client takes nothing: answers would pile up here."""
         if self.can_take():

@@ -167,7 +167,9 @@ class Session:
 
     def bye(self, *, after_ms: int) -> None:
         """Say that we are going, and go."""
-        self.notify(Bye(code=CloseCode.SERVICE_RESTART, after_ms=after_ms))
+        if not self.outlet.is_mute:
+            goodbye = Bye(code=CloseCode.SERVICE_RESTART, after_ms=after_ms)
+            self.outlet.send_last(text_frame(encode(goodbye)))
         self.end(CloseCode.SERVICE_RESTART, "restarting: come back and resume")
 
     def close(self) -> None:

@@ -199,6 +199,22 @@ async def test_a_drain_says_bye_and_closes_with_1012() -> None:
         assert backend.stats().open_now() == 0
 
 
+async def test_a_drain_says_bye_to_a_viewer_that_is_behind() -> None:
+    month = generated_run("month", frame_count=8_000)
+    async with stack(month, bff_ws_buffer_bytes=16_384) as (bff, _, _):
+        behind = await _narrow_socket(bff, "/api/v1/runs/month/stream?speed=0&mode=all")
+        with behind:
+            full_s = bff.hub.ticker.next_s + 1.0
+            while bff.hub.ticker.next_s < full_s:
+                await bff.totals()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(bff.runner.cleanup())
+                received = b""
+                while data := await asyncio.get_running_loop().sock_recv(behind, 65_536):
+                    received += data
+        assert b'{"t":"bye","code":1012' in received
+
+
 async def test_credentials_of_those_who_left_are_forgotten() -> None:
     async with stack(DAY, bff_hub_access_fresh_seconds=0.05) as (bff, _, _):
         async with bff.viewer() as staying:
