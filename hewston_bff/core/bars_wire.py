@@ -4,16 +4,13 @@ A year of minutes is 8 MB of JSON, and one call that reads it holds up everythin
 thread it runs. So both directions are generators that yield after less than a millisecond's work.
 
 Reading cuts `{"symbol": "X", "bars": [{…}, {…}, …]}` between two bars every 64 KiB and decodes
-piece by piece. A cut in the wrong place, in a string or between nested objects, leaves a piece that
-is no JSON: then the body is read whole. A bar of another make is refused by its type: then that
-piece is read member by member.
+piece by piece. A bar of another make is refused by its type: then that piece is read member by
+member.
 """
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from math import nan
 
 import msgspec
@@ -21,18 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hewston_bff.core.bars import NO_TIME_S, Bars, Floats, Ints, joined
+from hewston_bff.core.cuts import cuts, head, pieces
 from hewston_bff.core.ids import parse_time
 from hewston_bff.core.steps import Steps
 
-_PIECE_BYTES = 1 << 16
 _PIECE_BARS = 500
 _PIECE_NUMBERS = 5_000
 
-# Members of simple values, then the bars; and the place between two bars.
-_HEAD = re.compile(
-    rb'\s*\{\s*(?:"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,\s*)*"bars"\s*:\s*\[\s*(?=\{)'
-)
-_BETWEEN = re.compile(rb"\}\s*,\s*(?=\{)")
+_HEAD = head(b"bars")
 
 _TIME = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
 _DIGITS = np.flatnonzero(_TIME[0] == _TIME)
@@ -80,32 +73,21 @@ def decode_bars(body: bytes) -> Steps[Bars]:
     Raises:
         MalformedBars: no page of bars.
     """
-    cuts = _cuts(body)
-    if cuts:
+    at = cuts(body, _HEAD)
+    if at:
         # A cut in the wrong place makes no JSON of what is JSON.
         with suppress(MalformedBars):
-            return (yield from _decoded(body, cuts))
+            return (yield from _decoded(body, at))
     return (yield from _decoded(body, []))
 
 
-def _cuts(body: bytes) -> list[int]:
-    """Where pieces of some bars begin; none if the body does not begin as expected."""
-    head = _HEAD.match(body)
-    if head is None:
-        return []
-    cuts = [head.end()]
-    while (between := _BETWEEN.search(body, cuts[-1] + _PIECE_BYTES)) is not None:
-        cuts.append(between.end())
-    return cuts
-
-
-def _decoded(body: bytes, cuts: list[int]) -> Steps[Bars]:
+def _decoded(body: bytes, at: list[int]) -> Steps[Bars]:
     parts = []
-    for start, end in pairwise(cuts):
+    for piece in pieces(body, at):
         yield
-        parts.append(_columns(_bars_of(b"[" + body[start:end].rstrip(b", \t\r\n") + b"]")))
+        parts.append(_columns(_bars_of(piece)))
     yield
-    last = _page_of(b'{"bars":[' + body[cuts[-1] :] if cuts else body)
+    last = _page_of(b'{"bars":[' + body[at[-1] :] if at else body)
     for begin in range(0, len(last), _PIECE_BARS):
         yield
         parts.append(_columns(last[begin : begin + _PIECE_BARS]))

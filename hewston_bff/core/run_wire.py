@@ -5,12 +5,14 @@ ones are generators that yield after about a millisecond's work.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 import numpy as np
 
+from hewston_bff.core.cuts import cuts, head, pieces
 from hewston_bff.core.equity import Curve, Floats, Ints, RoundTrips, Trade, curve, drawdown
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import format_time, parse_time
@@ -20,6 +22,7 @@ _ROWS = 500
 _LOG_FRAMES = 4_096
 _NS_A_SECOND = 1_000_000_000
 _LAST_NS = (1 << 63) - 1
+_EQUITY_HEAD = head(b"equity")
 _UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -180,15 +183,30 @@ def decode_equity(body: bytes) -> Steps[Curve]:
     Raises:
         MalformedPart: there is none, or a point lacks its time or value.
     """
-    items = _list(body, ("equity", "items"))
-    parts = [curve(np.empty(0, np.int64), np.empty(0))]
+    at = cuts(body, _EQUITY_HEAD)
+    if at:
+        # A cut in the wrong place makes no JSON of what is JSON.
+        with suppress(MalformedPart):
+            return (yield from _points(pieces(body, at), b'{"equity":[' + body[at[-1] :]))
+    return (yield from _points((), body))
+
+
+def _points(parts: Iterable[bytes], rest: bytes) -> Steps[Curve]:
+    """The points of some lists, and of a body that is the rest of them."""
+    read = []
+    for part in parts:
+        yield
+        read.append(_columns(_told(part)))
+    yield
+    items = _list(rest, ("equity", "items"))
     for begin in range(0, len(items), _ROWS):
         yield
-        parts.append(_points(items[begin : begin + _ROWS]))
+        some = items[begin : begin + _ROWS]
+        read.append(_columns(_told(b"[" + b",".join(bytes(item) for item in some) + b"]")))
     yield
     return Curve(
-        np.concatenate([part.ts_ns for part in parts]),
-        np.concatenate([part.equity for part in parts]),
+        np.concatenate([points.ts_ns for points in read] or [np.empty(0, np.int64)]),
+        np.concatenate([points.equity for points in read] or [np.empty(0)]),
     )
 
 
@@ -226,11 +244,14 @@ def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
     raise MalformedPart("no list")
 
 
-def _points(items: list[msgspec.Raw]) -> Curve:
+def _told(text: bytes) -> list[_Told]:
     try:
-        told = _TOLD.decode(b"[" + b",".join(bytes(item) for item in items) + b"]")
+        return _TOLD.decode(text)
     except _UNEXPECTED as exc:
         raise MalformedPart("no points") from exc
+
+
+def _columns(told: list[_Told]) -> Curve:
     times = [parse_time(point.timestamp or point.ts_utc or point.ts) for point in told]
     values = [point.value if point.equity is None else point.equity for point in told]
     if any(time is None or abs(time) > _LAST_NS for time in times) or None in values:

@@ -90,6 +90,22 @@ def test_a_curve_that_is_written_reads_the_same(points: list[tuple[int, float]])
     assert read.equity.tolist() == source.equity.tolist()
 
 
+def test_a_long_curve_is_read_in_pieces_and_one_that_cannot_be_cut_is_read_whole() -> None:
+    def point(at: int, **more: object) -> dict[str, object]:
+        return {"timestamp": f"2024-01-02T14:30:{at % 60:02}Z", "equity": float(at), **more}
+
+    plain = [point(at) for at in range(5_000)]
+    misleading = [point(at, note="}, {", more=[{"a": 1}, {"b": 2}]) for at in range(5_000)]
+    for points in (plain, misleading):
+        for body in ({"equity": points}, {"run_id": "x", "equity": points, "n": 1}, points):
+            read = done(decode_equity(msgspec.json.encode(body)))
+            assert read.equity.tolist() == [float(at) for at in range(5_000)]
+    steps = decode_equity(msgspec.json.encode({"equity": plain}))
+    assert sum(1 for _ in steps) > 4
+    with pytest.raises(MalformedPart):
+        done(decode_equity(msgspec.json.encode({"equity": plain})[:-1]))
+
+
 @given(st.lists(values.map(lambda value: {"any": value}), max_size=600))
 def test_orders_pass_as_they_are(orders: list[object]) -> None:
     body = msgspec.json.encode({"orders": orders})
