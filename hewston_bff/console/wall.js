@@ -153,6 +153,7 @@ class Tile {
   #last = NaN;
   #ts = "";
   #runStatus = "";
+  #upstream = "";
   /** What went wrong, until a frame comes. */
   #trouble = "";
   #seq = -1;
@@ -183,6 +184,10 @@ class Tile {
     subscription.on("reset", () => this.#clear());
     subscription.on("status", (state) => this.#moved(state));
     subscription.on("error", (error) => this.#failed(error));
+    subscription.on("upstream", ({ status }) => {
+      this.#upstream = status;
+      this.#showStatus();
+    });
     subscription.on("run", ({ status }) => {
       this.#runStatus = status;
       this.isStale = true;
@@ -208,12 +213,18 @@ class Tile {
   }
 
   /** @param {Api.State} state */
-  #moved({ status, seq }) {
+  #moved({ seq }) {
     if (seq !== this.#seq && seq < this.#seq) this.#clear();
     this.#seq = seq;
-    say(this.#status, status);
-    this.#status.dataset["status"] = status;
+    this.#showStatus();
     this.isStale = true;
+  }
+
+  #showStatus() {
+    const { status } = this.subscription.state;
+    const told = status === "buffering" && this.#upstream === "failed" ? "failed" : status;
+    say(this.#status, told);
+    this.#status.dataset["status"] = told;
   }
 
   #clear() {
@@ -282,8 +293,8 @@ function line(canvas, points, stroke) {
   context.lineWidth = 1.5;
   context.lineCap = "round";
   context.beginPath();
-  for (const { seq, value } of points) context.lineTo(x(seq), y(value));
-  if (points.length === 1) context.lineTo(x(first.seq), y(first.value));
+  if (points.length === 1) context.arc(width / 2, height / 2, 2, 0, 2 * Math.PI);
+  else for (const { seq, value } of points) context.lineTo(x(seq), y(value));
   context.stroke();
   context.globalAlpha = 0.18;
   context.fillStyle = stroke;
