@@ -38,6 +38,8 @@ export class RunSubscription extends Emitter {
   /** Not answered yet. @type {Api.Position | null} */
   #target = null;
   #isSeekSent = false;
+  /** What the last `subscribe` asked for; what was wanted since then has to follow it. */
+  #requested = { speed: 0, paused: false, target: /** @type {Api.Position | null} */ (null) };
   /** Frames that came while a seek was on its way: dropped if it succeeds. @type {Api.Frame[]} */
   #held = [];
   /** The seek to send when the one on its way is answered. @type {Api.Position | null} */
@@ -195,6 +197,7 @@ export class RunSubscription extends Emitter {
   /** The members of `subscribe` that say what is wanted, and where to go on. */
   request() {
     const { speed, paused, fps, updates } = this.wanted;
+    this.#requested = { speed, paused, target: this.#nextTarget ?? this.#target };
     return { run_id: this.runId, speed, paused, mode: this.state.mode, max_fps: fps, updates, ...this.place() };
   }
 
@@ -237,6 +240,7 @@ export class RunSubscription extends Emitter {
   subscribed(message) {
     this.#isSeekSent = false;
     this.#held = [];
+    const target = this.#target === this.#requested.target ? null : this.#target;
     // Without a log yet, what was delivered still stands: a `state` tells more.
     const isPlaced = message.epoch !== null;
     if (isPlaced) {
@@ -253,8 +257,22 @@ export class RunSubscription extends Emitter {
       liveEdge: message.last ?? this.state.liveEdge,
       ...(isPlaced ? this.#placed(message.seq) : {}),
     });
-    this.#settle("subscribe");
-    if (isPlaced) this.#follow();
+    this.#catchUp();
+    if (target !== null) void this.#sendMove(target, Promise.resolve(this.state));
+    else if (isPlaced) this.#follow();
+  }
+
+  /** Send what was wanted while `subscribe` was on its way; who waits for it waits on. */
+  #catchUp() {
+    const { speed, paused } = this.wanted;
+    /** @type {Command[]} */
+    const late = [];
+    if (speed !== this.#requested.speed) late.push({ cmd: "speed", val: speed });
+    if (paused !== this.#requested.paused) late.push({ cmd: paused ? "pause" : "play" });
+    for (const command of late) this.carrier?.send(this, command);
+    const last = late.at(-1)?.cmd;
+    if (last === undefined) this.#settle("subscribe");
+    else this.#waiting.set(last, [...(this.#waiting.get(last) ?? []), ...this.#take("subscribe")]);
   }
 
   /** @param {string} epoch */
@@ -430,7 +448,8 @@ export class RunSubscription extends Emitter {
 
   /** @param {string} what */
   #settle(what) {
-    for (const waiting of this.#take(what)) waiting.resolve(this.state);
+    // As it is now: frames move the state on, maybe before the caller looks.
+    for (const waiting of this.#take(what)) waiting.resolve({ ...this.state });
   }
 
   /** @param {HewstonError} error */
