@@ -238,6 +238,7 @@ class Session:
         match command:
             case Ctrl():
                 subscription = self.viewings.find(command.sid)
+                subscription.answer()
                 if self._door is Door.BACKEND:
                     self.outlet.send_control(text_frame(echo(data)))
                 obey(subscription, command)

@@ -136,6 +136,7 @@ class Viewings:
             NotSubscribed: no such number, or none given and not exactly one subscription.
         """
         subscription = self.find(sid)
+        subscription.answer()
         number = self._number(subscription)
         self._drop(number)
         return number

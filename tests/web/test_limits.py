@@ -5,7 +5,7 @@ import random
 import aiohttp
 import pytest
 
-from hewston_bff.simulator import SimulatorOptions, generated_run
+from hewston_bff.simulator import Delay, SimulatorOptions, generated_run
 from tests.support import is_a, stack
 
 DAY = generated_run("day")
@@ -68,6 +68,18 @@ async def test_subscriptions_are_numbered_limited_and_found_by_their_numbers() -
         assert (await viewer.subscribe("day", paused=True))["sid"] == 2
         await viewer.say(t="subscribe", id="twice", run_id="day", paused=True)
         await viewer.until(is_a("err", code="LIMIT"))
+
+
+@pytest.mark.parametrize("second", [{"t": "unsubscribe"}, {"t": "ctrl", "cmd": "pause"}])
+async def test_a_subscribe_is_answered_before_what_follows_it(second: dict[str, str]) -> None:
+    faults = {"GET /backtests/{run_id}": (Delay(seconds=0.5),)}
+    options = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, rest_faults=faults)
+    async with stack(DAY, options=options) as (bff, _, _), bff.viewer() as viewer:
+        await viewer.say(t="subscribe", id=1, run_id="day")
+        await viewer.say(id=2, **second)
+        await viewer.until(lambda m: m.get("re") == 2)
+        answers = [(m["t"], m["re"]) for m in viewer.seen if "re" in m]
+        assert answers[0] == ("subscribed", 1)
 
 
 async def test_an_id_in_use_is_refused() -> None:
