@@ -10,6 +10,8 @@ class TokenBucket:
     rate_per_s: float
     tokens: float
     filled_at_s: float
+    refused: int = 0
+    """Refusals that as many tokens taken since have not made up for."""
 
     @classmethod
     def full(cls, *, rate_per_s: float, now_s: float) -> "TokenBucket":
@@ -22,6 +24,8 @@ class TokenBucket:
         self.tokens = min(self.rate_per_s, self.tokens + refill)
         self.filled_at_s = now_s
         if self.tokens < 1:
+            self.refused += 1
             return False
         self.tokens -= 1
+        self.refused = max(0, self.refused - 1)
         return True

@@ -313,7 +313,7 @@ def decode_command(data: bytes | str) -> Command:
             data.decode()
         command = _COMMANDS.decode(data)
     except (msgspec.ValidationError, OverflowError) as exc:
-        raise InvalidMessage(_reason(str(exc)), _request_id(data)) from exc
+        raise InvalidMessage(_reason(str(exc)), request_id(data)) from exc
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidMessage("invalid JSON: send one JSON object per message") from exc
     if isinstance(command, Subscribe):
@@ -354,7 +354,8 @@ def _reason(text: str) -> str:
     return unquoted(text)
 
 
-def _request_id(data: bytes | str) -> RequestId | None:
+def request_id(data: bytes | str) -> RequestId | None:
+    """The `id` of a message, understood or not; None if it has none."""
     try:
         return _ECHOED.decode(data).id
     except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError):

@@ -33,6 +33,7 @@ from hewston_bff.core.messages import (
     decode_command,
     echo,
     encode,
+    request_id,
 )
 from hewston_bff.errors import BffError, InvalidRequest, RateLimited
 from hewston_bff.hub.control import obey
@@ -47,7 +48,7 @@ logger = structlog.get_logger(__name__)
 
 _MALFORMED_IN_A_ROW: Final = 3
 _ABUSE_S: Final = 10
-"""Seconds' worth of refused control messages after which a client has to go."""
+"""Seconds' worth of messages, by which a client that sends more than it may has to go."""
 
 
 class Door(Enum):
@@ -109,7 +110,6 @@ class Session:
         self.viewings = Viewings(hub, credentials, limits.viewings, refused=self.refused)
         self._bucket = TokenBucket.full(rate_per_s=limits.messages_per_s, now_s=hub.ticker.next_s)
         self._malformed = 0
-        self._refused = 0
         self._empty_since_s = hub.ticker.next_s
         self._ending: tuple[CloseCode, str] | None = None
         self._deadline: asyncio.Timeout | None = None
@@ -219,7 +219,7 @@ class Session:
     def _hear(self, data: bytes) -> None:
         self.outlet.is_mute = False
         if not self._bucket.take(now_s=self._hub.ticker.next_s):
-            self._refuse_excess()
+            self._refuse_excess(data)
             return
         try:
             command = decode_command(data)
@@ -271,12 +271,12 @@ class Session:
         if self._malformed >= _MALFORMED_IN_A_ROW and self._door is not Door.BACKEND:
             self.end(CloseCode.MALFORMED, "malformed messages: " + invalid.reason)
 
-    def _refuse_excess(self) -> None:
-        self._refused += 1
-        rate = self._limits.messages_per_s
-        if self._refused % rate == 1 or rate == 1:
-            self._send_error(RateLimited(f"more than {rate} messages a second: send fewer"))
-        if self._refused > rate * _ABUSE_S and self._door is not Door.BACKEND:
+    def _refuse_excess(self, data: bytes) -> None:
+        rate, refused = self._limits.messages_per_s, self._bucket.refused
+        re = request_id(data)
+        if re is not None or refused % rate == 1 or rate == 1:
+            self._send_error(RateLimited(f"more than {rate} messages a second: send fewer"), re=re)
+        if refused > rate * _ABUSE_S and self._door is not Door.BACKEND:
             self.end(CloseCode.ABUSED, "far too many messages")
 
     def _send_error(

@@ -122,3 +122,12 @@ def test_a_bucket_gives_no_more_than_its_rate(gaps: list[float]) -> None:
         now_s += gap
         taken += bucket.take(now_s=now_s)
     assert taken <= 5 + 5 * now_s + 1e-6
+
+
+def test_who_asks_for_a_little_too_much_does_not_become_an_abuser_in_time() -> None:
+    little, much = (TokenBucket.full(rate_per_s=10, now_s=0) for _ in range(2))
+    for n in range(10_000):
+        little.take(now_s=n / 12)
+        much.take(now_s=n / 40)
+    assert little.refused < 10
+    assert much.refused > 1_000

@@ -94,10 +94,10 @@ async def test_too_many_messages_are_refused_and_abuse_is_closed() -> None:
     async with stack(DAY, bff_ws_messages_per_second=5) as (bff, _, _):
         async with bff.viewer() as viewer, bff.viewer() as other:
             await other.subscribe("day", speed=0.05)
-            for _ in range(10):
-                await viewer.say(t="ping", ts=1)
-            error = await viewer.until(is_a("err"))
-            assert error["code"] == "RATE_LIMITED"
+            for n in range(10):
+                await viewer.say(t="ctrl", id=n, cmd="play")
+            await viewer.until(is_a("err", code="RATE_LIMITED", re=9))
+            assert [m["re"] for m in viewer.of("err")] == list(range(10))
             for _ in range(80):
                 await viewer.say(t="ping", ts=1)
             assert await viewer.until_closed() == 4429
