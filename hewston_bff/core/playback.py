@@ -113,9 +113,9 @@ class Cursor:
         self._set_speed(speed)
 
     def step(self, frames: int) -> None:
-        """Pause, and deliver the next `frames` (> 0) of them."""
+        """Pause, and deliver the next `frames` (> 0), after those still owed."""
         self.pause()
-        self.owed = frames
+        self.owed += frames
 
     def go(self, target: Target, *, show: bool) -> None:
         """Go to `target` once the log can tell where it is; `show`: deliver its frame at once."""

@@ -241,7 +241,9 @@ class Subscription:
         log, cursor = self.channel.log, self.cursor
         if frames < 0:
             self.cursor.pause()
-            place = max(log.first_seq, cursor.next_seq - 1 + frames)
+            # A frame that is due is where the client is, sent or not.
+            shown = min(cursor.next_seq + cursor.owed, log.next_seq) - 1
+            place = max(log.first_seq, shown + frames)
             self.seek(AtIndex(place), re)
             return
         is_at_end = log.is_complete and cursor.next_seq >= log.next_seq

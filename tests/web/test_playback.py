@@ -1,5 +1,7 @@
 """Runs played to clients over the stream door, end to end."""
 
+import asyncio
+
 import pytest
 
 from hewston_bff.simulator import generated_run
@@ -78,6 +80,23 @@ async def test_everyone_has_a_pause_seek_and_speed_of_their_own() -> None:
         assert backend.stats().opened("day") == 1
         assert backend.stats().plays == 1
         assert backend.stats().other_messages == 0
+
+
+@pytest.mark.parametrize("mode", ["merge", "all"])
+async def test_steps_that_pile_up_all_count(mode: str) -> None:
+    async with asyncio.timeout(10), stack(DAY) as (bff, _, _), bff.viewer() as viewer:
+        await viewer.subscribe("day", mode="all", speed=0)
+        await viewer.until_end()
+        await viewer.subscribe("day", mode=mode, paused=True)
+        for n, frames in enumerate((1, 2, 1)):
+            await viewer.say(t="ctrl", sid=2, id=n, cmd="step", val=frames)
+        await viewer.until(is_a("frame", sid=2, seq=3))
+        await viewer.ctrl("seek", sid=2, pos=100)
+        for n in range(5):
+            await viewer.say(t="ctrl", sid=2, id=n, cmd="step", val=-1)
+        await viewer.until(is_a("frame", sid=2, seq=95))
+        await viewer.ctrl("pause", sid=2)
+        assert viewer.frames(2)[-1]["seq"] == 95
 
 
 async def test_play_at_the_end_starts_again() -> None:
