@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AnyHttpUrl,
@@ -14,6 +14,7 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    field_serializer,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
     bff_upstream_transport: Literal["ws", "sse"] = "ws"
     hewston_catalog_path: Path | None = None
     hewston_data_dir: Path | None = None
-    redis_url: str = "redis://localhost:6379"
+    redis_url: Annotated[str, Field(repr=False)] = "redis://localhost:6379"
     bff_redis_enabled: bool = False
     bff_redis_ttl_chart: Seconds = 300.0
     bff_redis_ttl_run: Seconds = 60.0
@@ -166,6 +167,11 @@ class Settings(BaseSettings):
             # The address is not quoted: it may hold a password.
             raise ValueError("must be a redis, rediss or unix address")
         return value
+
+    @field_serializer("redis_url")
+    def _without_password(self, value: str) -> str:
+        url = urlsplit(value)
+        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -105,10 +105,12 @@ async def test_settings_that_cannot_be_are_named_and_exit_with_2() -> None:
 
 
 def test_check_config_shows_what_holds_but_no_secret() -> None:
-    environ = {"BFF_BACKEND_TOKEN": "opensesame", "BFF_PORT": "9"}
+    address = "redis://us:opensesame@cache:1/2?password=opensesame"
+    environ = {"BFF_BACKEND_TOKEN": "opensesame", "BFF_PORT": "9", "REDIS_URL": address}
     result = CliRunner().invoke(cli, ["check-config"], env=environ)
     assert result.exit_code == 0
     assert "BFF_PORT=9" in result.output
+    assert "REDIS_URL=redis://cache:1/2" in result.output
     assert "opensesame" not in result.output
 
 
