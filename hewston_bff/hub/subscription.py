@@ -153,8 +153,8 @@ class Subscription:
             log = self._readable()
             run_id = self.channel.run_id
             notify(self._told.subscribed(re, run_id, self.cursor, log, self.status))
-            if place is not None:
-                notify(self._told.out_of_range(re, self.channel.log))
+        if place is not None:
+            notify(self._told.out_of_range(re, self.channel.log))
         if self.channel.link.state not in {LinkState.UP, LinkState.COMPLETE, LinkState.IDLE}:
             notify(self.channel.upstream_news())
         news = self.channel.run_news() if self.wants_run_news and self.access.is_granted else None

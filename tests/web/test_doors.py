@@ -235,6 +235,16 @@ async def test_events_resume_by_last_event_id_and_stop_at_the_end() -> None:
             assert response.status == 422
 
 
+async def test_events_from_a_place_that_is_not_there_say_so() -> None:
+    async with stack(DAY) as (bff, _, _):
+        address = f"{bff.url}/api/v1/runs/day/events"
+        for _ in ("a cold log", "a warm one"):
+            async with bff.session.get(address, params={"from": "390"}) as response:
+                text = await response.text()
+            assert '"code":"RANGE"' in text
+            assert text.index("event: err") < text.index("event: end")
+
+
 async def test_the_head_of_an_event_stream_has_no_body() -> None:
     async with stack(DAY) as (bff, _, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", bff.port)
