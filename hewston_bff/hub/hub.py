@@ -222,29 +222,33 @@ class Hub:
         cursor has passed; then the largest log stops growing and new runs are refused.
         """
         used, budget = self.log_bytes, self._options.log_bytes
-        if used > budget:
-            used = self._evict(used, budget)
+        room_again = int(budget * _ROOM_AGAIN)
+        is_growing = all(channel.room.is_set() for channel in self._channels.values())
+        # A log that stopped needs room to go on: down to the limit alone it would wait for ever.
+        goal = budget if is_growing else room_again
+        if used > goal:
+            used = self._evict(used, goal)
         self._is_full = used > budget
         if self._is_full:
             largest = max(self._channels.values(), key=_size_bytes, default=None)
             if largest is not None and largest.room.is_set():
                 largest.room.clear()
                 logger.warning("log.paused", run_id=largest.run_id, bytes=largest.log.size_bytes)
-        elif used <= budget * _ROOM_AGAIN:
+        elif used <= room_again:
             for channel in self._channels.values():
                 channel.room.set()
 
-    def _evict(self, used: int, budget: int) -> int:
+    def _evict(self, used: int, goal: int) -> int:
         unwatched = [c for c in self._channels.values() if not self._viewers.get(c.run_id)]
         for channel in sorted(unwatched, key=_last_used_s):
-            if used <= budget:
+            if used <= goal:
                 return used
             used -= channel.log.size_bytes
             logger.info("log.evicted", run_id=channel.run_id, frames=channel.log.next_seq)
             self._forget(channel)
         for channel in sorted(self._channels.values(), key=_size_bytes, reverse=True):
             below = channel.slowest_seq
-            while used > budget and (freed := channel.log.evict_block(below)):
+            while used > goal and (freed := channel.log.evict_block(below)):
                 used -= freed
         return used
 

@@ -1,5 +1,6 @@
 """Limits: crossing one gives that one client a clear error, and nobody else anything."""
 
+import asyncio
 import random
 
 import aiohttp
@@ -145,6 +146,24 @@ async def test_memory_used_up_by_watched_runs_refuses_new_ones() -> None:
         await viewer.until_end()
         assert (await bff.totals())["log_bytes"] < 400_000
         assert (await viewer.subscribe("run-1"))["t"] == "subscribed"
+
+
+async def test_a_run_larger_than_memory_plays_to_its_end() -> None:
+    run = generated_run("large", frame_count=12_000)
+    options = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=8_000)
+    async with stack(run, options=options, bff_hub_log_bytes=1_500_000) as (bff, _, _):
+        async with bff.viewer() as viewer:
+            await viewer.subscribe("large", paused=True, speed=500)
+            while (await bff.totals())["log_bytes"] <= 1_500_000:
+                pass
+            budget_checked_s = bff.hub.ticker.next_s + 0.5
+            while bff.hub.ticker.next_s < budget_checked_s:
+                await bff.totals()
+            await viewer.ctrl("play")
+            async with asyncio.timeout(15):
+                frames = await viewer.until_end()
+            assert frames[-1]["seq"] == 11_999
+            assert not viewer.of("lag")
 
 
 async def test_frames_evicted_before_they_were_read_are_announced_as_lag() -> None:
