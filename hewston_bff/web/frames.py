@@ -93,6 +93,8 @@ async def frames(request: web.Request) -> web.StreamResponse:
             headers={hdrs.CONTENT_TYPE: NDJSON, hdrs.CACHE_CONTROL: "no-store"}
         )
         await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
         try:
             await _send(source, response, patience_s=settings.bff_ws_stalled_after_seconds)
         except (BffError, Evicted, OSError) as error:

@@ -156,6 +156,19 @@ async def test_switched_off_it_says_so() -> None:
         assert backend.stats().requests == ()
 
 
+async def test_a_head_has_no_frames_behind_it() -> None:
+    async with stack(DAY) as (bff, _, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(bff.url).port)
+        target = "/api/v1/runs/day/frames?to=3"
+        writer.write(f"HEAD {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert head.startswith(b"HTTP/1.1 200")
+        # What follows would be taken for the next answer.
+        assert body == b""
+
+
 async def test_nobody_is_left_reading_and_streams_are_counted() -> None:
     async with stack(DAY, bff_ws_sockets_per_address=1) as (bff, _, _):
         for _ in range(3):
