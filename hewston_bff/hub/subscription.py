@@ -394,7 +394,7 @@ class Subscription:
         stop = cursor.due(log, now_s=now_s, is_growing=channel.is_growing)
         if stop > start:
             self._deliver(log, start, stop, now_s)
-            if cursor.speed == 0 or cursor.owed:
+            if cursor.mode == "all":
                 self._deliver_more(log, now_s)
         if cursor.wake_s == inf or self._told.status != "playing":
             self._tell_changes(log, now_s)
@@ -418,7 +418,7 @@ class Subscription:
         self.cursor.delivered(stop, log, now_s=now_s)
 
     def _deliver_more(self, log: FrameLog, now_s: float) -> None:
-        """At full speed: further chunks, as many as the socket and one tick will take."""
+        """In `all` mode further chunks: as many as are due, and the socket and one tick take."""
         cursor = self.cursor
         for _ in range(_CHUNKS_A_TICK - 1):
             if not self.sink.can_take():

@@ -59,6 +59,12 @@ def test_a_message_stands_for_thirty_times_speed_over_max_fps_frames(
     assert len(ranges) == pytest.approx(min(30 * speed, max_fps), abs=2)
 
 
+@pytest.mark.parametrize("speed", [1, 500, 1_000, 2_000])
+def test_every_frame_alone_passes_at_thirty_times_speed_too(speed: float) -> None:
+    _, sink = watch_for(stage_of(30_000), 24, speed=speed, mode="all")
+    assert spans(sink.seen)[-1][1] == pytest.approx(30 * speed * 24 / 60, rel=0.1)
+
+
 def watch_for(stage: Stage, ticks: int, **wishes: Any) -> tuple[Subscription, MemorySink]:
     """A viewer that has watched for so many ticks."""
     viewer, sink = stage.view(**wishes)
