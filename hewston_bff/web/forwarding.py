@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from aiohttp import hdrs, web
+from aiohttp import ClientResponse, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -62,26 +62,24 @@ def headers_to_backend(request: web.Request) -> CIMultiDict[str]:
 
 
 def headers_to_client(
-    request: web.Request, answered: CIMultiDictProxy[str], *, backend: URL, prefix: str
+    request: web.Request, answer: ClientResponse, *, backend: URL, prefix: str
 ) -> CIMultiDict[str]:
     """What the client hears of the backend's answer; a `Location` there becomes one here."""
-    headers = _passed(answered, _TO_CLIENT)
+    headers = _passed(answer.headers, _TO_CLIENT)
     if hdrs.LOCATION in headers:
-        location = headers[hdrs.LOCATION]
-        headers[hdrs.LOCATION] = _location(request, location, backend=backend, prefix=prefix)
+        with suppress(ValueError):
+            target = answer.url.join(URL(headers[hdrs.LOCATION], encoded=True))
+            if target.origin() == backend.origin():
+                headers[hdrs.LOCATION] = _location(request, target, backend=backend, prefix=prefix)
     return headers
 
 
-def _location(request: web.Request, location: str, *, backend: URL, prefix: str) -> str:
-    """An address of the backend as ours, under the caller's prefix; any other as it is."""
-    with suppress(ValueError):
-        target = backend.join(URL(location, encoded=True))
-        if target.origin() == backend.origin():
-            scheme, host = _origin(request)
-            path = target.raw_path_qs.removeprefix(backend.raw_path.rstrip("/"))
-            fragment = f"#{target.raw_fragment}" if target.raw_fragment else ""
-            return f"{scheme}://{host}{prefix}{path}{fragment}"
-    return location
+def _location(request: web.Request, target: URL, *, backend: URL, prefix: str) -> str:
+    """An address of the backend as ours, under the caller's prefix."""
+    scheme, host = _origin(request)
+    path = target.raw_path_qs.removeprefix(backend.raw_path.rstrip("/"))
+    fragment = f"#{target.raw_fragment}" if target.raw_fragment else ""
+    return f"{scheme}://{host}{prefix}{path}{fragment}"
 
 
 def _origin(request: web.Request) -> tuple[str, str]:
@@ -94,7 +92,15 @@ def _origin(request: web.Request) -> tuple[str, str]:
 
 
 def _passed(headers: CIMultiDictProxy[str], names: tuple[str, ...]) -> CIMultiDict[str]:
-    return CIMultiDict((name, value) for name in names for value in headers.getall(name, ()))
+    """Those of `names`, but for what `Connection` says is for this hop alone."""
+    options = ",".join(headers.getall(hdrs.CONNECTION, ())).lower().split(",")
+    of_hop = {option.strip() for option in options}
+    return CIMultiDict(
+        (name, value)
+        for name in names
+        if name.lower() not in of_hop
+        for value in headers.getall(name, ())
+    )
 
 
 def _is_text(value: str) -> bool:

@@ -61,7 +61,7 @@ class ProxyRoute:
         ) as answer:
             passed = headers_to_client(
                 request,
-                answer.headers,
+                answer,
                 backend=URL(settings.hewston_backend_url),
                 prefix=self.prefix,
             )

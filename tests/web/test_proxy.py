@@ -127,6 +127,19 @@ async def test_only_the_headers_of_the_contract_pass_each_way(
         assert heard[name] == backend.headers[name]
 
 
+async def test_headers_that_are_named_as_those_of_a_hop_go_no_further(
+    backend: ReplayingBackend, bff: Bff
+) -> None:
+    backend.headers.add("Connection", "close, Set-Cookie")
+    backend.headers.add("Set-Cookie", "a=1")
+    named = {"Connection": "X-Idempotency-Key , ACCEPT", "X-Idempotency-Key": "k", "Accept": "x/y"}
+    async with bff.session.get(bff.url + RUN, headers={**named, "Idempotency-Key": "k"}) as answer:
+        assert "Set-Cookie" not in answer.headers
+    asked = backend.asked[0].headers
+    assert not {"X-Idempotency-Key", "Accept", "Connection"} & set(asked)
+    assert asked["Idempotency-Key"] == "k"
+
+
 async def test_nothing_is_added_to_what_a_client_did_not_say(
     backend: ReplayingBackend, bff: Bff
 ) -> None:
@@ -197,6 +210,7 @@ async def test_an_answer_is_streamed_both_ways(backend: ReplayingBackend, bff: B
     [
         ("{backend}/backtests/x?a=%2F#f", "{bff}{prefix}/backtests/x?a=%2F#f"),
         ("/backtests/x", "{bff}{prefix}/backtests/x"),
+        ("x?a=1", "{bff}{prefix}/backtests/x?a=1"),
         ("https://elsewhere.example/a", "https://elsewhere.example/a"),
         ("http://[", "http://["),
     ],
