@@ -1,4 +1,4 @@
-"""Commands to the browser client before the server has answered its `subscribe`."""
+"""Commands to the browser client before the server has answered what was asked earlier."""
 
 import pytest
 from playwright.async_api import Browser
@@ -8,22 +8,40 @@ from tests.console.browser import console, tab
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
-_IN_FLIGHT = """async (commands) => {
+_IN_FLIGHT = """async ([moment, commands]) => {
   const { connect } = await import("/client/hewston-bff.js");
   const connection = connect("");
   const run = connection.subscribe("month", { mode: "all", speed: 1 });
-  await new Promise((resolve) => connection.on("status", (s) => s.status === "online" && resolve()));
+  const moments = {
+    "before it is connected": null,
+    "before it is subscribed": [connection, "status", ({ status }) => status === "online"],
+    "while it plays": [run, "frame", () => true],
+  };
+  const [source, event, isIt] = moments[moment] ?? [];
+  await new Promise((go) => source ? source.on(event, (what) => isIt(what) && go()) : go());
   await Promise.all(commands.map(([name, ...values]) => run[name](...values)));
   while (run.state.status !== "paused") await new Promise((resolve) => run.on("status", resolve));
-  const { status, speed, seq } = run.state;
+  const { status, speed, seq, mode } = run.state;
   connection.close();
-  return { status, speed, seq };
+  const refused = commands.map(([name, ...values]) => run[name](...values).catch((e) => e.code));
+  const late = await Promise.all(refused);
+  return { status, speed, seq, mode, late };
 }"""
+_PAUSED_AT_99 = {"status": "paused", "speed": 5, "seq": 99}
 
 
-async def test_what_is_asked_while_the_subscription_is_being_made_holds(browser: Browser) -> None:
+@pytest.mark.parametrize(
+    "moment", ["before it is connected", "before it is subscribed", "while it plays"]
+)
+@pytest.mark.parametrize("mode", [None, "merge"])
+async def test_what_is_asked_in_a_hurry_holds_and_is_answered(
+    browser: Browser, moment: str, mode: str | None
+) -> None:
     async with console(generated_run("month", frame_count=21 * 390)) as (bff, _, _):
         async with tab(browser, f"{bff.url}/#/hub") as user:
-            ask = [["speed", 5], ["seek", 100], ["pause"]]
-            state = await user.page.evaluate(_IN_FLIGHT, ask)
-            assert state == {"status": "paused", "speed": 5, "seq": 99}
+            ask: list[list[object]] = [["speed", 5], ["pause"], ["seek", 100]]
+            ask += [["mode", mode]] if mode else []
+            state = await user.page.evaluate(_IN_FLIGHT, [moment, ask])
+            assert {name: state[name] for name in _PAUSED_AT_99} == _PAUSED_AT_99
+            assert state["mode"] == (mode or "all")
+            assert state["late"] == ["OFFLINE"] * len(ask)

@@ -81,7 +81,7 @@ export class RunSubscription extends Emitter {
   // -- commands
 
   play() {
-    if (this.state.status === "ended" && this.#target === null) this.#forgetPosition();
+    if (this.state.status === "ended" && this.#target === null) this.#startOver();
     this.wanted.paused = false;
     return this.#command({ cmd: "play" });
   }
@@ -119,6 +119,7 @@ export class RunSubscription extends Emitter {
 
   /** @param {Api.Mode} mode */
   mode(mode) {
+    if (this.#hasEnded()) return this.#refused();
     this.state = { ...this.state, mode };
     const answer = this.#owed("subscribe");
     this.#restart();
@@ -135,6 +136,7 @@ export class RunSubscription extends Emitter {
   #restart() {
     const carrier = this.carrier;
     carrier?.remove(this);
+    this.#carryOver();
     carrier?.add(this);
   }
 
@@ -158,19 +160,16 @@ export class RunSubscription extends Emitter {
       this.#nextTarget = position;
       return this.#owed("next");
     }
-    return this.#sendMove(position, this.#owed("seek"));
+    this.#sendMove(position);
+    return this.#owed(this.#isSeekSent ? "seek" : "subscribe");
   }
 
-  /**
-   * @param {Api.Position} position
-   * @param {Promise<Api.State>} answer
-   */
-  #sendMove(position, answer) {
+  /** @param {Api.Position} position */
+  #sendMove(position) {
     this.#target = position;
     /** @type {Command} */
     const command = position === "live" ? { cmd: "live" } : { cmd: "seek", pos: position };
     this.#isSeekSent = this.carrier?.send(this, command) ?? false;
-    return answer;
   }
 
   #hasEnded() {
@@ -211,10 +210,16 @@ export class RunSubscription extends Emitter {
     return { resume: ts === null ? { epoch, seq } : { epoch, seq, ts } };
   }
 
-  /** The connection is gone: commands on their way are answered by what follows. */
+  /** The connection is gone. */
   lost() {
+    this.#carryOver();
+    if (!this.#hasEnded()) this.#set({ status: "connecting" });
+  }
+
+  /** Commands on their way are answered by the next `subscribe`. */
+  #carryOver() {
     for (const waiting of this.#take("step")) {
-      waiting.reject(new HewstonError("OFFLINE", "the connection broke: the step is lost"));
+      waiting.reject(new HewstonError("OFFLINE", "the step was lost on its way"));
     }
     const carried = ["play", "pause", "speed", "seek", "next"].flatMap((what) => this.#take(what));
     this.#waiting.set("subscribe", [...(this.#waiting.get("subscribe") ?? []), ...carried]);
@@ -222,7 +227,6 @@ export class RunSubscription extends Emitter {
     this.#nextTarget = null;
     this.#isSeekSent = false;
     this.#held = [];
-    if (!this.#hasEnded()) this.#set({ status: "connecting" });
   }
 
   /** It will not come back. @param {HewstonError} error */
@@ -257,20 +261,23 @@ export class RunSubscription extends Emitter {
       liveEdge: message.last ?? this.state.liveEdge,
       ...(isPlaced ? this.#placed(message.seq) : {}),
     });
-    this.#catchUp();
-    if (target !== null) void this.#sendMove(target, Promise.resolve(this.state));
-    else if (isPlaced) this.#follow();
+    this.#catchUp(target);
+    if (target === null && isPlaced) this.#follow();
   }
 
-  /** Send what was wanted while `subscribe` was on its way; who waits for it waits on. */
-  #catchUp() {
+  /**
+   * Send what was wanted while `subscribe` was on its way; who waits for it waits on.
+   * @param {Api.Position | null} target
+   */
+  #catchUp(target) {
     const { speed, paused } = this.wanted;
     /** @type {Command[]} */
     const late = [];
     if (speed !== this.#requested.speed) late.push({ cmd: "speed", val: speed });
     if (paused !== this.#requested.paused) late.push({ cmd: paused ? "pause" : "play" });
     for (const command of late) this.carrier?.send(this, command);
-    const last = late.at(-1)?.cmd;
+    if (target !== null) this.#sendMove(target);
+    const last = target === null ? late.at(-1)?.cmd : "seek";
     if (last === undefined) this.#settle("subscribe");
     else this.#waiting.set(last, [...(this.#waiting.get(last) ?? []), ...this.#take("subscribe")]);
   }
@@ -424,10 +431,11 @@ export class RunSubscription extends Emitter {
     const target = this.#nextTarget;
     this.#nextTarget = null;
     this.#waiting.set("seek", [...(this.#waiting.get("seek") ?? []), ...this.#take("next")]);
-    void this.#sendMove(target, Promise.resolve(this.state));
+    this.#sendMove(target);
   }
 
-  #forgetPosition() {
+  #startOver() {
+    this.wanted.live = false;
     this.state = { ...this.state, seq: -1, ts: null };
     this.#expected = null;
     this.#from = "start";
