@@ -12,6 +12,7 @@ import structlog
 
 from hewston_bff.core.equity import Floats, Ints
 from hewston_bff.core.ids import format_time, to_ns
+from hewston_bff.core.run_wire import MalformedPart
 
 logger = structlog.get_logger(__name__)
 
@@ -38,9 +39,17 @@ class OrderTable:
         return int(self._table.num_rows)
 
     def batches(self) -> Iterator[list[dict[str, object]]]:
-        """All orders, in order; times as the backend writes them."""
+        """All orders, in order; times as the backend writes them.
+
+        Raises:
+            MalformedPart: Python has no such values.
+        """
         for begin in range(0, len(self), _BATCH_ROWS):
-            rows = self._table.slice(begin, _BATCH_ROWS).to_pylist()
+            try:
+                rows = self._table.slice(begin, _BATCH_ROWS).to_pylist()
+            # Text that is not UTF-8, a fraction of a microsecond; a date that is too far away.
+            except (ValueError, OverflowError) as exc:
+                raise MalformedPart("no orders") from exc
             yield [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
@@ -73,8 +82,9 @@ class Artifacts:
     async def _read(self, path: str, read: Callable[[Path], _T]) -> _T | None:
         try:
             return await asyncio.to_thread(self._read_within, path, read)
-        # pyarrow's own errors are ValueErrors, OSErrors and KeyErrors.
-        except (ValueError, OSError, KeyError, NotImplementedError, MemoryError) as error:
+        # pyarrow's own errors are ValueErrors, OSErrors and KeyErrors; a link to itself is a
+        # RuntimeError.
+        except (ValueError, OSError, KeyError, RuntimeError, MemoryError) as error:
             logger.warning("artifact.unreadable", path=path, error=type(error).__name__)
             return None
 

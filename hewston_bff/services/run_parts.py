@@ -211,7 +211,11 @@ class _Search:
         path = self._path("orders_path")
         table = None if artifacts is None or path is None else await artifacts.orders(path)
         if table is not None:
-            return Found(await turns.run(run_wire.orders_of(table.batches())), Source.ARTIFACTS)
+            try:
+                found = await turns.run(run_wire.orders_of(table.batches()))
+                return Found(found, Source.ARTIFACTS)
+            except MalformedPart:
+                logger.warning("artifact.unreadable", path=path, error="MalformedPart")
         return Found((await self._streamed())[1], Source.STREAM)
 
     def _path(self, name: str) -> str | None:

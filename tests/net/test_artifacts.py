@@ -82,13 +82,14 @@ async def test_files_that_are_none_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty.parquet").touch()
     (tmp_path / "folder.parquet").mkdir()
     os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "loop.parquet").symlink_to("loop.parquet")
     write_orders(tmp_path / "orders.parquet", [ORDER])
     whole = tmp_path / "whole.parquet"
     write_equity(whole, POINTS)
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:-20])
     (tmp_path / "bent.parquet").write_bytes(whole.read_bytes().replace(b"PAR1", b"PAR2"))
     artifacts = Artifacts(tmp_path)
-    files = ("text", "empty", "folder", "pipe", "orders", "cut", "bent", "nowhere")
+    files = ("text", "empty", "folder", "pipe", "loop", "orders", "cut", "bent", "nowhere")
     for path in (*(f"{name}.parquet" for name in files), "", ".", "a\0b", "x" * 5_000):
         assert await artifacts.equity(path) is None, path
     assert await artifacts.equity("whole.parquet") is not None

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 
 from hewston_bff.simulator import CutAt, FaultPlan, HalfOpen, Refuse, StreamError, generated_run
 from hewston_bff.simulator.faults import Fault
-from tests.net.catalogs import make_catalog
+from tests.net.catalogs import insert, make_catalog
 from tests.support import QUICK, Bff, Message, serving, stack
 from tests.web.run_backend import (
     EQUITY,
@@ -182,6 +184,24 @@ async def test_artifacts_that_make_no_sense_are_passed_over(tmp_path: Path) -> N
     async with impatient(**settings) as (bff, backend):
         backend.does["equity"] = NOT_FOUND
         assert_lacks(await whole(bff), "equity")
+
+
+async def test_orders_in_a_file_that_python_has_no_values_for_come_from_the_stream(
+    tmp_path: Path,
+) -> None:
+    catalog = make_catalog(tmp_path / "catalog.sqlite")
+    insert(catalog, "runs", run_id="day", orders_path="orders.parquet")
+    settings: dict[str, Any] = {"hewston_catalog_path": catalog, "hewston_data_dir": tmp_path}
+    for column in (
+        pa.array([1_704_205_800_000_000_001], pa.timestamp("ns", tz="UTC")),
+        pa.array([1 << 60], pa.timestamp("us", tz="UTC")),
+        pa.array([b"\xff"]).view(pa.string()),
+    ):
+        pq.write_table(pa.table({"ts_utc": column}), tmp_path / "orders.parquet")
+        async with stack(generated_run("day"), **settings) as (bff, _, _):
+            page = await whole(bff, run_id="day")
+            assert page["metadata"]["failed_sources"] == []
+            assert "orders:stream" in page["metadata"]["data_sources"]
 
 
 @pytest.mark.parametrize("how", [NOT_FOUND, hangs, drops, says(b"", status=500)])
