@@ -58,6 +58,7 @@ class Console {
 
   reload() {
     this.#view?.close();
+    if (this.connection.state.status === "closed") this.connection = this.#connect();
     const [, name = "", argument = ""] = /^#\/([a-z]*)\/?(.*)$/.exec(location.hash) ?? [];
     this.#view = this.#open(name || "runs", decode(argument));
     this.#main.replaceChildren(this.#view.element);
@@ -104,6 +105,7 @@ class Console {
       connecting: "Connecting",
       online: `Connected${by}`,
       offline: `Offline, attempt ${attempt} in ${age(retryInMs)}`,
+      idle: "Connected when a run is watched",
       closed: `Closed: ${reason}`,
     };
     this.#indicator.dataset.connection = status;

@@ -135,6 +135,19 @@ async def test_playing_survives_a_killed_server_without_a_click_or_a_jump(
             await opened.__aexit__(None, None, None)
 
 
+async def test_a_run_plays_however_long_its_list_was_looked_at(browser: Browser) -> None:
+    async with console(MONTH, bff_ws_subscribe_within_seconds=0.2) as (bff, _, _):
+        async with tab(browser, bff.url) as user:
+            connection = user.page.locator(".connection")
+            await expect(connection).to_have_attribute("data-connection", "idle")
+            await user.page.get_by_role("link", name="month").click()
+            await user.past(0)
+            await user.page.goto(f"{bff.url}/#/hub")
+            await expect(connection).to_have_attribute("data-connection", "idle")
+            await user.page.goto(f"{bff.url}/#/run/month")
+            await user.past(0)
+
+
 async def test_a_wall_of_twelve_runs_needs_one_socket(browser: Browser) -> None:
     async with console(*WALL) as (bff, _, _):
         async with tab(browser, f"{bff.url}/#/wall") as user:

@@ -167,9 +167,12 @@ export interface Subscription extends Listenable<SubscriptionEvents> {
 
 export type Transport = "websocket" | "events" | "backend";
 
-/** `offline`: it comes back by itself, in `retryInMs`. `closed`: it does not, `reason` says why. */
+/**
+ * `offline`: it comes back by itself, in `retryInMs`. `idle`: nothing is subscribed, it comes back
+ * with the next subscription. `closed`: it does not come back, `reason` says why.
+ */
 export interface ConnectionState {
-  status: "connecting" | "online" | "offline" | "closed";
+  status: "connecting" | "online" | "offline" | "idle" | "closed";
   transport: Transport;
   attempt: number;
   retryInMs: number | null;

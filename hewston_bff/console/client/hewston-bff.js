@@ -114,6 +114,7 @@ class LiveConnection extends Emitter {
         this.#set({ status: "offline", attempt, retryInMs, reason: "no connection to the server" });
         if (!wasOnline) void this.#probe(attempt);
       },
+      idle: () => this.#set({ status: "idle" }),
       refused: (reason) => this.#set({ status: "closed", retryInMs: null, reason }),
       latency: (ms) => this.emit("latency", ms),
       news: (message) => this.emit(/** @type {"run"} */ (message.t), message),

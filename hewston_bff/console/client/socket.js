@@ -10,6 +10,7 @@ import { HewstonError, isFinal } from "./errors.js";
  * @typedef {object} Watcher
  * @property {() => void} opened
  * @property {(attempt: number, retryInMs: number) => void} lost
+ * @property {() => void} idle closed, for nothing is subscribed
  * @property {(reason: string) => void} refused the server said not to come back
  * @property {(ms: number) => void} latency
  * @property {(message: any) => void} news `run` and `upstream`
@@ -35,9 +36,13 @@ const AGAIN_MS = 1_000;
 const GIVEN_UP = "given up";
 /** From here on, and 1000, the server does not want us back. */
 const FINAL_CLOSE = 4400;
+const NOTHING_SUBSCRIBED = 4408;
+/** @type {Record<number, string>} */
+const CLOSE_ERRORS = { 4401: "UNAUTHORIZED", 4403: "FORBIDDEN" };
 
 /**
- * One WebSocket for all subscriptions. It is always on its way back unless told otherwise.
+ * One WebSocket for all subscriptions. It is always on its way back unless told otherwise, or while
+ * nothing is subscribed.
  * @implements {Carrier}
  */
 export class MuxSocket {
@@ -46,6 +51,7 @@ export class MuxSocket {
   /** @type {WebSocket | null} */
   #socket = null;
   #isOpen = false;
+  #isIdle = false;
   #attempt = 0;
   #openedAt = 0;
   #heardAt = 0;
@@ -83,6 +89,7 @@ export class MuxSocket {
     const protocols = token === undefined ? [PROTOCOL] : [PROTOCOL, `bearer.${token}`];
     const socket = new WebSocket(url, protocols);
     this.#socket = socket;
+    this.#isIdle = false;
     this.#heartbeatMs = HEARTBEAT_MS;
     this.#heardAt = performance.now();
     this.#byeMs = null;
@@ -106,6 +113,7 @@ export class MuxSocket {
     subscription.carrier = this;
     this.#sids.set(subscription, null);
     if (this.#isOpen) this.#subscribe(subscription);
+    else if (this.#isIdle) this.open();
   }
 
   /** @param {RunSubscription} subscription */
@@ -294,15 +302,25 @@ export class MuxSocket {
    */
   #closed(code, reason) {
     this.#release();
-    if (code === 1000 || code >= FINAL_CLOSE) {
+    if (code === NOTHING_SUBSCRIBED) {
+      this.#rest();
+    } else if (code === 1000 || code >= FINAL_CLOSE) {
       const why = reason || `the server ended the connection (${code})`;
       this.#watcher.refused(why);
-      const error = new HewstonError(code === 4401 ? "UNAUTHORIZED" : "CLOSED", why);
+      const error = new HewstonError(CLOSE_ERRORS[code] ?? "CLOSED", why);
       for (const subscription of [...this.#sids.keys()]) subscription.fail(error);
       this.#sids.clear();
     } else {
       this.#comeBack();
     }
+  }
+
+  /** Until something is subscribed; it may have been just now. */
+  #rest() {
+    this.#isIdle = true;
+    this.#attempt = 0;
+    this.#watcher.idle();
+    if (this.#sids.size > 0) this.open();
   }
 
   #comeBack() {
