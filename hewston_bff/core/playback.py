@@ -92,19 +92,23 @@ class Cursor:
         if self.is_paused:
             self.is_paused = False
             self.owed = 0
-            self._stop_clock()
+            self.stop_clock()
 
     def pause(self) -> None:
         """Stand still here."""
         self.is_paused = True
         self.is_live = False
-        self._stop_clock()
+        self.stop_clock()
+
+    def stop_clock(self) -> None:
+        """Nothing can be shown: go on from here, whenever that will be."""
+        self._anchor_s = None
 
     def set_speed(self, speed: float, *, now_s: float) -> None:
         """Go on at another speed from where the clock is now."""
         if self.speed == 0:
             # As fast as possible has no clock: an old one would lie far behind the cursor.
-            self._stop_clock()
+            self.stop_clock()
         elif self._anchor_s is not None:
             head = self._anchor_seq + (now_s - self._anchor_s) * self.rate
             # What a slow reader in `all` mode has yet to get is no reason to hurry from now on.
@@ -122,7 +126,7 @@ class Cursor:
         self.is_live = False
         self.target = target
         self.owed = int(show)
-        self._stop_clock()
+        self.stop_clock()
 
     def settle(self, log: FrameLog) -> Found | OutOfRange | None:
         """Arrive at the target if the log can tell where; out of range is the end of the run."""
@@ -146,7 +150,7 @@ class Cursor:
             return 0
         self.lost += gone
         self.next_seq = log.first_seq
-        self._stop_clock()
+        self.stop_clock()
         return gone
 
     def due(self, log: FrameLog, *, now_s: float, is_growing: bool) -> int:
@@ -161,7 +165,7 @@ class Cursor:
             return self._due_owed(log)
         if self.is_paused or start >= available:
             if not self.is_paused:
-                self._stop_clock()
+                self.stop_clock()
                 # An empty log has no edge yet: what it holds in a moment is not all new.
                 self.is_live = self.is_live or (is_growing and available > 0)
             return start
@@ -177,7 +181,7 @@ class Cursor:
             if not self.is_paused:
                 self._anchor_s, self._anchor_seq = now_s, stop - 1.0
         elif stop >= log.next_seq:
-            self._stop_clock()
+            self.stop_clock()
         self.next_seq = stop
         self._set_wake(log, now_s)
 
@@ -237,6 +241,3 @@ class Cursor:
 
     def _chunk_end(self) -> int:
         return self.next_seq - self.next_seq % CHUNK + CHUNK
-
-    def _stop_clock(self) -> None:
-        self._anchor_s = None

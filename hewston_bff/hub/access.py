@@ -81,7 +81,7 @@ async def watch_access(
                 cap_s=times.backoff_cap_s,
                 jitter=random(),  # noqa: S311 - spread, not secrecy
             )
-            if _is_stale(access, times, loop.time()):
+            if access.is_granted and _is_stale(access, times, loop.time()):
                 access.is_granted = False
                 events.suspended(access)
             events.unanswered(attempt, wait_s)

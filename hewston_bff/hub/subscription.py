@@ -297,6 +297,7 @@ class Subscription:
 
     def on_suspended(self) -> None:
         """The backend has not confirmed the permission for too long."""
+        self.cursor.stop_clock()
         if self.is_answered:
             self.sink.notify(self.state())
 

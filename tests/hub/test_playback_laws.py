@@ -7,6 +7,7 @@ import pytest
 
 from hewston_bff.core.link import Opened, Refused
 from hewston_bff.errors import BackendUnavailable
+from hewston_bff.hub.ports import RunDetail
 from hewston_bff.hub.subscription import Subscription
 from tests.core.frames import frame, plain, ts
 from tests.hub.support import MemorySink, Message, Stage, say
@@ -63,6 +64,20 @@ def test_a_message_stands_for_thirty_times_speed_over_max_fps_frames(
 def test_every_frame_alone_passes_at_thirty_times_speed_too(speed: float) -> None:
     _, sink = watch_for(stage_of(30_000), 24, speed=speed, mode="all")
     assert spans(sink.seen)[-1][1] == pytest.approx(30 * speed * 24 / 60, rel=0.1)
+
+
+def test_the_clock_stands_still_while_permission_is_not_confirmed() -> None:
+    stage = stage_of(2_000)
+    _, sink = watch_for(stage, 60, speed=1)
+    stage.access.is_granted = False
+    stage.channel.suspended(stage.access)
+    stage.tick(600)
+    shown = len(spans(sink.seen))
+    stage.access.is_granted = True
+    stage.channel.granted(stage.access, RunDetail("DONE"))
+    stage.tick(60)
+    assert {last - first for first, last in spans(sink.seen)} == {0}
+    assert len(spans(sink.seen)) - shown == pytest.approx(30, abs=2)
 
 
 def watch_for(stage: Stage, ticks: int, **wishes: Any) -> tuple[Subscription, MemorySink]:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from hewston_bff.simulator import Delay, Lifecycle, SimulatorOptions, generated_run
-from tests.support import Bff, is_a, sources, stack, without_ours
+from tests.support import QUICK, Bff, is_a, sources, stack, without_ours
 
 DAY = generated_run("day")
 GUARDED = SimulatorOptions(
@@ -147,6 +147,21 @@ async def test_a_permission_withdrawn_ends_the_viewing_and_nobody_elses() -> Non
             frames = len(staying.frames())
             await staying.until(is_a("frame"))
             assert len(staying.frames()) > frames
+
+
+async def test_a_permission_that_cannot_be_confirmed_is_suspended_and_told_once() -> None:
+    settings = {"bff_hub_access_fresh_seconds": 0.1, "bff_hub_access_stale_seconds": 0.3}
+    async with stack(DAY, options=QUICK, **settings) as (bff, _, running), bff.viewer() as viewer:
+        await viewer.subscribe("day", speed=0.05)
+        await viewer.until(is_a("frame"))
+        await running.kill()
+        await viewer.until(is_a("state", status="buffering"))
+        asked_again_s = bff.hub.ticker.next_s + 0.7
+        while bff.hub.ticker.next_s < asked_again_s:
+            await bff.totals()
+        await running.start()
+        await viewer.until(is_a("frame"))
+        assert viewer.seen.count(viewer.of("state")[1]) == 1
 
 
 async def test_a_backend_that_does_not_answer_keeps_the_viewer_waiting() -> None:
