@@ -126,6 +126,9 @@ class Answers:
     async def _fly(self, key: str, work: _Work, landed: _Landed) -> None:
         try:
             await work(landed)
+        except BffError as error:
+            landed.set_exception(error)
+            landed.exception()  # taken: all who waited may have left
         except Exception as error:
             if landed.done():
                 logger.exception("answer.crashed")
@@ -136,7 +139,7 @@ class Answers:
                 del self._flights[key]
             if not landed.done():
                 landed.set_exception(Busy("the service is stopping: try again"))
-                landed.exception()  # taken: all who waited may have left
+                landed.exception()  # the same
 
     async def _answer(self, key: str, fill: Fill, landed: _Landed) -> None:
         entry = await self._cache.get(key)

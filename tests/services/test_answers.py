@@ -135,6 +135,24 @@ async def test_who_left_before_it_stops_is_not_missed() -> None:
     assert not complaints
 
 
+async def test_an_error_that_nobody_waits_for_any_more_is_no_complaint() -> None:
+    complaints: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    async with bench() as b:
+        b.gate.clear()
+        b.result = Forbidden("no")
+        asked = loop.create_task(b.get())
+        await b.until_calls(1)
+        asked.cancel()
+        await asyncio.wait([asked])
+        b.gate.set()
+        await b.settled()
+        b.result = b""
+    gc.collect()
+    assert not complaints
+
+
 async def test_expired_it_is_served_at_once_while_one_refresh_runs() -> None:
     async with bench() as b:
         await b.get()
