@@ -46,12 +46,12 @@ def headers_to_backend(request: web.Request) -> CIMultiDict[str]:
     """
     headers = _passed(request.headers, _TO_BACKEND)
     for name, value in headers.items():
-        if not _is_text(value):
+        if not is_text(value):
             msg = f"{name}: must be UTF-8"
             raise InvalidRequest(msg)
     hops = [request.remote or "unknown"]
     if is_from_proxy(request):
-        hops = [hop for hop in request.headers.getall(FORWARDED_FOR, []) if _is_text(hop)] + hops
+        hops = [hop for hop in request.headers.getall(FORWARDED_FOR, []) if is_text(hop)] + hops
     scheme, host = _origin(request)
     headers[CORRELATION_HEADER] = request[CORRELATION_ID]
     headers[FORWARDED_FOR] = ", ".join(hops)
@@ -88,7 +88,7 @@ def _origin(request: web.Request) -> tuple[str, str]:
     if is_from_proxy(request):
         scheme = request.headers.get("X-Forwarded-Proto", scheme)
         host = request.headers.get("X-Forwarded-Host", host)
-    return (scheme, host) if _is_text(scheme + host) else (request.scheme, "")
+    return (scheme, host) if is_text(scheme + host) else (request.scheme, "")
 
 
 def _passed(headers: CIMultiDictProxy[str], names: tuple[str, ...]) -> CIMultiDict[str]:
@@ -103,6 +103,6 @@ def _passed(headers: CIMultiDictProxy[str], names: tuple[str, ...]) -> CIMultiDi
     )
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Whether its bytes were UTF-8: other bytes come as surrogates and can't go out again."""
     return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)

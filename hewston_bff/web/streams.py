@@ -29,6 +29,7 @@ from hewston_bff.net.ws_frames import prepare_transport
 from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
+from hewston_bff.web.forwarding import is_text
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
 from hewston_bff.web.parameters import run_id_of, single_values
 
@@ -95,6 +96,7 @@ async def _serve_socket(
 ) -> web.StreamResponse:
     app = request.app
     settings, clients = app[SETTINGS], app[CLIENTS]
+    credentials = credentials_of(request)
     with clients.place(client_address(request)):
         ws = web.WebSocketResponse(
             compress=False,
@@ -116,7 +118,7 @@ async def _serve_socket(
             transport,
             app[HUB],
             door=door,
-            credentials=credentials_of(request),
+            credentials=credentials,
             limits=limits,
             jitter=random(),  # noqa: S311 - spread, not secrecy
         )
@@ -290,12 +292,21 @@ def _from_query(request: web.Request) -> Subscribe:
 
 
 def credentials_of(request: web.Request) -> Credentials:
-    """What the client proves itself with: headers, or a token offered as a subprotocol."""
+    """What the client proves itself with: headers, or a token offered as a subprotocol.
+
+    Raises:
+        InvalidRequest: a header that is not UTF-8, which can't be sent on as it is.
+    """
     authorization = request.headers.get(hdrs.AUTHORIZATION)
     for offer in _offers(request):
         if offer.startswith(_BEARER) and authorization is None:
             authorization = "Bearer " + offer.removeprefix(_BEARER)
-    return Credentials(authorization=authorization, cookie=request.headers.get(hdrs.COOKIE))
+    cookie = request.headers.get(hdrs.COOKIE)
+    for name, value in ((hdrs.AUTHORIZATION, authorization), (hdrs.COOKIE, cookie)):
+        if value is not None and not is_text(value):
+            msg = f"{name}: must be UTF-8"
+            raise InvalidRequest(msg)
+    return Credentials(authorization=authorization, cookie=cookie)
 
 
 def without_token(request: web.Request) -> web.Request:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 import structlog
@@ -165,3 +165,24 @@ def test_all_that_the_contract_has_is_checked() -> None:
         *(("query", f"include_{part}") for part in ("orders", "equity", "metrics")),
         *(("query", name) for name in ("speed", "max_fps", "mode", "paused", "updates")),
     }
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["chart-data?" + urlencode(GOOD), "stream"]
+    + [f"runs/day/{door}" for door in ("complete", "status", "frames", "events", "stream")],
+)
+async def test_credentials_that_are_not_utf8_are_refused_and_never_sent_on_as_others(
+    path: str,
+) -> None:
+    upgrade = UPGRADE if path.endswith("stream") else b"Connection: close\r\n"
+    async with replaying() as backend, serving(backend.url) as bff:
+        for name in (b"Authorization", b"Cookie"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", bff.port)
+            line = f"GET /api/v1/{path} HTTP/1.1\r\nHost: x\r\n".encode()
+            writer.write(b"%b%b%b: token\xff\r\n\r\n" % (line, upgrade, name))
+            async with asyncio.timeout(10):
+                answer = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            assert answer.startswith(b"HTTP/1.1 422 "), (name, answer)
+        assert backend.asked == []
