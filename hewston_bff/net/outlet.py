@@ -140,9 +140,10 @@ class Outlet:
 
     def send_last(self, data: bytes) -> None:
         """A control message before the end: written after all that waits, whatever the mark."""
+        if self.is_ended or self._transport.is_closing():
+            return
         self.flush()
-        if not self._transport.is_closing():
-            self._transport.write(b"".join((*self._lane, data)))
+        self._transport.write(b"".join((*self._lane, data)))
         self._lane.clear()
 
     def pong(self, data: bytes) -> None:

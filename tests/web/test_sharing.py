@@ -215,6 +215,19 @@ async def test_a_drain_says_bye_to_a_viewer_that_is_behind() -> None:
         assert b'{"t":"bye","code":1012' in received
 
 
+async def test_a_drain_says_nothing_to_a_viewer_that_is_being_closed() -> None:
+    async with stack(DAY, bff_ws_close_seconds=1.0) as (bff, _, _):
+        with await _narrow_socket(bff, "/api/v1/runs/day/stream?paused=1") as closing:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(closing, b"\x81\x81\0\0\0\0{" * 3)
+            received = b""
+            while b"malformed messages" not in received:
+                received += await loop.sock_recv(closing, 65_536)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(bff.runner.cleanup())
+                assert await loop.sock_recv(closing, 65_536) == b""
+
+
 async def test_credentials_of_those_who_left_are_forgotten() -> None:
     async with stack(DAY, bff_hub_access_fresh_seconds=0.05) as (bff, _, _):
         async with bff.viewer() as staying:
