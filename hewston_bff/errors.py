@@ -63,6 +63,7 @@ class BffError(Exception):
     """An error for a client: `code` for programs, `message` for people, with what to do."""
 
     code = ErrorCode.INTERNAL
+    retry_after_s: int | None = None
 
     def __init__(
         self, message: str, *, details: Details | None = None, retry_after_s: int | None = None
@@ -70,7 +71,8 @@ class BffError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details or {}
-        self.retry_after_s = retry_after_s
+        if retry_after_s is not None:
+            self.retry_after_s = retry_after_s
 
     @property
     def outcome(self) -> Outcome:
@@ -142,6 +144,7 @@ class RateLimited(BffError):
     """Too many in too short a time."""
 
     code = ErrorCode.RATE_LIMITED
+    retry_after_s = 10
 
 
 class BackendUnavailable(BffError):
@@ -172,3 +175,4 @@ class Busy(BffError):
     """Not now: draining, or full."""
 
     code = ErrorCode.BUSY
+    retry_after_s = 2

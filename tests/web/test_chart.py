@@ -356,6 +356,14 @@ async def test_what_the_backend_says_instead_of_bars(
         assert (await ask(bff))["bars"] == RECORDS, "an error is not kept"
 
 
+async def test_a_limit_of_the_backends_says_when_to_come_back() -> None:
+    async with chart_stack() as (bff, backend):
+        backend.status = 429
+        async with bff.session.get(f"{bff.url}{PATH}?{urlencode(ASKED)}") as response:
+            assert response.status == 429
+            assert int(response.headers["Retry-After"]) > 0
+
+
 async def test_a_backend_that_is_not_there_or_hangs() -> None:
     async with serving("http://127.0.0.1:9") as bff:
         assert (await ask(bff, 502))["error"]["code"] == "BACKEND_UNAVAILABLE"
