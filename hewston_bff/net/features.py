@@ -70,7 +70,8 @@ def _signature(file: Path) -> _Signature | None:
         return None
     except OSError:
         return _UNREADABLE
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # Not when it was written: a copy may keep that, and a change of who may read it does.
+    return status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _read(file: Path) -> bytes:

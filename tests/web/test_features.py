@@ -1,6 +1,7 @@
 """Switches, and who minds them."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,20 @@ def test_without_the_file_the_settings_hold(tmp_path: Path) -> None:
     file.unlink()
     features.look()
     assert not features.is_on(Feature.RUN_DATA)
+
+
+def test_a_file_that_looks_as_old_and_as_long_as_before_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "features"
+    file.write_text("run_data_aggregation=no ", encoding="utf-8")
+    features = Features(ALL_ON, file=file)
+    features.look()
+    before = file.stat()
+    # Times of files have the clock of ticks.
+    while file.stat().st_ctime_ns == before.st_ctime_ns:
+        file.write_text("run_data_aggregation=yes", encoding="utf-8")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    features.look()
+    assert features.is_on(Feature.RUN_DATA)
 
 
 def test_a_file_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
