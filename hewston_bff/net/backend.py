@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
 import msgspec
@@ -88,16 +89,18 @@ class HttpBackend:
                 raise BackendUnavailable("the backend's answer makes no sense") from exc
             return RunDetail(status=detail.status, progress=detail.progress)
 
-    async def is_up(self, *, within_s: float) -> bool:
-        """Whether the backend answers `/healthz` in time."""
+    async def state(self, *, within_s: float) -> Literal["ok", "degraded", "down"]:
+        """How it answers `/healthz`; silence alone is not "down", for it may be deaf."""
         try:
             async with (
                 asyncio.timeout(within_s),
                 self._requests.get(f"{self._options.url}/healthz") as response,
             ):
-                return response.status == 200
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return False
+                return "ok" if response.status == 200 else "degraded"
+        except TimeoutError:
+            return "degraded"
+        except (aiohttp.ClientError, OSError):
+            return "down"
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -132,9 +132,8 @@ async def health(request: web.Request) -> web.Response:
     """`GET /api/v1/health`: always 200; what we depend on, by name."""
     app = request.app
     settings = app[SETTINGS]
-    is_up = await app[BACKEND].is_up(within_s=_BACKEND_S)
     dependencies: dict[str, DependencyState] = {
-        "backend_api": "ok" if is_up else "down",
+        "backend_api": await app[BACKEND].state(within_s=_BACKEND_S),
         "redis": await _redis_state(app),
         "catalog": await _catalog_state(app),
     }

@@ -56,3 +56,19 @@ async def test_an_answer_that_makes_no_sense_is_none(body: bytes) -> None:
     async with answering(body) as backend:
         with pytest.raises(BackendUnavailable):
             await backend.run_detail(RUN, Credentials())
+
+
+async def test_a_silent_backend_is_not_down_for_it_may_be_deaf() -> None:
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with connections(connect_s=5.0) as shared:
+        backend = HttpBackend(BackendOptions(f"http://{host}:{port}"), connections=shared)
+        async with server:
+            assert await backend.state(within_s=0.05) == "degraded"
+        assert await backend.state(within_s=5.0) == "down"
+    async with answering() as backend:
+        assert await backend.state(within_s=5.0) == "ok"
