@@ -76,6 +76,8 @@ export class Player {
   #speed = DEFAULT_SPEED;
   #runStatus = "";
   #upstream = "";
+  /** What it said to be waiting for, over a picture. */
+  #awaited = "";
   #paintDue = 0;
   #panelAt = 0;
   #markedAt = 0;
@@ -487,7 +489,7 @@ export class Player {
     this.#page.live.disabled = complete;
     if (status === "buffering") this.#showWaiting();
     else if (status === "connecting") this.#connected(this.#app.connection.state.status);
-    else this.#page.cover.hidden = true;
+    else this.#uncover();
   }
 
   #showWaiting() {
@@ -517,11 +519,18 @@ export class Player {
   #cover(title, text, ...actions) {
     if (this.#history.length > 0) {
       this.#page.cover.hidden = true;
-      if (text) this.#say(`${title}. ${text}`);
+      this.#awaited = text && `${title}. ${text}`;
+      if (text) this.#say(this.#awaited);
       return;
     }
     this.#page.cover.hidden = false;
     this.#page.cover.replaceChildren(notice(title, text, ...actions));
+  }
+
+  /** What was waited for has come. */
+  #uncover() {
+    this.#page.cover.hidden = true;
+    if (this.#page.said.textContent === this.#awaited) this.#say("");
   }
 
   /** @param {string} text */

@@ -61,6 +61,14 @@ async def test_a_token_is_offered_in_the_handshake_and_never_in_the_address() ->
                 assert (await client.call("day", "play"))[1] == "refused"
 
 
+async def test_a_token_that_no_handshake_can_hold_is_refused_in_words() -> None:
+    async with (
+        stack(DAY) as (bff, _, _),
+        node_client(bff.url, {"day": ALL}, token="a/b=") as client,
+    ):
+        assert (await client.event("error"))[2] == "UNAUTHORIZED"
+
+
 async def test_commands_are_answered_with_the_state_they_led_to() -> None:
     async with stack(DAY) as (bff, _, _):
         async with node_client(bff.url, {"day": {"speed": 0.1}}) as client:

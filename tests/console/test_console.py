@@ -1,5 +1,6 @@
 """The console in a real browser: what a trader, a developer and an operator do with it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -121,6 +122,7 @@ async def test_playing_survives_a_killed_server_without_a_click_or_a_jump(
             await server.wait()
         connection = user.page.locator(".connection")
         await expect(connection).to_have_attribute("data-connection", "offline")
+        await expect(connection).to_have_text(re.compile(r"attempt ([4-9]|\d\d)"))
         await user.keep("offline")
         stood = await user.seq()
         async with program(*serve):
@@ -132,6 +134,7 @@ async def test_playing_survives_a_killed_server_without_a_click_or_a_jump(
             assert painted == sorted(painted)
             await expect(user.page.locator("[data-figure=dropped]")).to_have_text("0")
             await expect(user.page.locator(".said")).to_have_text("")
+            await expect(connection).to_have_text("Connected")
             await opened.__aexit__(None, None, None)
 
 

@@ -32,6 +32,8 @@ class LiveConnection extends Emitter {
   #subscriptions = new Set();
   /** @type {MuxSocket | Streams} */
   #carrier;
+  /** Handshakes in a row that failed. */
+  #failures = 0;
   #isProbing = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #returnTimer;
@@ -112,7 +114,8 @@ class LiveConnection extends Emitter {
       lost: (attempt, retryInMs) => {
         const wasOnline = this.state.status === "online";
         this.#set({ status: "offline", attempt, retryInMs, reason: "no connection to the server" });
-        if (!wasOnline) void this.#probe(attempt);
+        this.#failures = wasOnline ? 0 : this.#failures + 1;
+        if (!wasOnline) void this.#probe();
       },
       idle: () => this.#set({ status: "idle" }),
       refused: (reason) => this.#set({ status: "closed", retryInMs: null, reason }),
@@ -122,17 +125,18 @@ class LiveConnection extends Emitter {
   }
 
   /**
-   * A handshake failed; browsers do not say why. Ask whether the server is there, and streams.
-   * @param {number} attempt
+   * A handshake failed; browsers do not say why. Ask whether the server is there, and streams: now,
+   * for what it said before may be older than its fall.
    */
-  async #probe(attempt) {
+  async #probe() {
     if (this.#isProbing || (this.#options.transport ?? "auto") !== "auto") return;
     this.#isProbing = true;
-    const features = await this.rest.features().catch(() => null);
+    const told = this.rest.get("/api/v1/features").then((body) => body.features);
+    const features = await told.catch(() => null);
     this.#isProbing = false;
     if (this.state.status !== "offline" || features === null) return;
     if (features.websocket_proxy === false) this.#change("backend");
-    else if (attempt >= FAILURES) this.#change("events");
+    else if (this.#failures >= FAILURES) this.#change("events");
   }
 
   /** @param {Api.Transport} transport */

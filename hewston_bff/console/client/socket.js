@@ -87,7 +87,13 @@ export class MuxSocket {
     if (this.#socket !== null) return;
     const { url, token, WebSocket } = this.#options;
     const protocols = token === undefined ? [PROTOCOL] : [PROTOCOL, `bearer.${token}`];
-    const socket = new WebSocket(url, protocols);
+    let socket;
+    try {
+      socket = new WebSocket(url, protocols);
+    } catch {
+      this.#closed(4401, "a token with such characters cannot be sent: letters, digits and -._~+ can");
+      return;
+    }
     this.#socket = socket;
     this.#isIdle = false;
     this.#heartbeatMs = HEARTBEAT_MS;
