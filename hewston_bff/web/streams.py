@@ -107,7 +107,10 @@ async def _serve_socket(
             decode_text=False,
             timeout=settings.bff_ws_close_seconds,
         )
-        await ws.prepare(without_token(request))
+        try:
+            await ws.prepare(without_token(request))
+        except web.HTTPBadRequest as exc:
+            raise InvalidRequest("not a WebSocket handshake of version 13 with its key") from exc
         transport = request.transport
         if transport is None:
             return ws

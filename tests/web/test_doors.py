@@ -272,6 +272,14 @@ async def test_the_head_of_an_event_stream_has_no_body() -> None:
         assert answer.endswith(b"\r\n\r\n")
 
 
+async def test_a_handshake_that_cannot_be_is_refused_in_the_envelope() -> None:
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "99"}
+    async with stack(DAY) as (bff, _, _):
+        async with bff.session.get(bff.url + "/api/v1/stream", headers=headers) as response:
+            assert response.status == 422
+            assert (await response.json())["error"]["code"] == "VALIDATION"
+
+
 async def test_the_websocket_feature_can_be_off_but_never_for_the_backends_own_path() -> None:
     async with stack(DAY, bff_feature_websocket_proxy=False) as (bff, _, _):
         assert await refused(bff, "/api/v1/stream") == 503
