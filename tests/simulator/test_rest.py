@@ -262,7 +262,7 @@ _BODY: dict[str, object] = {
 
 
 async def test_a_created_run_is_queued_then_running_then_plays(serve: Serve) -> None:
-    options = replace(QUICK, created_queued_s=0.2, created_running_s=0.2)
+    options = replace(QUICK, created_queued_s=0.2, created_running_s=1.5)
     _, session = await serve(SimulatedBackend(_runs(), options=options))
     async with session.post("/backtests", json=_BODY) as answer:
         assert answer.status == 202
@@ -270,7 +270,7 @@ async def test_a_created_run_is_queued_then_running_then_plays(serve: Serve) -> 
     assert created["status"] == "QUEUED"
     path = f"/backtests/{created['run_id']}"
     seen: list[str] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while "DONE" not in seen:
             seen.append(decoded((await _get(session, path))[2])["status"])
     assert list(dict.fromkeys(seen)) == ["QUEUED", "RUNNING", "DONE"]
