@@ -74,10 +74,16 @@ export class History {
   /**
    * Forget what lies after a position; nothing shown may be from after the cursor.
    * @param {number} seq
-   * @param {number} time in seconds
+   * @param {number} time in seconds; NaN: not known, and pieces without an index go too
    */
   cut(seq, time) {
-    while (this.length > 0 && (this.lastSeq > seq || this.lastTime > time)) this.length -= 1;
+    while (this.length > 0 && !this.#isBefore(seq, time)) this.length -= 1;
+  }
+
+  /** @param {number} seq @param {number} time */
+  #isBefore(seq, time) {
+    if (Number.isNaN(this.lastSeq)) return this.lastTime <= time;
+    return this.lastSeq <= seq && !(this.lastTime > time);
   }
 
   clear() {

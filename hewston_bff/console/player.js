@@ -242,7 +242,7 @@ export class Player {
   #jump({ seq, ts }) {
     this.#absorb();
     this.#seq = seq;
-    const time = ts === null ? (seq < 0 ? -Infinity : Infinity) : seconds(ts);
+    const time = ts === null ? (seq < 0 ? -Infinity : NaN) : seconds(ts);
     this.#history.cut(seq, time);
     const last = this.#history.lastTime;
     this.#orders = this.#orders.filter((order) => seconds(order.ts_utc) <= last);

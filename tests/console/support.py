@@ -65,6 +65,12 @@ class NodeClient:
         self.process.stdin.write(msgspec.json.encode(command) + b"\n")
         return await self.until(lambda line: line[1] in {"answer", "refused"} and line[2] == call)
 
+    def hurry(self, run: str, *calls: list[Any]) -> None:
+        """Give several commands at once, and wait for none."""
+        assert self.process.stdin is not None
+        commands = [{"run": run, "call": call, "args": args} for call, *args in calls]
+        self.process.stdin.write(b"".join(msgspec.json.encode(one) + b"\n" for one in commands))
+
     def of(self, name: str, *, run: str | None = None) -> list[Line]:
         """What was seen so far."""
         return [line for line in self.lines if line[1] == name and run in {None, line[0]}]

@@ -112,6 +112,16 @@ async def test_where_sockets_do_not_pass_frames_come_as_events() -> None:
             assert client.seqs()[-10:] == list(range(380, 390))
 
 
+async def test_of_events_that_are_made_anew_several_times_only_the_last_come() -> None:
+    async with stack(DAY) as (bff, _, _):
+        wanted = {"day": {"mode": "all", "speed": 0.5}}
+        async with node_client(bff.url, wanted, transport="events") as client:
+            await client.frames(2)
+            client.hurry("day", ["speed", 0.2], ["play"], ["seek", 100])
+            await client.until(lambda line: line[1] == "frame" and line[2] >= 105)
+            assert (await bff.totals())["active_connections"] == 1
+
+
 async def test_events_survive_cuts_with_every_frame_once() -> None:
     async with stack(DAY) as (bff, _, _):
         cuts = random_cuts(seed=5, count=20, most_bytes=8_000)

@@ -123,6 +123,7 @@ export class EventStream extends Returning {
 
   async #run() {
     const { subscription } = this;
+    this.#abort?.abort(); // several commands at once make it anew once each: the last one counts
     const abort = (this.#abort = new AbortController());
     const place = subscription.place();
     if (subscription.wanted.paused && "resume" in place) {
@@ -131,10 +132,14 @@ export class EventStream extends Returning {
     }
     try {
       const response = await this.#request(place, abort.signal);
+      if (response.status === 204) {
+        this.began({ isElsewhere: false });
+        return subscription.accept({ t: "end", seq: subscription.state.seq });
+      }
       if (!response.ok || response.body === null) return await this.#refused(response);
-      if (response.status === 204) return subscription.accept({ t: "end", seq: subscription.state.seq });
+      if (abort.signal.aborted) return;
       this.began({ isElsewhere: "from" in place });
-      await this.#read(response.body);
+      await this.#read(response.body, abort.signal);
     } catch (error) {
       if (abort.signal.aborted) return;
     }
@@ -175,8 +180,11 @@ export class EventStream extends Returning {
     else this.comeBack(() => this.open());
   }
 
-  /** @param {ReadableStream<Uint8Array>} body */
-  async #read(body) {
+  /**
+   * @param {ReadableStream<Uint8Array>} body
+   * @param {AbortSignal} signal
+   */
+  async #read(body, signal) {
     const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
     let rest = "";
     for (;;) {
@@ -184,7 +192,7 @@ export class EventStream extends Returning {
       if (done) return;
       const blocks = (rest + value).split("\n\n");
       rest = blocks.pop() ?? "";
-      for (const block of blocks) this.#event(block);
+      for (const block of blocks) if (!signal.aborted) this.#event(block);
     }
   }
 
