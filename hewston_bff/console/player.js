@@ -322,6 +322,7 @@ export class Player {
     this.#isCompleted = true;
     const query = { equity_points: THUMBNAIL_POINTS, include_metrics: false };
     const whole = await this.#app.connection.rest.complete(this.#runId, query).catch(() => null);
+    if (whole === null) this.#isCompleted = false; // the next news of the run asks again
     if (whole === null || this.#isClosed) return;
     this.#allOrders = whole.orders ?? [];
     this.#takeKnownOrders();

@@ -12,6 +12,7 @@ const KEY = "hewston.wall";
 const FIRST = 12;
 const FPS = 10;
 const SPEED = 30;
+const AGAIN_MS = 3_000;
 /** Points of a small chart; beyond that they are merged by twos. */
 const POINTS = 480;
 /** A change that is shown as 0.00 %. */
@@ -33,6 +34,8 @@ export class WallView {
   #known = h("datalist", { id: "known-runs" });
   #request = 0;
   #isClosed = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #again;
   #stopListening;
 
   /** @param {App} app */
@@ -68,21 +71,28 @@ export class WallView {
 
   close() {
     this.#isClosed = true;
+    clearTimeout(this.#again);
     cancelAnimationFrame(this.#request);
     this.#stopListening();
     for (const tile of this.#tiles.values()) tile.close();
   }
 
   async #fill() {
-    this.#show();
+    const kept = remembered();
+    for (const runId of kept ?? []) this.#add(runId);
+    if (kept !== null) this.#show();
     const list = await this.#app.connection.rest.runs({ limit: 100 }).catch((error) => {
       if (!this.#isClosed) this.#failed(error);
       return null;
     });
-    if (list === null || this.#isClosed) return;
+    if (this.#isClosed) return;
+    if (list === null) {
+      this.#again = setTimeout(() => void this.#fill(), AGAIN_MS);
+      return;
+    }
     const ids = list.items.map(({ run_id }) => run_id);
     this.#known.replaceChildren(...ids.map((value) => h("option", { value })));
-    for (const runId of remembered() ?? ids.slice(0, FIRST)) this.#add(runId);
+    if (kept === null) for (const runId of ids.slice(0, FIRST)) this.#add(runId);
     this.#show();
   }
 

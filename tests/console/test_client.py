@@ -139,3 +139,11 @@ async def test_with_streams_switched_off_the_backends_own_path_is_used() -> None
             assert status[0] == ""
             await client.until(lambda line: line[1] == "frame" and line[3] == 389)
             assert client.seqs() == list(range(390))
+
+
+async def test_the_backends_own_path_says_what_it_refuses() -> None:
+    async with stack(DAY, options=GUARDED, bff_feature_websocket_proxy=False) as (bff, _, _):
+        refused = {"day": "UNAUTHORIZED", "nothing": "RUN_NOT_FOUND"}
+        for run, token in (("day", "bad"), ("nothing", "good")):
+            async with node_client(bff.url, {run: {}}, token=token) as client:
+                assert (await client.event("error"))[2] == refused[run]

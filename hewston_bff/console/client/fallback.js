@@ -1,5 +1,5 @@
 import { backoffMs } from "./backoff.js";
-import { HewstonError, isFinal } from "./errors.js";
+import { finalClose, HewstonError, isFinal } from "./errors.js";
 
 /**
  * Carriers for where the one socket cannot be had: a stream for each subscription.
@@ -60,6 +60,9 @@ export class Streams {
     for (const subscription of [...this.#streams.keys()]) this.remove(subscription);
   }
 }
+
+/** What statuses say before a socket is open, in the codes of our own answers. @type {Record<number, string>} */
+const REFUSALS = { 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "RUN_NOT_FOUND", 422: "VALIDATION" };
 
 /** What both kinds of stream share: coming back. */
 class Returning {
@@ -229,17 +232,20 @@ export class BackendStream extends Returning {
   #socket = null;
   /** @type {string | null} */
   #last = null;
+  #isOpen = false;
 
   open() {
     const { base, token, WebSocket } = this.options;
     const url = `${base.replace(/^http/, "ws")}/backtests/${encodeURIComponent(this.subscription.runId)}/ws`;
     const socket = new WebSocket(url, token === undefined ? [] : ["hewston.bff.v1", `bearer.${token}`]);
     this.#socket = socket;
+    this.#isOpen = false;
     this.#last = this.subscription.state.ts;
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data }) => this.#heard(data);
+    socket.onclose = ({ code, reason }) => this.#lost(socket, code, reason);
     // Not every runtime says `close` after a handshake that failed.
-    socket.onerror = socket.onclose = () => this.#lost(socket);
+    socket.onerror = () => this.#isOpen || this.#lost(socket, 1006, "");
   }
 
   close() {
@@ -252,11 +258,31 @@ export class BackendStream extends Returning {
     socket.close();
   }
 
-  /** @param {WebSocket} socket */
-  #lost(socket) {
+  /**
+   * @param {WebSocket} socket
+   * @param {number} code
+   * @param {string} reason
+   */
+  #lost(socket, code, reason) {
     if (this.#socket !== socket) return;
     this.#socket = null;
-    this.comeBack(() => this.open());
+    const error = finalClose(code, reason);
+    if (error !== null) this.subscription.fail(error);
+    else if (this.#isOpen) this.comeBack(() => this.open());
+    else void this.#askWhy();
+  }
+
+  /** A socket does not tell why it was refused: the run's own address does. */
+  async #askWhy() {
+    const { base, token, fetch } = this.options;
+    /** @type {Record<string, string>} */
+    const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+    const url = `${base}/backtests/${encodeURIComponent(this.subscription.runId)}`;
+    const status = await fetch(url, { headers }).then((response) => response.status, () => 0);
+    if (this.isClosed) return;
+    const code = REFUSALS[status];
+    if (code === undefined) this.comeBack(() => this.open());
+    else this.subscription.fail(new HewstonError(code, `the backend refuses this run (${status})`, { status }));
   }
 
   /** @param {Command} command */
@@ -268,7 +294,7 @@ export class BackendStream extends Returning {
   }
 
   #opened() {
-    this.attempt = 0;
+    this.#isOpen = true;
     const { wanted } = this.subscription;
     const place = this.subscription.place();
     const at = "from" in place ? place.from : place.resume.ts;
@@ -287,6 +313,7 @@ export class BackendStream extends Returning {
 
   /** @param {unknown} data */
   #heard(data) {
+    this.attempt = 0;
     const message = typeof data === "string" ? JSON.parse(data) : {};
     if (message.t === "frame") {
       if (this.#last !== null && message.ts <= this.#last) return;

@@ -144,6 +144,7 @@ export class RestClient {
     });
     const body = await response.json().catch(() => null);
     if (!response.ok) throw failure(response, body);
+    if (body === null) throw new HewstonError("OFFLINE", "the answer broke off");
     return body;
   }
 }

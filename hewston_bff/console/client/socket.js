@@ -1,5 +1,5 @@
 import { backoffMs } from "./backoff.js";
-import { HewstonError, isFinal } from "./errors.js";
+import { finalClose, HewstonError, isFinal } from "./errors.js";
 
 /**
  * @import { RunSubscription, Carrier, Command } from "./subscription.js"
@@ -34,11 +34,7 @@ const PATIENCE = 3;
 const HEALTHY_MS = 2_000;
 const AGAIN_MS = 1_000;
 const GIVEN_UP = "given up";
-/** From here on, and 1000, the server does not want us back. */
-const FINAL_CLOSE = 4400;
 const NOTHING_SUBSCRIBED = 4408;
-/** @type {Record<number, string>} */
-const CLOSE_ERRORS = { 4401: "UNAUTHORIZED", 4403: "FORBIDDEN" };
 
 /**
  * One WebSocket for all subscriptions. It is always on its way back unless told otherwise, or while
@@ -308,12 +304,11 @@ export class MuxSocket {
    */
   #closed(code, reason) {
     this.#release();
+    const error = finalClose(code, reason);
     if (code === NOTHING_SUBSCRIBED) {
       this.#rest();
-    } else if (code === 1000 || code >= FINAL_CLOSE) {
-      const why = reason || `the server ended the connection (${code})`;
-      this.#watcher.refused(why);
-      const error = new HewstonError(CLOSE_ERRORS[code] ?? "CLOSED", why);
+    } else if (error !== null) {
+      this.#watcher.refused(error.message);
       for (const subscription of [...this.#sids.keys()]) subscription.fail(error);
       this.#sids.clear();
     } else {
