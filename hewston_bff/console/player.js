@@ -1,3 +1,4 @@
+// long: one page whose controls, pictures and stream all move the same cursor
 import { Backfill } from "./backfill.js";
 import { Folding, fold, History, pieceOf, piecesOf, TIMEFRAMES } from "./candles.js";
 import { loadCharts, RunChart } from "./chart.js";

@@ -1,3 +1,4 @@
+// long: one subscription through its whole life, whichever carrier brings it
 import { Emitter } from "./emitter.js";
 import { HewstonError } from "./errors.js";
 
