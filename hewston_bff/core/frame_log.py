@@ -95,17 +95,24 @@ class _Block:
 class FrameLog:
     """The frames of one run in one epoch: seqs `first_seq` (held) to `next_seq` (not yet there).
 
-    `is_complete`: the run has ended and nothing follows. `size_bytes` is what it holds in memory,
-    counted, not measured.
+    `is_complete`: the run has ended and nothing follows. `is_quiet`: the backend has sent all that
+    it has for now, so no frame of the last one's time is on its way. `size_bytes` is what it holds
+    in memory, counted, not measured.
+
+    `origin` tells runs of the same id apart: it goes into the epoch, with the first frame.
     """
 
-    def __init__(self, run_id: RunId) -> None:
+    def __init__(self, run_id: RunId, *, origin: str = "") -> None:
         self.run_id = run_id
+        self.origin = origin
+        self.shared = 0
+        """So many frames at the beginning are those of the log that this one was forked from."""
         self.epoch: Epoch | None = None
         self.first_seq = 0
         self.next_seq = 0
-        self.last_ts_ns = -(1 << 62)
+        self.last_ts_ns = -(1 << 63)
         self.is_complete = False
+        self.is_quiet = False
         self._sealed_bytes = _LOG_OVERHEAD_BYTES
         self._first_frame = b""
         self._blocks: list[_Block] = []
@@ -120,13 +127,13 @@ class FrameLog:
         return self._sealed_bytes + self._blocks[-1].size_bytes()
 
     def append(self, frame: RawFrame) -> int:
-        """Take the next frame, whose time the caller knows to be after the last one's; its seq."""
+        """Take the next frame, whose time the caller knows not to be before the last one's."""
         seq = self.next_seq
         if not seq & (BLOCK - 1):
             self._open_block(seq)
             if self.epoch is None:
                 self._first_frame = frame.tail
-                self.epoch = _epoch(self.run_id, frame.tail)
+                self.epoch = _epoch(self.run_id, self.origin, frame.tail)
         block = self._blocks[-1]
         block.append(frame)
         self.next_seq = seq + 1
@@ -177,7 +184,10 @@ class FrameLog:
         return block.stats_after(seq - block.first + 1)
 
     def at_or_before(self, ts_ns: int) -> int:
-        """The last held frame at or before a time; the first held one if the time is earlier."""
+        """The last held frame at or before a time; the first held one if the time is earlier.
+
+        Of several frames of that time it is the last, of those that are there.
+        """
         return max(self.after(ts_ns) - 1, self.first_seq)
 
     def after(self, ts_ns: int) -> int:
@@ -187,6 +197,13 @@ class FrameLog:
         index = max(bisect_right(self._blocks, ts_ns, key=_first_ts) - 1, 0)
         block = self._blocks[index]
         return block.first + bisect_right(block.columns.ts, ts_ns)
+
+    def is_past(self, ts_ns: int) -> bool:
+        """Whether every frame up to and with this time is there."""
+        return self.is_complete or (
+            self.next_seq > 0
+            and (ts_ns < self.last_ts_ns or (self.is_quiet and ts_ns == self.last_ts_ns))
+        )
 
     def holds(self, seq: int) -> bool:
         """Whether frame `seq` can be read."""
@@ -211,9 +228,10 @@ class FrameLog:
 
         Source: design rule for a divergence; the epoch also covers the first differing frame.
         """
-        log = FrameLog(self.run_id)
+        log = FrameLog(self.run_id, origin=self.origin)
+        log.shared = at
         log._first_frame = self._first_frame if at else frames[0].tail
-        log.epoch = _epoch(self.run_id, log._first_frame, frames[0].tail)
+        log.epoch = _epoch(self.run_id, self.origin, log._first_frame, frames[0].tail)
         keep = at // BLOCK
         log._digests = self._digests[:keep]
         log._evicted_blocks = min(self._evicted_blocks, keep)
@@ -283,8 +301,10 @@ def roll(before: bytes, text: bytes) -> bytes:
     return sha256(before + text).digest()
 
 
-def _epoch(run_id: RunId, *frames: bytes) -> Epoch:
+def _epoch(run_id: RunId, origin: str, *frames: bytes) -> Epoch:
     digest = sha256(run_id.encode())
+    if origin:
+        digest.update(b"\0\0" + origin.encode("utf-8", "surrogatepass"))
     for frame in frames:
         digest.update(b"\0" + frame)
     return Epoch(digest.hexdigest()[:12])

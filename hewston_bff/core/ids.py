@@ -47,7 +47,7 @@ def to_ns(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
 
 
-def parse_time(time: str | float) -> int | None:
+def parse_time(time: str | float | Decimal) -> int | None:
     """Nanoseconds since 1970-01-01 UTC, or None if `time` cannot be read.
 
     | form | read as |
@@ -69,6 +69,8 @@ def parse_time(time: str | float) -> int | None:
             return _fine_iso_ns(text)
         number = Decimal(text)
         return _fine_iso_ns(text) if abs(number) < _LEAST_NUMBER else _epoch_ns(number)
+    if isinstance(time, Decimal):
+        return _epoch_ns(time)
     if isinstance(time, bool) or abs(time) > _LAST_NS:
         return None
     return _epoch_ns(Decimal(repr(time)))

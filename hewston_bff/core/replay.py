@@ -20,8 +20,10 @@ class Verdict(Enum):
     """The log ends just before it: append it."""
     DIVERGED = auto()
     """The log has another frame there: `fork()` gives the log of the new epoch."""
-    STALE = auto()
-    """Not after the frame before it on this connection: skip it."""
+    REPEATED = auto()
+    """The frame before it on this connection once more, byte for byte: nothing is lost by it."""
+    WENT_BACK = auto()
+    """Its time lies before that of the frame before it on this connection: leave it out."""
 
 
 class Replay:
@@ -30,7 +32,8 @@ class Replay:
     def __init__(self, log: FrameLog) -> None:
         self._log = log
         self._seq = 0
-        self._last_ts_ns = -(1 << 62)
+        self._last_ts_ns = -(1 << 63)
+        self._last_tail = b""
         self._unchecked: list[RawFrame] = []
         """Frames of an evicted block, until the block is whole and its digest can be compared."""
 
@@ -40,10 +43,18 @@ class Replay:
         return self._seq >= self._log.next_seq
 
     def check(self, frame: RawFrame) -> Verdict:
-        """What the connection's next frame is to the log; if NEW, append it before the next."""
+        """What the connection's next frame is to the log; if NEW, append it before the next.
+
+        Frames are in the order in which they arrive; several may share a time. What is REPEATED or
+        WENT_BACK depends on the connection alone, so that every replay leaves out the same.
+        """
         if frame.ts_ns <= self._last_ts_ns:
-            return Verdict.STALE
+            if frame.ts_ns < self._last_ts_ns:
+                return Verdict.WENT_BACK
+            if frame.tail == self._last_tail:
+                return Verdict.REPEATED
         self._last_ts_ns = frame.ts_ns
+        self._last_tail = frame.tail
         seq, self._seq = self._seq, self._seq + 1
         log = self._log
         if seq == log.next_seq:

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.link import LinkState, LinkTimes
+from hewston_bff.core.run_identity import NOTHING_TOLD, RunIdentity
 from hewston_bff.errors import BffError, LimitReached
 from hewston_bff.hub.access import Access, AccessEvents, AccessTimes, watch_access
 from hewston_bff.hub.channel import Channel, Listener
 from hewston_bff.hub.feeder import Feeder, FeederTimes
 from hewston_bff.hub.flood import FloodGate
-from hewston_bff.hub.ports import Backend, Credentials, Flushable
+from hewston_bff.hub.ports import Backend, Credentials, Flushable, RunDetail
 from hewston_bff.hub.spans import SpanCache
 from hewston_bff.hub.stats import Counters, HubStats
 from hewston_bff.hub.ticker import Ticker
@@ -90,6 +92,7 @@ class Hub:
                 counters=self.counters,
                 times=self._options.link,
             )
+            channel.on_remade = partial(self._feed_anew, channel)
         if channel.linger is not None:
             channel.linger.cancel()
             channel.linger = None
@@ -138,6 +141,17 @@ class Hub:
         channel = self._channels.get(run_id)
         return None if channel is None or channel.detail is None else channel.detail.status
 
+    def note(self, run_id: RunId, detail: RunDetail) -> None:
+        """Hear what the backend said of a run elsewhere, should it have been made anew."""
+        channel = self._channels.get(run_id)
+        if channel is not None and channel.is_remade(detail):
+            channel.note(detail)
+
+    def known_identity(self, run_id: RunId) -> RunIdentity:
+        """Which run the id stands for, as the backend last told it here."""
+        channel = self._channels.get(run_id)
+        return NOTHING_TOLD if channel is None else channel.identity
+
     def channel_of(self, access: Access) -> Channel:
         """The channel that a viewer entered."""
         return self._channels[access.run_id]
@@ -163,7 +177,18 @@ class Hub:
             return
         channel.feeder = self._spawn(self._feed(channel), f"run {channel.run_id}")
 
-    async def _feed(self, channel: Channel) -> None:
+    def _feed_anew(self, channel: Channel) -> None:
+        """The run was made anew: stop what feeds the old log, and read the new one."""
+        before = channel.feeder
+        if before is not None:
+            before.cancel()
+        channel.feeder = None
+        if self._viewers.get(channel.run_id):
+            channel.feeder = self._spawn(self._feed(channel, after=before), f"run {channel.run_id}")
+
+    async def _feed(self, channel: Channel, after: "asyncio.Task[None] | None" = None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
         try:
             await self._feeder.feed(channel)
         except Exception:
