@@ -8,16 +8,19 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
 
 from hewston_bff.core.backend_wire import RawFrame
 from hewston_bff.core.conflate import Columns, Fold, merge
+from hewston_bff.core.figures import Bools, Floats, Ints, RunningFigures
 from hewston_bff.core.ids import Epoch, RunId
-from hewston_bff.core.metrics import EquityStats
 
 BLOCK = 256
 """Frames in a block; also the distance between two digests."""
 
-_BLOCK_OVERHEAD_BYTES = 1_200
+_BLOCK_OVERHEAD_BYTES = 1_900
 _LOG_OVERHEAD_BYTES = 2_048
 _COLUMN_BYTES = 8 * 7
 _END_BYTES = 4
@@ -27,12 +30,20 @@ class Evicted(Exception):
     """The frame asked for is no longer held; the log starts at `first_seq`."""
 
 
+class Points(NamedTuple):
+    """Consecutive frames: times (ns), equity (NaN: none), and whether a frame has a bar."""
+
+    ts_ns: Ints
+    equity: Floats
+    has_bar: Bools
+
+
 class _Block:
     """Up to 256 consecutive frames, from seq `first` on."""
 
     __slots__ = ("columns", "ends", "first", "order_text", "raw", "stats", "total")
 
-    def __init__(self, first: int, stats: EquityStats) -> None:
+    def __init__(self, first: int, stats: RunningFigures) -> None:
         self.first = first
         self.raw: bytearray | bytes = bytearray()
         self.ends = array("I")
@@ -79,12 +90,29 @@ class _Block:
         block.order_text = {i: text for i, text in self.order_text.items() if i < count}
         return block
 
-    def stats_after(self, count: int) -> EquityStats:
+    def stats_after(self, count: int) -> RunningFigures:
         """Figures of the run up to and with the first `count` frames of this block."""
         stats = self.stats.copy()
-        stats.feed(self.columns.e[:count])
-        stats.orders += sum(n for i, (_, n) in self.order_text.items() if i < count)
+        points = self.points(0, count)
+        stats.feed(points.ts_ns, points.equity, has_bar=points.has_bar)
+        for i, (text, orders) in self.order_text.items():
+            if i < count:
+                stats.feed_orders(text, orders)
         return stats
+
+    def points(self, start: int, stop: int) -> Points:
+        """The equity of frames `start` to `stop` (local indices)."""
+        columns = self.columns
+        if columns.has_gaps:
+            prices = (columns.o, columns.h, columns.l, columns.c)
+            has_bar = ~np.logical_and.reduce([np.isnan(column[start:stop]) for column in prices])
+        else:
+            has_bar = np.ones(stop - start, np.bool_)
+        return Points(
+            np.frombuffer(columns.ts[start:stop], np.int64),
+            np.frombuffer(columns.e[start:stop], np.float64),
+            has_bar,
+        )
 
     def size_bytes(self) -> int:
         orders = sum(len(text) + 120 for text, _ in self.order_text.values())
@@ -173,12 +201,12 @@ class FrameLog:
                     count += n
         return b",".join(texts), count
 
-    def equity(self, start: int, stop: int) -> Iterator[tuple["array[int]", "array[float]"]]:
-        """Times (ns) and equity (NaN: none), a part for each block. Raises Evicted."""
+    def points(self, start: int, stop: int) -> Iterator[Points]:
+        """The equity of a range, a part for each block. Raises Evicted."""
         for block, i, j in self._parts(start, stop):
-            yield block.columns.ts[i:j], block.columns.e[i:j]
+            yield block.points(i, j)
 
-    def stats(self, seq: int) -> EquityStats:
+    def stats(self, seq: int) -> RunningFigures:
         """Figures of the run from its start up to and with frame `seq`. Raises Evicted."""
         block = self._block(seq)
         return block.stats_after(seq - block.first + 1)
@@ -249,14 +277,14 @@ class FrameLog:
             log.append(frame)
         return log
 
-    def _stats_before(self, index: int) -> EquityStats:
+    def _stats_before(self, index: int) -> RunningFigures:
         held = index - self._evicted_blocks
-        return self._blocks[held].stats if 0 <= held < len(self._blocks) else EquityStats()
+        return self._blocks[held].stats if 0 <= held < len(self._blocks) else RunningFigures()
 
     def _open_block(self, seq: int) -> None:
         if self._blocks and self._blocks[-1].first == seq:
             return
-        stats = self._blocks[-1].stats_after(BLOCK) if self._blocks else EquityStats()
+        stats = self._blocks[-1].stats_after(BLOCK) if self._blocks else RunningFigures()
         self._blocks.append(_Block(seq, stats))
 
     def _seal(self, block: _Block) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hewston_bff.core.figures import StreamFigures
 from hewston_bff.core.ids import Epoch, RunId
 
 SafeInt = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -241,7 +242,7 @@ class Metrics(Notice, tag="metrics", frozen=True, kw_only=True):
 
     sid: int | UnsetType = UNSET
     seq: int
-    metrics: dict[str, float | int | None]
+    metrics: StreamFigures
 
 
 class Lag(Notice, tag="lag", frozen=True, kw_only=True):

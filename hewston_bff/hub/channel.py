@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from hewston_bff.core import link as links
 from hewston_bff.core.backend_wire import RawFrame
+from hewston_bff.core.figures import StreamFigures
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.link import Link, LinkState, LinkTimes
@@ -147,16 +148,16 @@ class Channel:
         self.log = log
         self.log_key = self.cache.new_log_key()
         self.snapshots = Snapshots(log)
-        self._figures: tuple[int, dict[str, float | int | None]] | None = None
+        self._figures: tuple[int, StreamFigures] | None = None
 
     def locate(self, target: Target) -> Found | OutOfRange | None:
         """Where a position is in the log."""
         return locate(target, self.log)
 
-    def figures(self, seq: int) -> dict[str, float | int | None]:
+    def figures(self, seq: int) -> StreamFigures:
         """Figures of the run up to frame `seq`; the last answer is kept for the next viewer."""
         if self._figures is None or self._figures[0] != seq:
-            self._figures = (seq, self.log.stats(seq).figures())
+            self._figures = (seq, self.log.stats(seq).stream_figures())
         return self._figures[1]
 
     # -- the stream

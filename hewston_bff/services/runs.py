@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from hewston_bff.core import run_wire
-from hewston_bff.core.equity import Curve, Ints, thinned
+from hewston_bff.core.equity import Curve, thinned
+from hewston_bff.core.figures import Ints
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.run_facts import RunFacts
 from hewston_bff.core.steps import Steps

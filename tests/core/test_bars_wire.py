@@ -10,28 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hewston_bff.core.bars import NO_TIME_S, Bars
+from hewston_bff.core.bars import NO_TIME_S
 from hewston_bff.core.bars_wire import (
     MalformedBars,
     decode_bars,
     encode_columns,
     encode_records,
 )
-from hewston_bff.core.steps import Steps
 from tests.core.bars import Row, bars_of, possible_rows, rows_of
+from tests.core.stepping import done
 
 MANY = 3_000
 """Bars enough for several pieces."""
-
-
-def done(steps: Steps[Bars]) -> Bars:
-    """All steps at once."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            bars: Bars = stop.value
-            return bars
 
 
 def source(count: int) -> list[dict[str, Any]]:
