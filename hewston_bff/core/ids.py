@@ -10,7 +10,7 @@ RunId = NewType("RunId", str)
 Epoch = NewType("Epoch", str)
 
 RUN_ID_PATTERN = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}"
-SYMBOL_PATTERN = r"(?!/)(?!.*(?:\.\.|//))[A-Za-z0-9.\-_/^=]{1,32}"
+SYMBOL_PATTERN = r"(?![/ ])(?!.*(\.\.|//| $))[^\x00-\x1f\x7f-\xa0\u2028\u2029]{1,64}"
 _RUN_ID = re.compile(RUN_ID_PATTERN)
 _SYMBOL = re.compile(SYMBOL_PATTERN)
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,8 +37,11 @@ def parse_run_id(text: str) -> RunId | None:
 
 
 def is_symbol(text: str) -> bool:
-    """Whether `text` can be a symbol, in any case (REST contract: chart data)."""
-    return _SYMBOL.fullmatch(text) is not None
+    """Whether `text` can be a symbol, in any case (REST contract: chart data).
+
+    Any printable characters, no space at an end, and nothing that a path could be made of.
+    """
+    return _SYMBOL.fullmatch(text) is not None and text.isprintable()
 
 
 def to_ns(moment: datetime) -> int:
