@@ -1,7 +1,7 @@
 """All runs: who gets which channel, when its stream opens and closes, what memory holds."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,6 @@ import structlog
 
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.link import LinkState, LinkTimes
-from hewston_bff.core.run_identity import NOTHING_TOLD, RunIdentity
 from hewston_bff.errors import BffError, LimitReached
 from hewston_bff.hub.access import Access, AccessEvents, AccessTimes, watch_access
 from hewston_bff.hub.channel import Channel, Listener
@@ -60,6 +59,8 @@ class Hub:
         )
         self.unflushed: list[Flushable] = []
         """Clients with several messages of one tick, to be written at its end."""
+        self.on_remade: Callable[[RunId], None] = _nothing
+        """Called when a run turns out to have been made anew: what is kept of it is of another."""
 
     async def run(self) -> None:
         """Tick, feed and ask until cancelled; all of the hub's tasks live in here."""
@@ -147,10 +148,10 @@ class Hub:
         if channel is not None and channel.is_remade(detail):
             channel.note(detail)
 
-    def known_identity(self, run_id: RunId) -> RunIdentity:
-        """Which run the id stands for, as the backend last told it here."""
+    def lacks_frames(self, run_id: RunId) -> bool:
+        """Whether frames of a run's log are known to be missing, or to lack something."""
         channel = self._channels.get(run_id)
-        return NOTHING_TOLD if channel is None else channel.identity
+        return channel is not None and channel.skips.frames > 0
 
     def channel_of(self, access: Access) -> Channel:
         """The channel that a viewer entered."""
@@ -179,6 +180,7 @@ class Hub:
 
     def _feed_anew(self, channel: Channel) -> None:
         """The run was made anew: stop what feeds the old log, and read the new one."""
+        self.on_remade(channel.run_id)
         before = channel.feeder
         if before is not None:
             before.cancel()
@@ -299,6 +301,10 @@ class Hub:
             cache_bytes=self.cache.size_bytes,
             runs=runs,
         )
+
+
+def _nothing(run_id: RunId) -> None:
+    """Nobody keeps anything of a run."""
 
 
 def _size_bytes(channel: Channel) -> int:

@@ -103,6 +103,7 @@ class Subscription:
         self._snapshot_after_s = -inf
         self._metrics_after_s = -inf
         self._metrics_seq = -1
+        self._has_heard_of_skips = False
         self._target_re: Re = UNSET
         self._is_seek = False
 
@@ -167,8 +168,9 @@ class Subscription:
         news = self.channel.run_news() if self.wants_run_news and self.access.is_granted else None
         if news is not None:
             notify(news)
-        if news is None or not self.reads_run_news:
-            self._tell_skipped()
+        self._has_heard_of_skips = news is not None and self.reads_run_news
+        if not self._has_heard_of_skips:
+            self.introduce_skips()
         if self.channel.failure is not None and self.channel.link.state is LinkState.FAILED:
             self.on_failed(self.channel.failure)
         self.wake()
@@ -288,6 +290,8 @@ class Subscription:
     def on_granted(self) -> None:
         """The backend allows this viewer: the log may be read from now on."""
         if self.is_answered:
+            if not self._has_heard_of_skips:
+                self.introduce_skips()
             self.wake()
         else:
             self.answer()
@@ -310,10 +314,19 @@ class Subscription:
         if self.is_answered:
             self.sink.notify(self.state())
 
-    def _tell_skipped(self) -> None:
+    def introduce_skips(self) -> None:
+        """Tell a viewer that comes late what the run lacks, if it may know."""
+        if not self.access.is_granted:
+            return
+        self._has_heard_of_skips = True
         skipped = self.channel.skipped
-        if skipped is not None and self.access.is_granted:
+        if skipped is None:
+            return
+        news = self.channel.run_news() if self.reads_run_news else None
+        if news is None:
             self.on_skipped(skipped)
+        else:
+            self.sink.notify(news)
 
     def on_skipped(self, skipped: Skipped) -> None:
         """Frames of the run are missing, or lack something."""

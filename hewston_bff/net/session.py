@@ -217,7 +217,9 @@ class Session:
         return True
 
     def _hear(self, data: bytes) -> None:
-        self.outlet.is_mute = False
+        if self.outlet.is_mute:
+            self.outlet.is_mute = False
+            self.viewings.repeat_news()
         if not self._bucket.take(now_s=self._hub.ticker.next_s):
             self._refuse_excess(data)
             return

@@ -83,6 +83,8 @@ class Parts:
     has_computed_figures: bool = False
     failed: set[Part] = field(default_factory=set)
     had_trouble: bool = False
+    lacks_frames: bool = False
+    """Whether what the stream gave is not all of the run: frames could not be read."""
     backend_calls: int = 0
 
     def sources(self) -> list[str]:
@@ -298,6 +300,8 @@ class _Search:
             async with asyncio.timeout_at(asked.until_s):
                 with reading(self._sources.hub, asked.run_id, asked.credentials) as reader:
                     log = await reader.until(lambda log: log.is_complete)
+                    skipped = reader.skipped
+                    self.parts.lacks_frames = skipped is not None and skipped.frames > 0
                     return await self._sources.turns.run(_whole(log))
         except (BffError, Evicted, TimeoutError) as error:
             return error

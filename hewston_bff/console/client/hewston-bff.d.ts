@@ -70,6 +70,8 @@ export interface RunNews {
   status: string;
   progress: number | null;
   updated_at: string;
+  /** Frames of the run that could not be read, or not whole; there once there are any. */
+  skipped?: { frames: number; reasons: Record<string, number> };
 }
 
 /** The server's own connection to the backend, for this run. */
