@@ -214,6 +214,16 @@ export interface Connection extends Listenable<ConnectionEvents> {
 /** Connect to a server: `http(s)://host:port`, or "" for the page's own. */
 export function connect(url: string, options?: ConnectOptions): Connection;
 
+// ---- times
+
+/**
+ * Milliseconds since 1970 of a time in any form the platform writes (ISO 8601, where no zone is UTC;
+ * numbers in s, ms, µs or ns), or null if it is none. `Date.parse` would take it for local time.
+ */
+export function parseTime(value: unknown): number | null;
+/** Negative, 0 or positive, exact to the nanosecond; NaN if one of them is no time. */
+export function compareTimes(a: unknown, b: unknown): number;
+
 // ---- REST
 
 export interface Features {

@@ -6,6 +6,7 @@ import { MuxSocket } from "./socket.js";
 import { RunSubscription } from "./subscription.js";
 
 export { HewstonError };
+export { compareTimes, parseTime } from "./time.js";
 
 /** @import * as Api from "./hewston-bff.js" */
 
