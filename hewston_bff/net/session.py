@@ -313,8 +313,12 @@ class Session:
         self._empty_since_s = self._hub.ticker.next_s
         self._hub.ticker.wake(self)
 
-    def _refuse_malformed(self, invalid: InvalidMessage) -> None:
+    def refuse(self, invalid: InvalidMessage) -> None:
+        """Answer what means nothing."""
         self._send_error(InvalidRequest(invalid.reason), re=invalid.request_id)
+
+    def _refuse_malformed(self, invalid: InvalidMessage) -> None:
+        self.refuse(invalid)
         self._malformed += 1
         if self._malformed >= _MALFORMED_IN_A_ROW and self._door is not Door.BACKEND:
             self.end(CloseCode.MALFORMED, "malformed messages: " + invalid.reason)

@@ -164,7 +164,9 @@ def _resume_of(last_event_id: str) -> ResumePoint:
 # -- many runs
 
 
-async def _send_many(request: web.Request, wanted: list[Subscribe]) -> web.StreamResponse:
+async def _send_many(
+    request: web.Request, wanted: list[Subscribe | InvalidMessage]
+) -> web.StreamResponse:
     response, transport = await _begin(request)
     if transport is None:
         return response
@@ -185,7 +187,10 @@ async def _send_many(request: web.Request, wanted: list[Subscribe]) -> web.Strea
 
     def begin() -> None:
         for command in wanted:
-            session.accept(command)
+            if isinstance(command, InvalidMessage):
+                session.refuse(command)
+            else:
+                session.accept(command)
 
     streams = request.app[EVENT_STREAMS]
     context = structlog.contextvars.bound_contextvars(session_id=session.session_id)
@@ -202,11 +207,13 @@ async def _send_many(request: web.Request, wanted: list[Subscribe]) -> web.Strea
     return response
 
 
-def _subscribe_of(text: str) -> Subscribe:
+def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
     """What one `subscribe` of the query asks for: a run id, or the message's members as JSON.
 
+    A message that means nothing is answered on the stream: the other runs go on.
+
     Raises:
-        InvalidRequest: it is neither; what is wrong with it.
+        InvalidRequest: it is neither a run id nor an object.
     """
     if not text.lstrip().startswith("{"):
         return Subscribe(run_id=text)
@@ -217,8 +224,7 @@ def _subscribe_of(text: str) -> Subscribe:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidRequest("subscribe: must be a run id, or one JSON object") from exc
     except InvalidMessage as exc:
-        msg = f"subscribe: {exc.reason}"
-        raise InvalidRequest(msg) from exc
+        return exc
     assert isinstance(command, Subscribe)  # noqa: S101 - its tag was set above
     return command
 
