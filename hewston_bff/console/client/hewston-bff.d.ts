@@ -323,7 +323,7 @@ export interface RunStatus {
 export interface NewRun {
   dataset_id: string;
   strategy_id: string;
-  params?: Record<string, unknown>;
+  params: Record<string, unknown>;
   seed?: number;
   slippage_fees?: Record<string, unknown>;
   speed?: number;
