@@ -61,7 +61,26 @@ export interface Snapshot {
 export interface Metrics {
   t: "metrics";
   seq: number;
-  metrics: Record<string, number | null>;
+  metrics: Figures;
+}
+
+/** Figures of a run; null is what is not defined for it. Shares are parts of one, money is money. */
+export interface Figures {
+  total_return: number | null;
+  max_drawdown: number | null;
+  sharpe: number | null;
+  cagr?: number | null;
+  sortino?: number | null;
+  hit_rate?: number | null;
+  orders?: number | null;
+  profit?: number | null;
+  max_drawdown_money?: number | null;
+  /** What the ratios were annualised with. */
+  periods_per_year?: number | null;
+  /** From this time on no ratio is defined: the equity was not positive. */
+  ratios_until?: string | null;
+  /** What a catalog knows beyond that. */
+  [other: string]: number | string | null | undefined;
 }
 
 export interface RunNews {
@@ -388,8 +407,26 @@ export interface ChartBar {
 export interface ChartData {
   symbol: string;
   timeframe: string;
+  from_date?: string;
+  to_date?: string;
   bars: ChartBar[];
-  metadata: Record<string, unknown>;
+  metadata: ChartMetadata;
+}
+
+/** How the answer came about; absent where the backend was asked instead. */
+export interface ChartMetadata {
+  total_bars?: number;
+  source_bars?: number;
+  decimated?: boolean;
+  decimation_stride?: number | null;
+  cache_hit?: boolean;
+  load_time_ms?: number;
+  backend_calls?: number;
+  data_source?: string;
+  /** Bars that cannot be and were left out. */
+  invalid_bars?: number;
+  stale?: boolean;
+  [other: string]: unknown;
 }
 
 export interface CompleteQuery {
@@ -399,12 +436,27 @@ export interface CompleteQuery {
   equity_points?: number | "all";
 }
 
+/** Beside the first two: absent where the backend was asked instead. */
+export interface CompleteMetadata {
+  /** Something is missing, or frames were skipped: `failed_sources` names what. */
+  partial_data: boolean;
+  failed_sources: string[];
+  load_time_ms?: number;
+  cache_hit?: boolean;
+  backend_calls?: number;
+  data_sources?: string[];
+  orders_count?: number | null;
+  equity_points?: number | null;
+  stale?: boolean;
+  [other: string]: unknown;
+}
+
 export interface CompleteRun {
   run: RunDetail & Partial<Pick<RunStatus, "started_at" | "completed_at" | "error_message">>;
-  metrics: Record<string, number | string | null> | null;
+  metrics: Figures | null;
   equity: { timestamp: string; equity: number; drawdown: number | null }[] | null;
   orders: Order[] | null;
-  metadata: { partial_data: boolean; failed_sources: string[]; [other: string]: unknown };
+  metadata: CompleteMetadata;
 }
 
 export interface RestOptions {
