@@ -2,14 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 
-from hewston_bff.simulator import SimulatedBackend, SimulatorOptions, generated_run
+from hewston_bff.simulator import (
+    FaultPlan,
+    Lifecycle,
+    RandomCuts,
+    SimulatedBackend,
+    SimulatedRun,
+    SimulatorOptions,
+    generated_run,
+)
+from hewston_bff.simulator.recordings import RecordedFrames
 from tests.console.support import Line, NodeClient, free_port, node_client
 from tests.console.wires import Wires
-from tests.support import QUICK, Bff, serving, stack
+from tests.support import QUICK, Bff, Message, serving, stack
 
 DAY = generated_run("day")
 MONTH = generated_run("month", frame_count=21 * 390)
@@ -212,6 +223,38 @@ async def test_from_the_backend_itself_every_frame_comes_once_whatever_is_asked(
             assert client.seqs()[390:] == list(range(300, 390))
 
 
+async def test_times_with_fractions_and_twice_the_same_survive_every_cut() -> None:
+    # As text `14:30:00.5Z` is before `14:30:00Z`, and a time alone does not tell two frames apart.
+    times = [f"2024-03-01T14:{minute:02}:{second}Z" for minute in range(40) for second in _SECONDS]
+    bodies: list[Message] = [
+        {"t": "frame", "ts": ts, "ohlc": None, "orders": [], "equity": float(n), "dropped": 0}
+        for n, ts in enumerate(times)
+    ]
+    frames = RecordedFrames(tuple(msgspec.json.encode(body) for body in bodies))
+    day = date(2024, 3, 1)
+    run = SimulatedRun(run_id="fine", symbol="AAPL", run_from=day, run_to=day, source=frames)
+    cuts = FaultPlan(connections={"fine": RandomCuts(seed=3, count=20, max_frames=150)})
+    quick = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, faults=cuts)
+    simulated = SimulatedBackend([run], options=quick)
+    async with simulated.running() as backend:
+        options = {"transport": "backend", "backendUrl": backend.url}
+        async with node_client("http://127.0.0.1:9", {"fine": {}}, **options) as client:
+            await client.event("end")
+            assert simulated.stats().opened("fine") == 21
+            assert [line[4] for line in client.of("frame")] == times
+            assert not [line for line in client.lines if line[1] in {"lag", "reset", "error"}]
+
+
+async def test_a_run_that_is_not_made_yet_is_waited_for_at_the_backend() -> None:
+    made = generated_run("made", lifecycle=Lifecycle(queued_s=0.1, running_s=0.2))
+    async with SimulatedBackend([made], options=QUICK).running() as backend:
+        options = {"transport": "backend", "backendUrl": backend.url}
+        async with node_client("http://127.0.0.1:9", {"made": {}}, **options) as client:
+            await client.event("end")
+            assert client.seqs() == list(range(390))
+            assert not client.of("error")
+
+
 # -- requests
 
 
@@ -252,6 +295,7 @@ async def test_a_run_is_made_once_for_each_key() -> None:
         assert refused[1:4] == ["refused", "rest.create", "BAD_REQUEST"]
 
 
+_SECONDS = ("00", "00.5", "00.5", "01.000000001")
 _NEW = {
     "dataset_id": "AAPL-2024-1m",
     "strategy_id": "sma_crossover",

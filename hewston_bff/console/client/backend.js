@@ -29,6 +29,7 @@ import { protocols } from "./wire.js";
 const REFUSALS = { 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "RUN_NOT_FOUND", 422: "VALIDATION" };
 const TERMINAL = new Set(["DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"]);
 const PATIENCE = 3;
+const NOT_YET_MS = 1_000;
 const WATCH_MS = 1_000;
 /** Heartbeats without a frame between them, after which the run may be over. */
 const QUIET_BEATS = 2;
@@ -231,10 +232,22 @@ class BackendStream {
       case "hb":
         void this.#beat();
         break;
-      case "end":
       case "err":
+        if (message.code === "STREAM_ERROR" && !this.#isOurs) void this.#notYet(message);
+        else this.#subscription.accept(message, answers);
+        break;
+      case "end":
         this.#subscription.accept(message, answers);
     }
+  }
+
+  /** The backend has nothing to play before a run is over: that is no failure. @param {any} message */
+  async #notYet(message) {
+    const { status } = await this.#ask();
+    if (!this.isOpen) return;
+    this.#release();
+    if (TERMINAL.has(status)) this.#watcher.failed(new HewstonError(message.code, "the backend cannot play this run"));
+    else this.#comeBack(NOT_YET_MS);
   }
 
   /** @param {any} message */
