@@ -68,7 +68,7 @@ export class Player {
   #last = null;
   /** The cursor's index as the page has it; another one in a `status` is a jump. */
   #seq = -1;
-  /** @type {Record<string, number | null>} */
+  /** @type {Partial<Api.Figures>} */
   #metrics = {};
   #meter = new Meter();
   #merged = 0;

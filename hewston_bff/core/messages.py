@@ -143,10 +143,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Hello(Notice, tag="hello", frozen=True, kw_only=True):
-    """The first message of a socket."""
+    """The first message. `stream`: where an event stream takes commands (`/api/v1/events/…`)."""
 
     v: int = 1
     session: str
+    stream: str | UnsetType = UNSET
     hb_ms: int
     limits: Limits
 
@@ -300,6 +301,13 @@ class Bye(Notice, tag="bye", frozen=True, kw_only=True):
 
     code: int
     after_ms: int
+
+
+class Closed(Notice, tag="closed", frozen=True, kw_only=True):
+    """The last message of an event stream: what the close frame of a socket says."""
+
+    code: int
+    reason: str
 
 
 _COMMANDS: msgspec.json.Decoder[Command] = msgspec.json.Decoder(

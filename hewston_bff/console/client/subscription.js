@@ -1,11 +1,13 @@
 // long: one subscription through its whole life, whichever carrier brings it
+import { Answers, refusedNow } from "./answers.js";
+import { Continuity } from "./continuity.js";
 import { Emitter } from "./emitter.js";
 import { HewstonError } from "./errors.js";
 
 /** @import * as Api from "./hewston-bff.js" */
 
 /**
- * What carries subscriptions: one socket for all, or one stream each.
+ * What carries subscriptions: one connection for all, or one each.
  * @typedef {object} Carrier
  * @property {(subscription: RunSubscription) => void} add
  * @property {(subscription: RunSubscription) => void} remove
@@ -14,12 +16,6 @@ import { HewstonError } from "./errors.js";
  */
 
 /** @typedef {{cmd: "play"|"pause"|"seek"|"speed"|"step"|"live", pos?: Api.Position, val?: number}} Command */
-
-/**
- * @typedef {object} Waiting
- * @property {(state: Api.State) => void} resolve
- * @property {(error: HewstonError) => void} reject
- */
 
 /**
  * One run being watched: what is wanted of it, where it stands, and what is owed to the caller.
@@ -45,10 +41,8 @@ export class RunSubscription extends Emitter {
   #held = [];
   /** The seek to send when the one on its way is answered. @type {Api.Position | null} */
   #nextTarget = null;
-  /** The index that the next frame must begin with; null: any. @type {number | null} */
-  #expected = null;
-  /** @type {Map<string, Waiting[]>} */
-  #waiting = new Map();
+  #answers = new Answers();
+  #continuity = new Continuity();
   #from;
 
   /**
@@ -120,9 +114,9 @@ export class RunSubscription extends Emitter {
 
   /** @param {Api.Mode} mode */
   mode(mode) {
-    if (this.#hasEnded()) return this.#refused();
+    if (this.#hasEnded()) return refusedNow(true);
     this.state = { ...this.state, mode };
-    const answer = this.#owed("subscribe");
+    const answer = this.#answers.owe("subscribe");
     this.#restart();
     return answer;
   }
@@ -131,7 +125,7 @@ export class RunSubscription extends Emitter {
     this.carrier?.remove(this);
     this.carrier = null;
     this.#set({ status: "closed" });
-    this.#refuseAll(new HewstonError("CLOSED", "the subscription was closed"));
+    this.#answers.refuseAll(new HewstonError("CLOSED", "the subscription was closed"));
   }
 
   #restart() {
@@ -143,11 +137,11 @@ export class RunSubscription extends Emitter {
 
   /** @param {Command} command */
   #command(command) {
-    if (this.#hasEnded()) return this.#refused();
+    if (this.#hasEnded()) return refusedNow(true);
     const isSent = this.carrier?.send(this, command) ?? false;
     // A step that is not sent is lost: nobody can say where it would have led.
-    if (!isSent && command.cmd === "step") return this.#refused();
-    return this.#owed(isSent ? command.cmd : "subscribe");
+    if (!isSent && command.cmd === "step") return refusedNow(false);
+    return this.#answers.owe(isSent ? command.cmd : "subscribe");
   }
 
   /**
@@ -156,13 +150,13 @@ export class RunSubscription extends Emitter {
    * @param {Api.Position} position
    */
   #move(position) {
-    if (this.#hasEnded()) return this.#refused();
+    if (this.#hasEnded()) return refusedNow(true);
     if (this.#isSeekSent) {
       this.#nextTarget = position;
-      return this.#owed("next");
+      return this.#answers.owe("next");
     }
     this.#sendMove(position);
-    return this.#owed(this.#isSeekSent ? "seek" : "subscribe");
+    return this.#answers.owe(this.#isSeekSent ? "seek" : "subscribe");
   }
 
   /** @param {Api.Position} position */
@@ -175,21 +169,6 @@ export class RunSubscription extends Emitter {
 
   #hasEnded() {
     return this.state.status === "failed" || this.state.status === "closed";
-  }
-
-  #refused() {
-    const reason = this.#hasEnded() ? "it has ended: subscribe again" : "there is no connection";
-    return quiet(Promise.reject(new HewstonError("OFFLINE", `not possible now: ${reason}`)));
-  }
-
-  /**
-   * @param {string} what
-   * @returns {Promise<Api.State>}
-   */
-  #owed(what) {
-    const waiting = this.#waiting.get(what) ?? [];
-    this.#waiting.set(what, waiting);
-    return quiet(new Promise((resolve, reject) => void waiting.push({ resolve, reject })));
   }
 
   // -- for the carrier
@@ -207,8 +186,22 @@ export class RunSubscription extends Emitter {
     const target = this.#nextTarget ?? this.#target;
     if (target !== null) return { from: target };
     if (seq < 0) return { from: this.#from };
-    if (epoch === null) return { from: ts ?? this.#from };
+    // The backend's own path names no epoch: there the frames were counted.
+    if (epoch === null) return { from: seq + 1 };
     return { resume: ts === null ? { epoch, seq } : { epoch, seq, ts } };
+  }
+
+  /** Whether a seek is to be answered by what comes next. */
+  get isSought() {
+    return (this.#nextTarget ?? this.#target) !== null;
+  }
+
+  /** Another run by the same name: from its start. */
+  renewed() {
+    this.#continuity.renew();
+    this.#startOver();
+    this.#set({ epoch: null });
+    this.emit("reset", { epoch: null });
   }
 
   /** The connection is gone. */
@@ -219,11 +212,8 @@ export class RunSubscription extends Emitter {
 
   /** Commands on their way are answered by the next `subscribe`. */
   #carryOver() {
-    for (const waiting of this.#take("step")) {
-      waiting.reject(new HewstonError("OFFLINE", "the step was lost on its way"));
-    }
-    const carried = ["play", "pause", "speed", "seek", "next"].flatMap((what) => this.#take(what));
-    this.#waiting.set("subscribe", [...(this.#waiting.get("subscribe") ?? []), ...carried]);
+    this.#answers.refuse("step", new HewstonError("OFFLINE", "the step was lost on its way"));
+    this.#answers.move(["play", "pause", "speed", "seek", "next"], "subscribe");
     this.#target = this.#nextTarget ?? this.#target;
     this.#nextTarget = null;
     this.#isSeekSent = false;
@@ -234,7 +224,7 @@ export class RunSubscription extends Emitter {
   fail(error) {
     this.carrier = null;
     this.#set({ status: "failed" });
-    this.#refuseAll(error);
+    this.#answers.refuseAll(error);
     this.emit("error", error);
   }
 
@@ -251,7 +241,7 @@ export class RunSubscription extends Emitter {
     if (isPlaced) {
       this.#checkEpoch(message.epoch);
       this.#target = null;
-      this.#expected = message.seq + 1;
+      this.#continuity.expected = message.seq + 1;
     }
     this.#set({
       status: message.status,
@@ -279,13 +269,15 @@ export class RunSubscription extends Emitter {
     for (const command of late) this.carrier?.send(this, command);
     if (target !== null) this.#sendMove(target);
     const last = target === null ? late.at(-1)?.cmd : "seek";
-    if (last === undefined) this.#settle("subscribe");
-    else this.#waiting.set(last, [...(this.#waiting.get(last) ?? []), ...this.#take("subscribe")]);
+    if (last === undefined) this.#answers.settle("subscribe", this.state);
+    else this.#answers.move(["subscribe"], last);
   }
 
   /** @param {string} epoch */
   #checkEpoch(epoch) {
-    if (this.state.epoch !== null && this.state.epoch !== epoch) this.emit("reset", { epoch });
+    if (this.state.epoch === null || this.state.epoch === epoch) return;
+    this.#continuity.renew();
+    this.emit("reset", { epoch });
   }
 
   /** @param {number} seq */
@@ -305,16 +297,23 @@ export class RunSubscription extends Emitter {
    */
   began({ status, isElsewhere }) {
     this.#target = null;
-    if (isElsewhere) this.#expected = null;
+    if (isElsewhere) this.#continuity.restart();
     this.#set({ status, speed: this.wanted.speed });
-    for (const what of [...this.#waiting.keys()]) this.#settle(what);
+    this.#answers.settleAll(this.state);
   }
 
-  /** The log that the next frames are of. @param {string} epoch */
-  identify(epoch) {
-    if (this.state.epoch === epoch) return;
-    this.#checkEpoch(epoch);
-    this.#set({ epoch });
+  /**
+   * Whether an `err` is news and no refusal: of frames that could not be read, or of a place just
+   * behind the last frame, where who comes back to a run that is over has nothing left to see.
+   * @param {any} message
+   */
+  isNews(message) {
+    return message.code === "FRAMES_SKIPPED" || this.#isEnd(message);
+  }
+
+  /** @param {any} message an `err` */
+  #isEnd(message) {
+    return message.code === "RANGE" && this.state.seq >= 0 && message.details?.max === this.state.seq;
   }
 
   /**
@@ -336,35 +335,39 @@ export class RunSubscription extends Emitter {
         this.emit("end", { seq: message.seq });
         break;
       case "lag":
-        this.#expected = message.to + 1;
+        this.#continuity.expected = message.to + 1;
         this.emit("lag", { from: message.from, to: message.to, reason: message.reason });
         break;
       case "reset":
-        this.#expected = null;
+        this.#continuity.renew();
         this.#set({ epoch: message.epoch });
         this.emit("reset", { epoch: message.epoch });
         break;
       case "err":
         this.#failed(message, answers);
         break;
+      case "run":
+        this.emit("run", message);
+        this.#toldSkipped(message.skipped);
+        break;
       case "snapshot":
       case "metrics":
-      case "run":
       case "upstream":
         this.emit(/** @type {"snapshot"} */ (message.t), message);
     }
   }
 
+  /** @param {Partial<Api.Skipped> | undefined} told */
+  #toldSkipped(told) {
+    const skipped = this.#continuity.skipped(told);
+    if (skipped !== null) this.emit("skipped", skipped);
+  }
+
   /** @param {Api.Frame} frame */
   #deliver(frame) {
-    const first = frame.from ?? frame.seq;
-    if (this.#expected !== null && first !== this.#expected) {
-      if (frame.seq < this.#expected) return; // delivered before the connection broke
-      if (first > this.#expected) {
-        this.emit("lag", { from: this.#expected, to: first - 1, reason: "gap" });
-      }
-    }
-    this.#expected = frame.seq + 1;
+    const { isNew, gap } = this.#continuity.take(frame);
+    if (!isNew) return;
+    if (gap !== null) this.emit("lag", gap);
     // Not through #set: a frame is not news of its own.
     this.state.seq = frame.seq;
     this.state.ts = frame.ts;
@@ -381,13 +384,13 @@ export class RunSubscription extends Emitter {
   #moved(message, answers) {
     // A cold log has come to be: frames are due from here on, by index.
     const isPlaced = message.seeked || message.epoch !== undefined;
-    if (isPlaced) {
-      this.#expected = message.seq + 1;
-      this.state.ts = message.ts;
-    }
     if (message.epoch !== undefined) {
       this.#target = null;
       this.#checkEpoch(message.epoch);
+    }
+    if (isPlaced) {
+      this.#continuity.expected = message.seq + 1;
+      this.state.ts = message.ts;
     }
     if (answers === "seek") {
       this.#held = [];
@@ -402,7 +405,7 @@ export class RunSubscription extends Emitter {
       ...(message.complete === undefined ? {} : { complete: message.complete }),
       ...(message.recovered === undefined ? {} : { recovered: message.recovered }),
     });
-    if (answers !== null) this.#settle(answers);
+    if (answers !== null) this.#answers.settle(answers, this.state);
     this.#sendNext();
     if (message.epoch !== undefined) this.#follow();
   }
@@ -412,12 +415,14 @@ export class RunSubscription extends Emitter {
    * @param {string | null} answers
    */
   #failed(message, answers) {
+    if (message.code === "FRAMES_SKIPPED") return this.#toldSkipped(message.details);
+    if (answers === null && this.#isEnd(message)) return;
     const error = new HewstonError(message.code, message.msg, { details: message.details });
     if (answers === "seek") {
       this.#seekAnswered();
       for (const frame of this.#held.splice(0)) this.#deliver(frame);
     }
-    for (const waiting of this.#take(answers ?? "")) waiting.reject(error);
+    this.#answers.refuse(answers ?? "", error);
     this.emit("error", error);
     this.#sendNext();
   }
@@ -431,14 +436,14 @@ export class RunSubscription extends Emitter {
     if (this.#nextTarget === null || this.#isSeekSent) return;
     const target = this.#nextTarget;
     this.#nextTarget = null;
-    this.#waiting.set("seek", [...(this.#waiting.get("seek") ?? []), ...this.#take("next")]);
+    this.#answers.move(["next"], "seek");
     this.#sendMove(target);
   }
 
   #startOver() {
     this.wanted.live = false;
     this.state = { ...this.state, seq: -1, ts: null };
-    this.#expected = null;
+    this.#continuity.restart();
     this.#from = "start";
   }
 
@@ -447,34 +452,4 @@ export class RunSubscription extends Emitter {
     this.state = { ...this.state, ...changes };
     this.emit("status", this.state);
   }
-
-  /** @param {string} what */
-  #take(what) {
-    const waiting = this.#waiting.get(what) ?? [];
-    this.#waiting.delete(what);
-    return waiting;
-  }
-
-  /** @param {string} what */
-  #settle(what) {
-    // As it is now: frames move the state on, maybe before the caller looks.
-    for (const waiting of this.#take(what)) waiting.resolve({ ...this.state });
-  }
-
-  /** @param {HewstonError} error */
-  #refuseAll(error) {
-    for (const what of [...this.#waiting.keys()]) {
-      for (const waiting of this.#take(what)) waiting.reject(error);
-    }
-  }
-}
-
-/**
- * The error of a command also comes as an event: nobody has to await the answer.
- * @template T
- * @param {Promise<T>} answer
- */
-function quiet(answer) {
-  answer.catch(() => undefined);
-  return answer;
 }
