@@ -1,6 +1,6 @@
 """The ways around an obstacle keep the promises of the main way."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
@@ -48,6 +48,12 @@ async def _rest(client: NodeClient, call: str, *args: Any) -> Any:
     return answer[3]
 
 
+async def _seen(client: NodeClient, wanted: Callable[[Line], bool]) -> None:
+    """Wait for a line unless it came before."""
+    if not any(wanted(line) for line in client.lines):
+        await client.until(wanted)
+
+
 # -- where WebSockets do not pass
 
 
@@ -73,12 +79,13 @@ async def test_on_an_event_stream_every_command_is_there() -> None:
             await client.frames(1)
             assert (await client.call("day", "pause"))[3]["status"] == "paused"
             await client.call("day", "step", 5)
-            await client.until(lambda line: line[1] == "frame" and line[3] - line[2] == 4)
+            # It may come in one piece with the answer, and before it.
+            await _seen(client, lambda line: line[1] == "frame" and line[3] - line[2] == 4)
             assert (await client.call("day", "seek", 100))[3]["seq"] == 99
             await client.call("day", "mode", "all")
             await client.call("day", "speed", 10_000)
             await client.call("day", "play")
-            await client.event("end")
+            await _seen(client, lambda line: line[1] == "end")
             seqs = client.seqs()
             assert seqs[seqs.index(101) :] == list(range(101, 390))
             beyond = await client.call("day", "seek", 1_000)
@@ -129,7 +136,7 @@ async def test_a_silent_wire_is_noticed_and_every_frame_comes_once(transport: st
 
 
 async def test_a_silent_backend_is_given_up_after_its_own_time() -> None:
-    slow = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.2, flood_frames_per_s=300)
+    slow = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.2, flood_frames_per_s=100)
     async with SimulatedBackend([DAY], options=slow).running() as backend:
         async with Wires(int(backend.url.rpartition(":")[2])).running() as wires:
             options = {"transport": "backend", "backendUrl": wires.url, "backendSilenceMs": 700}
@@ -168,7 +175,7 @@ async def test_an_address_that_said_when_to_come_back_is_left_alone_until_then()
 
 
 async def test_with_this_server_gone_the_backend_is_asked_until_it_is_back() -> None:
-    slow = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=1_500)
+    slow = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=800)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     async with SimulatedBackend([MONTH], options=slow).running() as backend:
@@ -207,7 +214,7 @@ async def test_a_server_that_restarts_is_waited_for() -> None:
 
 
 async def test_from_the_backend_itself_every_frame_comes_once_whatever_is_asked() -> None:
-    slow = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=500)
+    slow = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, flood_frames_per_s=100)
     async with SimulatedBackend([DAY], options=slow).running() as backend:
         options = {"transport": "backend", "backendUrl": backend.url}
         async with node_client("http://127.0.0.1:9", {"day": {}}, **options) as client:

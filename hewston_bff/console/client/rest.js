@@ -268,6 +268,7 @@ export class RestClient {
   #refusal(key, error) {
     const isLater = error.status === 429 || error.status === 503;
     if (isLater && error.retryAfterS) {
+      for (const [one, { at }] of this.#heldBack) if (at <= performance.now()) this.#heldBack.delete(one);
       this.#heldBack.set(key, { at: performance.now() + error.retryAfterS * 1e3, error });
     }
     return error;

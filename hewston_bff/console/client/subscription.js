@@ -3,6 +3,7 @@ import { Answers, refusedNow } from "./answers.js";
 import { Continuity } from "./continuity.js";
 import { Emitter } from "./emitter.js";
 import { HewstonError } from "./errors.js";
+import { Seeks } from "./seeks.js";
 
 /** @import * as Api from "./hewston-bff.js" */
 
@@ -32,15 +33,9 @@ export class RunSubscription extends Emitter {
   carrier = null;
   /** @type {{speed: number, paused: boolean, live: boolean, fps: number, updates: Api.Update[]}} */
   wanted;
-  /** Not answered yet. @type {Api.Position | null} */
-  #target = null;
-  #isSeekSent = false;
+  #seeks = new Seeks();
   /** What the last `subscribe` asked for; what was wanted since then has to follow it. */
   #requested = { speed: 0, paused: false, target: /** @type {Api.Position | null} */ (null) };
-  /** Frames that came while a seek was on its way: dropped if it succeeds. @type {Api.Frame[]} */
-  #held = [];
-  /** The seek to send when the one on its way is answered. @type {Api.Position | null} */
-  #nextTarget = null;
   #answers = new Answers();
   #continuity = new Continuity();
   #from;
@@ -76,7 +71,7 @@ export class RunSubscription extends Emitter {
   // -- commands
 
   play() {
-    if (this.state.status === "ended" && this.#target === null) this.#startOver();
+    if (this.state.status === "ended" && this.#seeks.target === null) this.#startOver();
     this.wanted.paused = false;
     return this.#command({ cmd: "play" });
   }
@@ -144,27 +139,23 @@ export class RunSubscription extends Emitter {
     return this.#answers.owe(isSent ? command.cmd : "subscribe");
   }
 
-  /**
-   * One seek is on its way at a time, the newest of the others waits: a dragged scrubber must not
-   * be faster than the server answers.
-   * @param {Api.Position} position
-   */
+  /** @param {Api.Position} position */
   #move(position) {
     if (this.#hasEnded()) return refusedNow(true);
-    if (this.#isSeekSent) {
-      this.#nextTarget = position;
+    if (this.#seeks.isSent) {
+      this.#seeks.next = position;
       return this.#answers.owe("next");
     }
     this.#sendMove(position);
-    return this.#answers.owe(this.#isSeekSent ? "seek" : "subscribe");
+    return this.#answers.owe(this.#seeks.isSent ? "seek" : "subscribe");
   }
 
   /** @param {Api.Position} position */
   #sendMove(position) {
-    this.#target = position;
+    this.#seeks.target = position;
     /** @type {Command} */
     const command = position === "live" ? { cmd: "live" } : { cmd: "seek", pos: position };
-    this.#isSeekSent = this.carrier?.send(this, command) ?? false;
+    this.#seeks.isSent = this.carrier?.send(this, command) ?? false;
   }
 
   #hasEnded() {
@@ -176,15 +167,15 @@ export class RunSubscription extends Emitter {
   /** The members of `subscribe` that say what is wanted, and where to go on. */
   request() {
     const { speed, paused, fps, updates } = this.wanted;
-    this.#requested = { speed, paused, target: this.#nextTarget ?? this.#target };
+    this.#requested = { speed, paused, target: this.#seeks.wanted };
     return { run_id: this.runId, speed, paused, mode: this.state.mode, max_fps: fps, updates, ...this.place() };
   }
 
   /** @returns {{from: Api.Position} | {resume: {epoch: string, seq: number, ts?: string}}} */
   place() {
     const { epoch, seq, ts } = this.state;
-    const target = this.#nextTarget ?? this.#target;
-    if (target !== null) return { from: target };
+    const { wanted } = this.#seeks;
+    if (wanted !== null) return { from: wanted };
     if (seq < 0) return { from: this.#from };
     // The backend's own path names no epoch: there the frames were counted.
     if (epoch === null) return { from: seq + 1 };
@@ -193,7 +184,7 @@ export class RunSubscription extends Emitter {
 
   /** Whether a seek is to be answered by what comes next. */
   get isSought() {
-    return (this.#nextTarget ?? this.#target) !== null;
+    return this.#seeks.wanted !== null;
   }
 
   /** Another run by the same name: from its start. */
@@ -214,10 +205,7 @@ export class RunSubscription extends Emitter {
   #carryOver() {
     this.#answers.refuse("step", new HewstonError("OFFLINE", "the step was lost on its way"));
     this.#answers.move(["play", "pause", "speed", "seek", "next"], "subscribe");
-    this.#target = this.#nextTarget ?? this.#target;
-    this.#nextTarget = null;
-    this.#isSeekSent = false;
-    this.#held = [];
+    this.#seeks.carryOver();
   }
 
   /** It will not come back. @param {HewstonError} error */
@@ -233,14 +221,13 @@ export class RunSubscription extends Emitter {
    * @param {any} message
    */
   subscribed(message) {
-    this.#isSeekSent = false;
-    this.#held = [];
-    const target = this.#target === this.#requested.target ? null : this.#target;
+    this.#seeks.forgetSent();
+    const target = this.#seeks.target === this.#requested.target ? null : this.#seeks.target;
     // Without a log yet, what was delivered still stands: a `state` tells more.
     const isPlaced = message.epoch !== null;
     if (isPlaced) {
       this.#checkEpoch(message.epoch);
-      this.#target = null;
+      this.#seeks.target = null;
       this.#continuity.expected = message.seq + 1;
     }
     this.#set({
@@ -296,7 +283,7 @@ export class RunSubscription extends Emitter {
    * @param {{status: Api.State["status"], isElsewhere: boolean}} how
    */
   began({ status, isElsewhere }) {
-    this.#target = null;
+    this.#seeks.target = null;
     if (isElsewhere) this.#continuity.restart();
     this.#set({ status, speed: this.wanted.speed });
     this.#answers.settleAll(this.state);
@@ -324,7 +311,7 @@ export class RunSubscription extends Emitter {
   accept(message, answers = null) {
     switch (message.t) {
       case "frame":
-        if (this.#isSeekSent) this.#held.push(message);
+        if (this.#seeks.isSent) this.#seeks.held.push(message);
         else this.#deliver(message);
         break;
       case "state":
@@ -385,7 +372,7 @@ export class RunSubscription extends Emitter {
     // A cold log has come to be: frames are due from here on, by index.
     const isPlaced = message.seeked || message.epoch !== undefined;
     if (message.epoch !== undefined) {
-      this.#target = null;
+      this.#seeks.target = null;
       this.#checkEpoch(message.epoch);
     }
     if (isPlaced) {
@@ -393,8 +380,8 @@ export class RunSubscription extends Emitter {
       this.state.ts = message.ts;
     }
     if (answers === "seek") {
-      this.#held = [];
-      this.#seekAnswered();
+      this.#seeks.held = [];
+      this.#seeks.answered();
     }
     this.#set({
       status: message.status,
@@ -419,23 +406,17 @@ export class RunSubscription extends Emitter {
     if (answers === null && this.#isEnd(message)) return;
     const error = new HewstonError(message.code, message.msg, { details: message.details });
     if (answers === "seek") {
-      this.#seekAnswered();
-      for (const frame of this.#held.splice(0)) this.#deliver(frame);
+      this.#seeks.answered();
+      for (const frame of this.#seeks.held.splice(0)) this.#deliver(frame);
     }
     this.#answers.refuse(answers ?? "", error);
     this.emit("error", error);
     this.#sendNext();
   }
 
-  #seekAnswered() {
-    this.#isSeekSent = false;
-    this.#target = null;
-  }
-
   #sendNext() {
-    if (this.#nextTarget === null || this.#isSeekSent) return;
-    const target = this.#nextTarget;
-    this.#nextTarget = null;
+    const target = this.#seeks.takeNext();
+    if (target === null) return;
     this.#answers.move(["next"], "seek");
     this.#sendMove(target);
   }
