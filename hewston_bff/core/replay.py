@@ -31,6 +31,7 @@ class Replay:
 
     def __init__(self, log: FrameLog) -> None:
         self._log = log
+        self._held = log.next_seq
         self._seq = 0
         self._last_ts_ns = -(1 << 63)
         self._last_tail = b""
@@ -41,6 +42,11 @@ class Replay:
     def is_caught_up(self) -> bool:
         """Whether everything the log holds has been seen on this connection."""
         return self._seq >= self._log.next_seq
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it has brought more than the log held when it began, or something else."""
+        return self._seq > self._held
 
     def check(self, frame: RawFrame) -> Verdict:
         """What the connection's next frame is to the log; if NEW, append it before the next.
@@ -71,6 +77,7 @@ class Replay:
         """After DIVERGED: the log of the new epoch, with which this replay goes on."""
         log = self._log.fork(self._seq, self._unchecked)
         self._log = log
+        self._held = -1
         self._seq = log.next_seq
         self._unchecked = []
         return log

@@ -166,7 +166,6 @@ class Channel:
         """A connection stands and will play from frame 0."""
         self._replay = Replay(self.log)
         self.skips.begin()
-        self._settle_skips()
         self.log.is_quiet = False
         self.step(links.Opened(), now_s=now_s)
 
@@ -235,8 +234,11 @@ class Channel:
             self._tell_skips(is_final=False)
 
     def _settle_skips(self) -> None:
-        """What this connection leaves out is all, once it has passed what the log holds."""
-        if self._replay is not None and self._replay.is_caught_up:
+        """What this connection leaves out is all, once it has passed what the log held."""
+        replay = self._replay
+        if replay is not None and (
+            replay.is_ahead or (self.log.is_complete and replay.is_caught_up)
+        ):
             self.skips.settle()
 
     def _tell_skips(self, *, is_final: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hewston_bff.simulator import CutAt, FaultPlan, SimulatedRun, SimulatorOptions
+from hewston_bff.simulator import Binary, CutAt, FaultPlan, SimulatedRun, SimulatorOptions
 from tests.given import OPENED, Wire, given_run, order
 from tests.support import Bff, Message, Viewer, is_a, stack, without_ours
 
@@ -234,3 +234,13 @@ async def test_a_reconnect_counts_nothing_twice(upstream: dict[str, Any]) -> Non
         assert len(viewer.frames()) == 10
         assert viewer.of("run")[-1]["skipped"]["frames"] == 4
         assert (await bff.totals())["skipped_by_reason"] == {"time_unreadable": 4}
+
+
+async def test_a_binary_message_is_left_out_and_told_and_the_stream_goes_on() -> None:
+    plan = FaultPlan(connections={"shared": [(Binary(frame=1),)]})
+    options = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, faults=plan)
+    async with stack(SHARED_TIME, options=options) as (bff, backend, _):
+        viewer = await watched(bff, "shared")
+        assert len(viewer.frames()) == 3
+        assert viewer.of("run")[-1]["skipped"] == {"frames": 1, "reasons": {"binary": 1}}
+        assert backend.stats().opened("shared") == 1
