@@ -37,6 +37,7 @@ from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
 from hewston_bff.web.contract.documents import DOCUMENTS, documents
 from hewston_bff.web.cors import answer_options
+from hewston_bff.web.event_streams import EventStreams
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
 from hewston_bff.web.rate_limits import add_rate_limits
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> web.Application:
         max_sockets=settings.bff_ws_sockets,
         max_per_address=settings.bff_ws_sockets_per_address,
     )
+    app[keys.EVENT_STREAMS] = EventStreams()
     app[keys.FEATURES] = Features(
         {
             Feature.CHART_DATA: settings.bff_feature_chart_aggregation,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hewston_bff.core.messages import CloseCode
+from hewston_bff.core.messages import CloseCode, Details
 
 
 class ErrorCode(StrEnum):
@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     BUSY = "BUSY"
     FEATURE_DISABLED = "FEATURE_DISABLED"
     NOT_FOUND = "NOT_FOUND"
+    FRAMES_SKIPPED = "FRAMES_SKIPPED"
     INTERNAL = "INTERNAL"
 
 
@@ -53,10 +54,10 @@ OUTCOMES = {
     ErrorCode.BACKEND_TIMEOUT: Outcome(504),
     ErrorCode.BUSY: Outcome(503),
     ErrorCode.FEATURE_DISABLED: Outcome(503),
+    # Only told on streams, to viewers that asked for no `run` news.
+    ErrorCode.FRAMES_SKIPPED: Outcome(502),
     ErrorCode.INTERNAL: Outcome(500, CloseCode.INTERNAL),
 }
-
-Details = dict[str, int | str | None]
 
 
 class BffError(Exception):

@@ -16,7 +16,7 @@ class Bar(msgspec.Struct, frozen=True):
 class Equity(msgspec.Struct, frozen=True):
     """The run's equity; a merged frame also has its extremes."""
 
-    value: float
+    value: float | None = None
     min: float | None = None
     max: float | None = None
 
@@ -76,11 +76,19 @@ class UpstreamNews(msgspec.Struct, tag_field="t", tag="upstream", frozen=True):
     retry_in_ms: int | None = None
 
 
+class Skipped(msgspec.Struct, frozen=True):
+    """Frames of the run that could not be read, or not whole."""
+
+    frames: int = 0
+    reasons: dict[str, int] = {}
+
+
 class RunNews(msgspec.Struct, tag_field="t", tag="run", frozen=True):
     """How the run fares."""
 
     status: str
     progress: float | None = None
+    skipped: Skipped | None = None
 
 
 class Lag(msgspec.Struct, tag_field="t", tag="lag", frozen=True):

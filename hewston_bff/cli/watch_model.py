@@ -14,6 +14,7 @@ from hewston_bff.cli.watch_messages import (
     Order,
     Reset,
     RunNews,
+    Skipped,
     Snapshot,
     State,
     Subscribed,
@@ -65,6 +66,7 @@ class WatchModel:
         self.run_status = ""
         self.upstream = ""
         self.error = ""
+        self.skipped = ""
         self.seq = -1
         self.last = -1
         self.is_complete = False
@@ -192,14 +194,18 @@ class WatchModel:
                     self.upstream += f", attempt {attempt}"
                 if retry_in_ms is not None:
                     self.upstream += f", again in {retry_in_ms / 1000:.1f} s"
-            case RunNews(status=status, progress=progress):
+            case RunNews(status=status, progress=progress, skipped=skipped):
                 self.run_status = status if progress is None else f"{status} {progress:.0f} %"
+                if skipped is not None:
+                    self.skipped = _skipped(skipped)
             case Err(code=code, msg=text):
                 self.error = f"{code}: {text}" if text else code
             case Bye():
                 self.link = "the server is going down"
 
     def _take_equity(self, equity: Equity) -> None:
+        if equity.value is None:
+            return
         self.equity = equity.value
         low = equity.value if equity.min is None else equity.min
         high = equity.value if equity.max is None else equity.max
@@ -210,3 +216,11 @@ class WatchModel:
     def _forget_equity(self) -> None:
         self.equity_min = self.equity_max = None
         self.trail = Trail()
+
+
+def _skipped(skipped: Skipped) -> str:
+    """`3 frames (time_unreadable 3)`; nothing for none."""
+    if not skipped.frames:
+        return ""
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in skipped.reasons.items())
+    return f"{skipped.frames:,} frames ({reasons})"

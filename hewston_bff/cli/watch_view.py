@@ -46,6 +46,8 @@ def line(model: WatchModel, *, now_s: float) -> str:
         f"lost {model.lost}",
         f"behind {model.behind}",
     ]
+    if model.skipped:
+        parts.append(f"unreadable {model.skipped}")
     if model.link != "connected":
         parts.append(model.link)
     if model.error:
@@ -60,6 +62,8 @@ def panel(model: WatchModel, *, now_s: float, has_keys: bool) -> RenderableType:
     grid.add_column()
     for name, value in _rows(model, now_s=now_s):
         grid.add_row(name, value)
+    if model.skipped:
+        grid.add_row("unreadable", Text(model.skipped, style="red"))
     if model.error:
         grid.add_row("error", Text(model.error, style="red"))
     title = Text(f" {model.run_id} {model.run_status} ".replace("  ", " "))

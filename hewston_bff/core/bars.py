@@ -1,6 +1,6 @@
-"""Bars as columns, and which of them cannot be."""
+"""Bars as columns, which of them cannot be, and several merged into one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,17 +9,18 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-NO_TIME_S = np.iinfo(np.int64).min
-"""In place of a time that is missing or unreadable: before all others, so never in order."""
+NO_TIME_NS = int(np.iinfo(np.int64).min)
+"""In place of a time that is missing or unreadable."""
+NS_A_SECOND = 1_000_000_000
 
 _NONE = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bars:
-    """Columns of equal length; `t_s` in epoch seconds UTC, NaN for what the source did not say."""
+    """Columns of equal length; `t_ns` in ns since 1970 UTC, NaN for what the source did not say."""
 
-    t_s: Ints
+    t_ns: Ints
     o: Floats
     h: Floats
     l: Floats  # noqa: E741 - the backend's own word
@@ -28,12 +29,12 @@ class Bars:
 
     def __len__(self) -> int:
         """How many bars."""
-        return len(self.t_s)
+        return len(self.t_ns)
 
     def taken(self, which: Bools | slice) -> "Bars":
         """The bars that a numpy index picks, in its order."""
         return Bars(
-            self.t_s[which],
+            self.t_ns[which],
             self.o[which],
             self.h[which],
             self.l[which],
@@ -45,7 +46,7 @@ class Bars:
 def joined(parts: list[Bars]) -> Bars:
     """All bars of `parts`, one after the other."""
     return Bars(
-        t_s=np.concatenate([np.empty(0, np.int64), *(part.t_s for part in parts)]),
+        t_ns=np.concatenate([np.empty(0, np.int64), *(part.t_ns for part in parts)]),
         o=np.concatenate([_NONE, *(part.o for part in parts)]),
         h=np.concatenate([_NONE, *(part.h for part in parts)]),
         l=np.concatenate([_NONE, *(part.l for part in parts)]),
@@ -55,20 +56,59 @@ def joined(parts: list[Bars]) -> Bars:
 
 
 def possible(bars: Bars) -> Bars:
-    """The bars that can be: prices finite and positive, high ≥ low, later than all before.
+    """The bars that can be: a time, finite prices, high ≥ low, and not earlier than any before.
 
-    A volume that is missing is unknown and can be; a negative or infinite one can't.
+    Prices of zero and below are possible: crude oil closed at −37.63 on 20 April 2020. A volume
+    that is not finite is unknown.
     """
     priced = _where(bars, _is_priced(bars))
-    latest_before = np.maximum.accumulate(np.concatenate(([NO_TIME_S], priced.t_s)))[:-1]
-    return _where(priced, priced.t_s > latest_before)
+    latest = np.maximum.accumulate(priced.t_ns) if len(priced) else priced.t_ns
+    ordered = _where(priced, priced.t_ns >= latest)
+    volumes = ordered.v
+    if not np.isfinite(volumes).all():
+        ordered = replace(ordered, v=np.where(np.isfinite(volumes), volumes, np.nan))
+    return ordered
+
+
+def merged(bars: Bars, starts: Ints) -> Bars:
+    """Bars in order, merged from each of `starts` to before the next.
+
+    Under the first one's time: open first, high max, low min, close last, and the sum of the
+    volumes that are known.
+    """
+    ends = np.append(starts[1:], len(bars))
+    return Bars(
+        t_ns=bars.t_ns[starts],
+        o=bars.o[starts],
+        h=np.maximum.reduceat(bars.h, starts),
+        l=np.minimum.reduceat(bars.l, starts),
+        c=bars.c[ends - 1],
+        v=_summed(bars.v, starts),
+    )
+
+
+def by_second(bars: Bars) -> Bars:
+    """Bars in order, those of one second merged: what is sent tells no more of their time."""
+    seconds = bars.t_ns // NS_A_SECOND
+    is_new = np.diff(seconds) != 0
+    if is_new.all():
+        return bars
+    return merged(bars, np.concatenate(([0], np.flatnonzero(is_new) + 1)))
+
+
+def _summed(volumes: Floats, starts: Ints) -> Floats:
+    """Sums of what is known; NaN where nothing is."""
+    is_known = ~np.isnan(volumes)
+    sums = np.add.reduceat(np.where(is_known, volumes, 0.0), starts)
+    return np.where(np.logical_or.reduceat(is_known, starts), sums, np.nan)
 
 
 def _is_priced(bars: Bars) -> Bools:
-    is_priced = np.isnan(bars.v) | (np.isfinite(bars.v) & (bars.v >= 0))
+    is_priced: Bools = bars.t_ns != NO_TIME_NS
     for prices in (bars.o, bars.h, bars.l, bars.c):
-        is_priced &= np.isfinite(prices) & (prices > 0)
-    return is_priced & (bars.h >= bars.l)
+        is_priced &= np.isfinite(prices)
+    is_priced &= bars.h >= bars.l
+    return is_priced
 
 
 def _where(bars: Bars, which: Bools) -> Bars:

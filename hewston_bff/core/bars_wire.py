@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from hewston_bff.core.bars import NO_TIME_S, Bars, Floats, Ints, joined
+from hewston_bff.core.bars import NO_TIME_NS, NS_A_SECOND, Bars, Floats, Ints, joined
 from hewston_bff.core.cuts import cuts, head, pieces
 from hewston_bff.core.ids import parse_time
 from hewston_bff.core.steps import Steps
@@ -31,6 +31,8 @@ _TIME = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
 _DIGITS = np.flatnonzero(_TIME[0] == _TIME)
 _MARKS = np.flatnonzero(_TIME[0] != _TIME)
 _MAX_EXACT = 2.0**53
+_LAST_S = 9_223_372_035
+"""As far from 1970 as an int64 of nanoseconds goes: the year 2262, and 1677."""
 
 
 class MalformedBars(ValueError):
@@ -126,8 +128,8 @@ def _leniently(bars: object) -> list[_Bar]:
 
 def _bar(members: dict[str, object]) -> _Bar:
     time = members.get("t")
-    text = time if isinstance(time, str) else ""
-    return _Bar(text, *(_number(members.get(name)) for name in "ohlcv"))
+    is_time = isinstance(time, str | int | float) and not isinstance(time, bool)
+    return _Bar(str(time) if is_time else "", *(_number(members.get(name)) for name in "ohlcv"))
 
 
 def _number(value: object) -> float:
@@ -141,7 +143,7 @@ def _number(value: object) -> float:
 def _columns(bars: list[_Bar]) -> Bars:
     count = len(bars)
     return Bars(
-        t_s=_times_s([bar.t for bar in bars]),
+        t_ns=_times_ns([bar.t for bar in bars]),
         o=np.fromiter((bar.o for bar in bars), np.float64, count),
         h=np.fromiter((bar.h for bar in bars), np.float64, count),
         l=np.fromiter((bar.l for bar in bars), np.float64, count),
@@ -150,17 +152,21 @@ def _columns(bars: list[_Bar]) -> Bars:
     )
 
 
-def _times_s(texts: list[str]) -> Ints:
-    """Epoch seconds; `NO_TIME_S` for what is no time. Quick if all have the backend's form."""
+def _times_ns(texts: list[str]) -> Ints:
+    """Times in ns; `NO_TIME_NS` for what is no time. Quick if all have the backend's form."""
     chars = np.frombuffer("".join(texts).encode(errors="surrogatepass"), np.uint8)
     if chars.size == len(texts) * _TIME.size and _are_times(chars.reshape(-1, _TIME.size)):
         times = chars.view(f"S{_TIME.size}").astype(f"S{_TIME.size - 1}")
         try:
-            return times.astype("datetime64[s]").astype(np.int64)
+            seconds = times.astype("datetime64[s]").astype(np.int64)
         except ValueError:
             # A thirteenth month, or the like.
             pass
-    return np.fromiter(map(_time_s, texts), np.int64, len(texts))
+        else:
+            if len(seconds) and np.abs(seconds).max() <= _LAST_S:
+                ns: Ints = seconds * NS_A_SECOND
+                return ns
+    return np.fromiter(map(_time_ns, texts), np.int64, len(texts))
 
 
 def _are_times(chars: npt.NDArray[np.uint8]) -> bool:
@@ -169,9 +175,10 @@ def _are_times(chars: npt.NDArray[np.uint8]) -> bool:
     return bool(is_digit.all() and (chars[:, _MARKS] == _TIME[_MARKS]).all())
 
 
-def _time_s(text: str) -> int:
+def _time_ns(text: str) -> int:
     time_ns = parse_time(text)
-    return NO_TIME_S if time_ns is None else time_ns // 1_000_000_000
+    is_time = time_ns is not None and abs(time_ns) < _LAST_S * NS_A_SECOND
+    return time_ns if time_ns is not None and is_time else NO_TIME_NS
 
 
 # -- to the browser
@@ -182,7 +189,8 @@ def encode_records(bars: Bars) -> Iterator[bytes]:
     yield b"["
     for begin in range(0, len(bars), _PIECE_BARS):
         part = bars.taken(slice(begin, begin + _PIECE_BARS))
-        times = np.datetime_as_string(part.t_s.astype("datetime64[s]"), timezone="UTC").tolist()
+        seconds = (part.t_ns // NS_A_SECOND).astype("datetime64[s]")
+        times = np.datetime_as_string(seconds, timezone="UTC").tolist()
         prices = (column.tolist() for column in (part.o, part.h, part.l, part.c))
         rows = zip(times, *prices, _volumes(part.v), strict=True)
         yield _members([_Record(*row) for row in rows], is_first=begin == 0)
@@ -191,7 +199,7 @@ def encode_records(bars: Bars) -> Iterator[bytes]:
 
 def encode_columns(bars: Bars) -> Iterator[bytes]:
     """A JSON object of the columns `t` (epoch seconds), `o`, `h`, `l`, `c`, `v`, piece by piece."""
-    columns = {"t": bars.t_s, "o": bars.o, "h": bars.h, "l": bars.l, "c": bars.c}
+    columns = {"t": bars.t_ns // NS_A_SECOND, "o": bars.o, "h": bars.h, "l": bars.l, "c": bars.c}
     for name, column in columns.items():
         yield b"%s%s:[" % (b"{" if name == "t" else b"],", msgspec.json.encode(name))
         for begin in range(0, len(column), _PIECE_NUMBERS):

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hewston_bff.core.bars import Bars, Floats, Ints
+from hewston_bff.core.bars import NS_A_SECOND, Bars, Ints, merged
 
-_DAY_S = 86_400
+_DAY_NS = 86_400 * NS_A_SECOND
 
 
 class Downsampled(NamedTuple):
@@ -25,28 +25,20 @@ def downsample(bars: Bars, *, target: int) -> Downsampled:
     """At most `target` (≥ 1) bars in place of `bars`, which are in order. O(n)."""
     if len(bars) <= target:
         return Downsampled(bars, None)
-    starts = _starts(bars.t_s, target=target)
-    ends = np.append(starts[1:], len(bars))
-    merged = Bars(
-        t_s=bars.t_s[starts],
-        o=bars.o[starts],
-        h=np.maximum.reduceat(bars.h, starts),
-        l=np.minimum.reduceat(bars.l, starts),
-        c=bars.c[ends - 1],
-        v=_summed(bars.v, starts),
-    )
-    return Downsampled(merged, int((ends - starts).max()))
+    starts = _starts(bars.t_ns, target=target)
+    widths = np.diff(starts, append=len(bars))
+    return Downsampled(merged(bars, starts), int(widths.max()))
 
 
-def _starts(t_s: Ints, *, target: int) -> Ints:
+def _starts(t_ns: Ints, *, target: int) -> Ints:
     """Where each bucket begins."""
-    days = t_s // _DAY_S
+    days = t_ns // _DAY_NS
     day_starts = np.concatenate(([0], np.flatnonzero(np.diff(days)) + 1)).astype(np.int64)
     if len(day_starts) > target:
         return day_starts[:: -(-len(day_starts) // target)]
-    sizes = np.diff(day_starts, append=len(t_s))
+    sizes = np.diff(day_starts, append=len(t_ns))
     stride = _stride(sizes, target=target)
-    within_day = np.arange(len(t_s)) - np.repeat(day_starts, sizes)
+    within_day = np.arange(len(t_ns)) - np.repeat(day_starts, sizes)
     return np.flatnonzero(within_day % stride == 0)
 
 
@@ -60,10 +52,3 @@ def _stride(day_sizes: Ints, *, target: int) -> int:
         else:
             low = middle + 1
     return low
-
-
-def _summed(volumes: Floats, starts: Ints) -> Floats:
-    """Sums of what is known; NaN where nothing is."""
-    is_known = ~np.isnan(volumes)
-    sums = np.add.reduceat(np.where(is_known, volumes, 0.0), starts)
-    return np.where(np.logical_or.reduceat(is_known, starts), sums, np.nan)

@@ -8,16 +8,19 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
 
 from hewston_bff.core.backend_wire import RawFrame
 from hewston_bff.core.conflate import Columns, Fold, merge
+from hewston_bff.core.figures import Bools, Floats, Ints, RunningFigures
 from hewston_bff.core.ids import Epoch, RunId
-from hewston_bff.core.metrics import EquityStats
 
 BLOCK = 256
 """Frames in a block; also the distance between two digests."""
 
-_BLOCK_OVERHEAD_BYTES = 1_200
+_BLOCK_OVERHEAD_BYTES = 1_900
 _LOG_OVERHEAD_BYTES = 2_048
 _COLUMN_BYTES = 8 * 7
 _END_BYTES = 4
@@ -27,12 +30,20 @@ class Evicted(Exception):
     """The frame asked for is no longer held; the log starts at `first_seq`."""
 
 
+class Points(NamedTuple):
+    """Consecutive frames: times (ns), equity (NaN: none), and whether a frame has a bar."""
+
+    ts_ns: Ints
+    equity: Floats
+    has_bar: Bools
+
+
 class _Block:
     """Up to 256 consecutive frames, from seq `first` on."""
 
     __slots__ = ("columns", "ends", "first", "order_text", "raw", "stats", "total")
 
-    def __init__(self, first: int, stats: EquityStats) -> None:
+    def __init__(self, first: int, stats: RunningFigures) -> None:
         self.first = first
         self.raw: bytearray | bytes = bytearray()
         self.ends = array("I")
@@ -79,12 +90,29 @@ class _Block:
         block.order_text = {i: text for i, text in self.order_text.items() if i < count}
         return block
 
-    def stats_after(self, count: int) -> EquityStats:
+    def stats_after(self, count: int) -> RunningFigures:
         """Figures of the run up to and with the first `count` frames of this block."""
         stats = self.stats.copy()
-        stats.feed(self.columns.e[:count])
-        stats.orders += sum(n for i, (_, n) in self.order_text.items() if i < count)
+        points = self.points(0, count)
+        stats.feed(points.ts_ns, points.equity, has_bar=points.has_bar)
+        for i, (text, orders) in self.order_text.items():
+            if i < count:
+                stats.feed_orders(text, orders)
         return stats
+
+    def points(self, start: int, stop: int) -> Points:
+        """The equity of frames `start` to `stop` (local indices)."""
+        columns = self.columns
+        if columns.has_gaps:
+            prices = (columns.o, columns.h, columns.l, columns.c)
+            has_bar = ~np.logical_and.reduce([np.isnan(column[start:stop]) for column in prices])
+        else:
+            has_bar = np.ones(stop - start, np.bool_)
+        return Points(
+            np.frombuffer(columns.ts[start:stop], np.int64),
+            np.frombuffer(columns.e[start:stop], np.float64),
+            has_bar,
+        )
 
     def size_bytes(self) -> int:
         orders = sum(len(text) + 120 for text, _ in self.order_text.values())
@@ -95,17 +123,24 @@ class _Block:
 class FrameLog:
     """The frames of one run in one epoch: seqs `first_seq` (held) to `next_seq` (not yet there).
 
-    `is_complete`: the run has ended and nothing follows. `size_bytes` is what it holds in memory,
-    counted, not measured.
+    `is_complete`: the run has ended and nothing follows. `is_quiet`: the backend has sent all that
+    it has for now, so no frame of the last one's time is on its way. `size_bytes` is what it holds
+    in memory, counted, not measured.
+
+    `origin` tells runs of the same id apart: it goes into the epoch, with the first frame.
     """
 
-    def __init__(self, run_id: RunId) -> None:
+    def __init__(self, run_id: RunId, *, origin: str = "") -> None:
         self.run_id = run_id
+        self.origin = origin
+        self.shared = 0
+        """So many frames at the beginning are those of the log that this one was forked from."""
         self.epoch: Epoch | None = None
         self.first_seq = 0
         self.next_seq = 0
-        self.last_ts_ns = -(1 << 62)
+        self.last_ts_ns = -(1 << 63)
         self.is_complete = False
+        self.is_quiet = False
         self._sealed_bytes = _LOG_OVERHEAD_BYTES
         self._first_frame = b""
         self._blocks: list[_Block] = []
@@ -120,13 +155,13 @@ class FrameLog:
         return self._sealed_bytes + self._blocks[-1].size_bytes()
 
     def append(self, frame: RawFrame) -> int:
-        """Take the next frame, whose time the caller knows to be after the last one's; its seq."""
+        """Take the next frame, whose time the caller knows not to be before the last one's."""
         seq = self.next_seq
         if not seq & (BLOCK - 1):
             self._open_block(seq)
             if self.epoch is None:
                 self._first_frame = frame.tail
-                self.epoch = _epoch(self.run_id, frame.tail)
+                self.epoch = _epoch(self.run_id, self.origin, frame.tail)
         block = self._blocks[-1]
         block.append(frame)
         self.next_seq = seq + 1
@@ -166,18 +201,21 @@ class FrameLog:
                     count += n
         return b",".join(texts), count
 
-    def equity(self, start: int, stop: int) -> Iterator[tuple["array[int]", "array[float]"]]:
-        """Times (ns) and equity (NaN: none), a part for each block. Raises Evicted."""
+    def points(self, start: int, stop: int) -> Iterator[Points]:
+        """The equity of a range, a part for each block. Raises Evicted."""
         for block, i, j in self._parts(start, stop):
-            yield block.columns.ts[i:j], block.columns.e[i:j]
+            yield block.points(i, j)
 
-    def stats(self, seq: int) -> EquityStats:
+    def stats(self, seq: int) -> RunningFigures:
         """Figures of the run from its start up to and with frame `seq`. Raises Evicted."""
         block = self._block(seq)
         return block.stats_after(seq - block.first + 1)
 
     def at_or_before(self, ts_ns: int) -> int:
-        """The last held frame at or before a time; the first held one if the time is earlier."""
+        """The last held frame at or before a time; the first held one if the time is earlier.
+
+        Of several frames of that time it is the last, of those that are there.
+        """
         return max(self.after(ts_ns) - 1, self.first_seq)
 
     def after(self, ts_ns: int) -> int:
@@ -187,6 +225,13 @@ class FrameLog:
         index = max(bisect_right(self._blocks, ts_ns, key=_first_ts) - 1, 0)
         block = self._blocks[index]
         return block.first + bisect_right(block.columns.ts, ts_ns)
+
+    def is_past(self, ts_ns: int) -> bool:
+        """Whether every frame up to and with this time is there."""
+        return self.is_complete or (
+            self.next_seq > 0
+            and (ts_ns < self.last_ts_ns or (self.is_quiet and ts_ns == self.last_ts_ns))
+        )
 
     def holds(self, seq: int) -> bool:
         """Whether frame `seq` can be read."""
@@ -211,9 +256,10 @@ class FrameLog:
 
         Source: design rule for a divergence; the epoch also covers the first differing frame.
         """
-        log = FrameLog(self.run_id)
+        log = FrameLog(self.run_id, origin=self.origin)
+        log.shared = at
         log._first_frame = self._first_frame if at else frames[0].tail
-        log.epoch = _epoch(self.run_id, log._first_frame, frames[0].tail)
+        log.epoch = _epoch(self.run_id, self.origin, log._first_frame, frames[0].tail)
         keep = at // BLOCK
         log._digests = self._digests[:keep]
         log._evicted_blocks = min(self._evicted_blocks, keep)
@@ -231,14 +277,14 @@ class FrameLog:
             log.append(frame)
         return log
 
-    def _stats_before(self, index: int) -> EquityStats:
+    def _stats_before(self, index: int) -> RunningFigures:
         held = index - self._evicted_blocks
-        return self._blocks[held].stats if 0 <= held < len(self._blocks) else EquityStats()
+        return self._blocks[held].stats if 0 <= held < len(self._blocks) else RunningFigures()
 
     def _open_block(self, seq: int) -> None:
         if self._blocks and self._blocks[-1].first == seq:
             return
-        stats = self._blocks[-1].stats_after(BLOCK) if self._blocks else EquityStats()
+        stats = self._blocks[-1].stats_after(BLOCK) if self._blocks else RunningFigures()
         self._blocks.append(_Block(seq, stats))
 
     def _seal(self, block: _Block) -> None:
@@ -283,8 +329,10 @@ def roll(before: bytes, text: bytes) -> bytes:
     return sha256(before + text).digest()
 
 
-def _epoch(run_id: RunId, *frames: bytes) -> Epoch:
+def _epoch(run_id: RunId, origin: str, *frames: bytes) -> Epoch:
     digest = sha256(run_id.encode())
+    if origin:
+        digest.update(b"\0\0" + origin.encode("utf-8", "surrogatepass"))
     for frame in frames:
         digest.update(b"\0" + frame)
     return Epoch(digest.hexdigest()[:12])

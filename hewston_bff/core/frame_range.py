@@ -46,7 +46,7 @@ class FrameRange:
             case AtIndex():
                 return log.is_complete or _reaches(log, self.last)
             case AtTime(ts_ns):
-                return log.is_complete or _reaches(log, AtTime(ts_ns + 1))
+                return log.is_past(ts_ns)
 
 
 def _reaches(log: FrameLog, place: Place) -> bool:

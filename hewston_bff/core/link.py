@@ -27,6 +27,8 @@ from enum import Enum, auto
 from hewston_bff.core.backoff import full_jitter
 
 TERMINAL = frozenset({"DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"})
+UNFINISHED = frozenset({"QUEUED", "RUNNING"})
+"""What the backend calls a run that is not over; any other word says nothing of it."""
 QUIET_GAP_S = 0.5
 FAULTS_IN_A_ROW = 3
 POLL_FIRST_S = 1.0

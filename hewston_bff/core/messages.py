@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hewston_bff.core.figures import StreamFigures
 from hewston_bff.core.ids import Epoch, RunId
 
 SafeInt = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -18,6 +19,8 @@ RequestId = SafeInt | Annotated[str, msgspec.Meta(max_length=128)]
 Mode = Literal["merge", "all"]
 CursorStatus = Literal["buffering", "playing", "paused", "live", "ended"]
 UpstreamStatus = Literal["connecting", "up", "retrying", "complete", "failed"]
+ResetReason = Literal["upstream_diverged", "run_remade"]
+Details = dict[str, int | str | dict[str, int] | None]
 Position = Annotated[str, msgspec.Meta(max_length=64)] | SafeInt
 
 MAX_SPEED = 100_000
@@ -140,10 +143,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Hello(Notice, tag="hello", frozen=True, kw_only=True):
-    """The first message of a socket."""
+    """The first message. `stream`: where an event stream takes commands (`/api/v1/events/…`)."""
 
     v: int = 1
     session: str
+    stream: str | UnsetType = UNSET
     hb_ms: int
     limits: Limits
 
@@ -217,6 +221,13 @@ class UpstreamNews(Notice, tag="upstream", frozen=True, kw_only=True):
     retry_in_ms: int | UnsetType = UNSET
 
 
+class Skipped(msgspec.Struct, frozen=True):
+    """Frames of the run that were left out or lack something: how many, and by reason."""
+
+    frames: int
+    reasons: dict[str, int]
+
+
 class RunNews(Notice, tag="run", frozen=True, kw_only=True):
     """What the backend says of the run; null for what it does not say."""
 
@@ -224,6 +235,7 @@ class RunNews(Notice, tag="run", frozen=True, kw_only=True):
     status: str
     progress: float | None
     updated_at: str
+    skipped: Skipped | UnsetType = UNSET
 
 
 class Metrics(Notice, tag="metrics", frozen=True, kw_only=True):
@@ -231,7 +243,7 @@ class Metrics(Notice, tag="metrics", frozen=True, kw_only=True):
 
     sid: int | UnsetType = UNSET
     seq: int
-    metrics: dict[str, float | int | None]
+    metrics: StreamFigures
 
 
 class Lag(Notice, tag="lag", frozen=True, kw_only=True):
@@ -244,11 +256,14 @@ class Lag(Notice, tag="lag", frozen=True, kw_only=True):
 
 
 class Reset(Notice, tag="reset", frozen=True, kw_only=True):
-    """The backend's run has changed: what follows belongs to another epoch."""
+    """The backend's run has changed: what follows belongs to another epoch.
+
+    A run that was made anew has no frame yet, and `epoch` is null until a `state` tells it.
+    """
 
     sid: int | UnsetType = UNSET
-    epoch: Epoch
-    reason: Literal["upstream_diverged"] = "upstream_diverged"
+    epoch: Epoch | None
+    reason: ResetReason = "upstream_diverged"
 
 
 class Ended(Notice, tag="end", frozen=True, kw_only=True):
@@ -265,7 +280,7 @@ class Err(Notice, tag="err", frozen=True, kw_only=True):
     sid: int | UnsetType = UNSET
     code: str
     msg: str
-    details: dict[str, int | str | None] | UnsetType = UNSET
+    details: Details | UnsetType = UNSET
 
 
 class Hb(Notice, tag="hb", frozen=True, kw_only=True):
@@ -286,6 +301,13 @@ class Bye(Notice, tag="bye", frozen=True, kw_only=True):
 
     code: int
     after_ms: int
+
+
+class Closed(Notice, tag="closed", frozen=True, kw_only=True):
+    """The last message of an event stream: what the close frame of a socket says."""
+
+    code: int
+    reason: str
 
 
 _COMMANDS: msgspec.json.Decoder[Command] = msgspec.json.Decoder(

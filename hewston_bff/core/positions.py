@@ -15,14 +15,20 @@ class AtIndex:
 
 @dataclass(frozen=True, slots=True)
 class AtTime:
-    """The last frame at or before this time; the first, if the time is earlier."""
+    """The last frame at or before this time; the first, if the time is earlier.
+
+    Frames may share a time: while more of them may come, nobody knows which is the last.
+    """
 
     ts_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class AfterTime:
-    """The first frame after this time; the end of the run if there is none."""
+    """The first frame after this time; the end of the run if there is none.
+
+    At the end of a growing run what comes next is taken for after it: rather twice than never.
+    """
 
     ts_ns: int
 
@@ -68,9 +74,10 @@ def locate(  # noqa: C901 - one case a kind of target
                 return Found(seq)
             return None if seq >= log.next_seq and not log.is_complete else OutOfRange()
         case AtTime(ts_ns):
-            if log.next_seq and ts_ns <= log.last_ts_ns:
-                return Found(log.at_or_before(ts_ns))
-            return OutOfRange() if log.is_complete else None
+            if not log.is_past(ts_ns):
+                return None
+            is_there = log.next_seq and ts_ns <= log.last_ts_ns
+            return Found(log.at_or_before(ts_ns)) if is_there else OutOfRange()
         case AfterTime(ts_ns):
             if log.is_complete or (log.next_seq and ts_ns <= log.last_ts_ns):
                 return Found(log.after(ts_ns))

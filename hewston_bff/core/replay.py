@@ -20,8 +20,10 @@ class Verdict(Enum):
     """The log ends just before it: append it."""
     DIVERGED = auto()
     """The log has another frame there: `fork()` gives the log of the new epoch."""
-    STALE = auto()
-    """Not after the frame before it on this connection: skip it."""
+    REPEATED = auto()
+    """The frame before it on this connection once more, byte for byte: nothing is lost by it."""
+    WENT_BACK = auto()
+    """Its time lies before that of the frame before it on this connection: leave it out."""
 
 
 class Replay:
@@ -29,8 +31,10 @@ class Replay:
 
     def __init__(self, log: FrameLog) -> None:
         self._log = log
+        self._held = log.next_seq
         self._seq = 0
-        self._last_ts_ns = -(1 << 62)
+        self._last_ts_ns = -(1 << 63)
+        self._last_tail = b""
         self._unchecked: list[RawFrame] = []
         """Frames of an evicted block, until the block is whole and its digest can be compared."""
 
@@ -39,11 +43,24 @@ class Replay:
         """Whether everything the log holds has been seen on this connection."""
         return self._seq >= self._log.next_seq
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it has brought more than the log held when it began, or something else."""
+        return self._seq > self._held
+
     def check(self, frame: RawFrame) -> Verdict:
-        """What the connection's next frame is to the log; if NEW, append it before the next."""
+        """What the connection's next frame is to the log; if NEW, append it before the next.
+
+        Frames are in the order in which they arrive; several may share a time. What is REPEATED or
+        WENT_BACK depends on the connection alone, so that every replay leaves out the same.
+        """
         if frame.ts_ns <= self._last_ts_ns:
-            return Verdict.STALE
+            if frame.ts_ns < self._last_ts_ns:
+                return Verdict.WENT_BACK
+            if frame.tail == self._last_tail:
+                return Verdict.REPEATED
         self._last_ts_ns = frame.ts_ns
+        self._last_tail = frame.tail
         seq, self._seq = self._seq, self._seq + 1
         log = self._log
         if seq == log.next_seq:
@@ -60,6 +77,7 @@ class Replay:
         """After DIVERGED: the log of the new epoch, with which this replay goes on."""
         log = self._log.fork(self._seq, self._unchecked)
         self._log = log
+        self._held = -1
         self._seq = log.next_seq
         self._unchecked = []
         return log

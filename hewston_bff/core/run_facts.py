@@ -7,6 +7,7 @@ import msgspec
 
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.link import TERMINAL
+from hewston_bff.core.run_identity import RunIdentity, identity_in
 
 _WHOLE = (
     *("run_id", "status", "strategy_id", "symbol", "created_at", "started_at", "completed_at"),
@@ -38,6 +39,11 @@ class RunFacts:
     def status(self) -> str | None:
         """The run's status."""
         return self._text("status")
+
+    @property
+    def identity(self) -> RunIdentity:
+        """Which run it is: an id can be made anew."""
+        return identity_in(self._members)
 
     @property
     def is_over(self) -> bool:

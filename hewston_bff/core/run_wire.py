@@ -4,19 +4,23 @@ A year of minutes is 8 MB of JSON. Whoever encodes it at once holds up everythin
 ones are generators that yield after about a millisecond's work.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from math import isfinite, nan
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from hewston_bff.core.cuts import cuts, head, pieces
-from hewston_bff.core.equity import Curve, Floats, Ints, RoundTrips, Trade, curve, drawdown
+from hewston_bff.core.equity import Curve, drawdown
+from hewston_bff.core.figures import Floats, Ints
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import format_time, parse_time
+from hewston_bff.core.mending import finite
 from hewston_bff.core.steps import Steps
+from hewston_bff.core.trades import RoundTrips
 
 _ROWS = 500
 _LOG_FRAMES = 4_096
@@ -40,27 +44,20 @@ class Orders:
 
 class _Point(msgspec.Struct, gc=False):
     timestamp: str
-    equity: float
-    drawdown: float
+    equity: float | None
+    drawdown: float | None
 
 
 class _Told(msgspec.Struct, gc=False):
     """A point by any of the names that are used for what it has."""
 
-    timestamp: str = ""
-    ts_utc: str = ""
-    ts: str = ""
-    equity: float | None = None
-    value: float | None = None
+    timestamp: str | float | None = None
+    ts_utc: str | float | None = None
+    ts: str | float | None = None
+    equity: float | UnsetType | None = UNSET
+    value: float | UnsetType | None = UNSET
 
 
-class _Order(msgspec.Struct, gc=False):
-    side: Literal["BUY", "SELL"]
-    qty: float
-    price: float
-
-
-_TRADES = msgspec.json.Decoder(list[_Order])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TOLD = msgspec.json.Decoder(list[_Told])
@@ -106,32 +103,30 @@ def _times(ts_ns: Ints) -> list[str]:
 # -- what trades tell
 
 
-def hit_rate(orders: Orders) -> Steps[float | None]:
-    """The part of round trips that won; None if there was none, or an order is no trade."""
+def round_trips(orders: Orders) -> Steps[RoundTrips]:
+    """The round trips of all orders."""
     trips = RoundTrips()
     for piece in orders.pieces:
         yield
-        try:
-            trades = _TRADES.decode(b"[" + piece + b"]")
-        except _UNEXPECTED:
-            return None
-        for trade in trades:
-            quantity = trade.qty if trade.side == "BUY" else -trade.qty
-            trips.add(Trade(quantity, trade.price))
-    return trips.hit_rate
+        trips.add_text(piece)
+    return trips
 
 
 # -- from the run's frames
 
 
 def log_curve(log: FrameLog) -> Curve:
-    """The curve of a log that holds all of its run."""
-    parts = list(log.equity(0, log.next_seq))
+    """The curve of a log that holds all of its run: its frames with an equity."""
+    parts = list(log.points(0, log.next_seq))
     if not parts:
-        return curve(np.empty(0, np.int64), np.empty(0))
-    ts_ns = np.concatenate([np.frombuffer(times, np.int64) for times, _ in parts])
-    equity: Floats = np.concatenate([np.frombuffer(values, np.float64) for _, values in parts])
-    return curve(ts_ns, equity)
+        return Curve(np.empty(0, np.int64), np.empty(0))
+    equity: Floats = np.concatenate([part.equity for part in parts])
+    is_there = np.isfinite(equity)
+    return Curve(
+        np.concatenate([part.ts_ns for part in parts])[is_there],
+        equity[is_there],
+        np.concatenate([part.has_bar for part in parts])[is_there],
+    )
 
 
 def log_orders(log: FrameLog) -> Steps[Orders]:
@@ -180,9 +175,19 @@ def decode_orders(body: bytes) -> Steps[Orders]:
 def decode_equity(body: bytes) -> Steps[Curve]:
     """A curve in an answer of the backend: a list, or an object with a list `equity` or `items`.
 
+    A point whose value is null or not finite keeps its place; one that lacks its value or time is
+    left out, and counted.
+
     Raises:
-        MalformedPart: there is none, or a point lacks its time or value.
+        MalformedPart: there is none, or no point of it can be read.
     """
+    points = yield from _all_points(body)
+    if points.left_out and not len(points):
+        raise MalformedPart("no point has a time and a value")
+    return points
+
+
+def _all_points(body: bytes) -> Steps[Curve]:
     at = cuts(body, _EQUITY_HEAD)
     if at:
         # A cut in the wrong place makes no JSON of what is JSON.
@@ -207,24 +212,46 @@ def _points(parts: Iterable[bytes], rest: bytes) -> Steps[Curve]:
     return Curve(
         np.concatenate([points.ts_ns for points in read] or [np.empty(0, np.int64)]),
         np.concatenate([points.equity for points in read] or [np.empty(0)]),
+        left_out=sum(points.left_out for points in read),
     )
 
 
-def decode_metrics(body: bytes) -> bytes:
-    """Figures in an answer of the backend, as they are: an object, or its member `metrics`.
+def decode_metrics(body: bytes) -> dict[str, object]:
+    """Figures in an answer of the backend: an object, or its member `metrics`. See `told_figures`.
 
     Raises:
         MalformedPart: there is none.
     """
     members = _object(body)
-    inner = bytes(members.get("metrics", msgspec.Raw(b"")))
-    return inner if inner.startswith(b"{") else msgspec.json.encode(members)
+    inner = members.get("metrics")
+    if inner is not None and bytes(inner).startswith(b"{"):
+        members = _object(bytes(inner))
+    return told_figures({name: msgspec.json.decode(raw) for name, raw in members.items()})
+
+
+def told_figures(told: Mapping[str, object]) -> dict[str, object]:
+    """Figures as somebody told them, by name: numbers, and null for what is no number.
+
+    Text among figures is a number or null, so that nobody has to guess what a name holds; lists
+    and objects stay.
+    """
+    return {name: _figure(value) for name, value in told.items()}
+
+
+def _figure(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _object(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         body.decode()
-        return _OBJECT.decode(body)
+        # The decoder looks at no number in a raw member, so NaN has to go before.
+        return _OBJECT.decode(finite(body))
     except _UNEXPECTED as exc:
         raise MalformedPart("no object") from exc
 
@@ -232,6 +259,12 @@ def _object(body: bytes) -> dict[str, msgspec.Raw]:
 def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
     try:
         body.decode()
+        return _RAWS.decode(body)
+    except _UNEXPECTED:
+        pass
+    # An object with a list in it, or a list with numbers in it that are none.
+    body = finite(body)
+    try:
         return _RAWS.decode(body)
     except _UNEXPECTED:
         members = _object(body)
@@ -247,13 +280,31 @@ def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
 def _told(text: bytes) -> list[_Told]:
     try:
         return _TOLD.decode(text)
+    except _UNEXPECTED:
+        pass
+    try:
+        return _TOLD.decode(finite(text))
     except _UNEXPECTED as exc:
         raise MalformedPart("no points") from exc
 
 
 def _columns(told: list[_Told]) -> Curve:
-    times = [parse_time(point.timestamp or point.ts_utc or point.ts) for point in told]
-    values = [point.value if point.equity is None else point.equity for point in told]
-    if any(time is None or abs(time) > _LAST_NS for time in times) or None in values:
-        raise MalformedPart("a point lacks its time or value")
-    return curve(np.array(times, np.int64), np.array(values, np.float64))
+    times = [_time_ns(point) for point in told]
+    values = [point.value if point.equity is UNSET else point.equity for point in told]
+    rows = [
+        (time, nan if value is None else value)
+        for time, value in zip(times, values, strict=True)
+        if time is not None and value is not UNSET
+    ]
+    return Curve(
+        np.array([time for time, _ in rows], np.int64),
+        np.array([value for _, value in rows], np.float64),
+        left_out=len(told) - len(rows),
+    )
+
+
+def _time_ns(point: _Told) -> int | None:
+    names = (point.timestamp, point.ts_utc, point.ts)
+    told = next((time for time in names if time is not None), None)
+    time = None if told is None else parse_time(told)
+    return None if time is None or abs(time) > _LAST_NS else time

@@ -1,19 +1,32 @@
+# long: a run is one thing: its log, its link, its identity and its viewers change together
 """One run here: its log, its link, who may read it and who does. Knows cursors, never a socket."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
+from msgspec import UNSET
 
 from hewston_bff.core import link as links
 from hewston_bff.core.backend_wire import RawFrame
+from hewston_bff.core.figures import StreamFigures
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.link import Link, LinkState, LinkTimes
-from hewston_bff.core.messages import Notice, RunNews, UpstreamNews, UpstreamStatus
+from hewston_bff.core.messages import (
+    Notice,
+    ResetReason,
+    RunNews,
+    Skipped,
+    UpstreamNews,
+    UpstreamStatus,
+)
 from hewston_bff.core.positions import Found, OutOfRange, Target, locate
 from hewston_bff.core.replay import Replay, Verdict
+from hewston_bff.core.run_identity import NOTHING_TOLD
+from hewston_bff.core.skips import Skip, Skips
 from hewston_bff.core.snapshot import Snapshots
 from hewston_bff.errors import BffError
 from hewston_bff.hub.access import Access
@@ -34,6 +47,12 @@ _UPSTREAM_WORDS: dict[LinkState, UpstreamStatus] = {
     LinkState.COMPLETE: "complete",
     LinkState.FAILED: "failed",
 }
+_LEFT_OUT = {
+    Verdict.REPEATED: (Skip.REPEATED, "a frame that was sent twice"),
+    Verdict.WENT_BACK: (Skip.TIME_WENT_BACK, "a frame whose time is before the one before it"),
+}
+_SENT_ALL = frozenset({LinkState.POLLING, LinkState.COMPLETE, LinkState.FAILED})
+"""States in which the backend has nothing more to send for now."""
 
 
 class Listener(Ticked, Protocol):
@@ -50,6 +69,10 @@ class Listener(Ticked, Protocol):
     def wants_run_news(self) -> bool:
         """Whether `run` messages are wanted."""
 
+    @property
+    def reads_run_news(self) -> bool:
+        """Whether its client gets them and knows what they say."""
+
     def close(self) -> None:
         """Hear and see nothing more."""
 
@@ -62,8 +85,11 @@ class Listener(Ticked, Protocol):
     def on_suspended(self) -> None:
         """The log may not be read for now."""
 
-    def on_reset(self, old: FrameLog) -> None:
+    def on_reset(self, old: FrameLog, reason: ResetReason) -> None:
         """The log has a new epoch."""
+
+    def on_skipped(self, skipped: Skipped) -> None:
+        """Frames of the run were left out; said to those whom `run` messages do not tell."""
 
     def on_failed(self, error: BffError) -> None:
         """Nothing more will come; what the log holds can still be watched."""
@@ -93,6 +119,8 @@ class Channel:
         """Whether the run is known not to be over."""
         self.groups: dict[tuple[float, int, int], LiveGroup] = {}
         self.detail: RunDetail | None = None
+        self.identity = NOTHING_TOLD
+        """Which run the log is of, as far as the backend has told."""
         self.failure: BffError | None = None
         self.listeners: set[Listener] = set()
         self.waiting: dict[Listener, None] = {}
@@ -108,25 +136,28 @@ class Channel:
         self.linger: asyncio.TimerHandle | None = None
         self.last_frame_s: float | None = None
         self.last_used_s = 0.0
-        self.skipped = 0
+        self.skips = Skips()
+        self._remade = 0
         self._times = times
         self._replay: Replay | None = None
+        self.on_remade: Callable[[], None] = _nothing
+        """Called once the log has started anew: whatever fed the old one is to stop."""
         self._use(FrameLog(run_id))
 
     def _use(self, log: FrameLog) -> None:
         self.log = log
         self.log_key = self.cache.new_log_key()
         self.snapshots = Snapshots(log)
-        self._figures: tuple[int, dict[str, float | int | None]] | None = None
+        self._figures: tuple[int, StreamFigures] | None = None
 
     def locate(self, target: Target) -> Found | OutOfRange | None:
         """Where a position is in the log."""
         return locate(target, self.log)
 
-    def figures(self, seq: int) -> dict[str, float | int | None]:
+    def figures(self, seq: int) -> StreamFigures:
         """Figures of the run up to frame `seq`; the last answer is kept for the next viewer."""
         if self._figures is None or self._figures[0] != seq:
-            self._figures = (seq, self.log.stats(seq).figures())
+            self._figures = (seq, self.log.stats(seq).stream_figures())
         return self._figures[1]
 
     # -- the stream
@@ -134,6 +165,8 @@ class Channel:
     def stream_opened(self, *, now_s: float) -> None:
         """A connection stands and will play from frame 0."""
         self._replay = Replay(self.log)
+        self.skips.begin()
+        self.log.is_quiet = False
         self.step(links.Opened(), now_s=now_s)
 
     def ingest(self, frame: RawFrame, *, now_s: float) -> bool:
@@ -142,45 +175,98 @@ class Channel:
         match self._replay.check(frame):
             case Verdict.NEW:
                 self.log.append(frame)
-            case Verdict.DIVERGED:
-                self._reset(self._replay.fork())
-            case Verdict.STALE:
-                self.skip("a frame whose time is not after the one before")
-                return False
             case Verdict.KNOWN:
-                if not self.link.has_frames or self.link.quiet_since_s is not None:
-                    self.link = links.step(
-                        self.link, links.KnownFrame(), now_s=now_s, times=self._times
-                    )
+                self._known(frame, now_s=now_s)
                 return False
+            case Verdict.DIVERGED:
+                self._diverged(self._replay.fork())
+            case left_out:
+                self.skip(*_LEFT_OUT[left_out])
+                return False
+        if frame.lacks is not None:
+            self.skip(frame.lacks, "a part of a frame")
         self.last_frame_s = now_s
         self.counters.frames_in += 1
         self.counters.bytes_in += len(frame.tail)
         link = self.link
         if link.attempt or link.faults or not link.has_frames or link.quiet_since_s is not None:
             self.link = links.step(link, links.NewFrame(), now_s=now_s, times=self._times)
+            self.log.is_quiet = False
         if self.waiting or self.groups:
             self.wake_waiting()
         return True
 
-    def _reset(self, log: FrameLog) -> None:
+    def _known(self, frame: RawFrame, *, now_s: float) -> None:
+        if frame.lacks is not None:
+            self.skip(frame.lacks, "a part of a frame")
+        if not self.link.has_frames or self.link.quiet_since_s is not None:
+            self.link = links.step(self.link, links.KnownFrame(), now_s=now_s, times=self._times)
+
+    def _diverged(self, log: FrameLog) -> None:
+        logger.warning("run.diverged", run_id=self.run_id, epoch=log.epoch, frames=log.next_seq)
+        self._reset(log, "upstream_diverged")
+        self._settle_skips()
+        if self.skips.was_told:
+            self._tell_skips(is_final=True)
+
+    def _reset(self, log: FrameLog, reason: ResetReason) -> None:
         old = self.log
         for group in self.groups.values():
             group.dissolve()
         self.groups.clear()
         self._use(log)
-        logger.warning("run.diverged", run_id=self.run_id, epoch=log.epoch, frames=log.next_seq)
         for listener in tuple(self.listeners):
-            listener.on_reset(old)
+            listener.on_reset(old, reason)
 
-    def skip(self, reason: str) -> None:
-        """Count a useless message of the backend; the 1st, 2nd, 4th, 8th and so on is logged."""
-        self.skipped += 1
-        self.counters.skipped += 1
-        if self.skipped & (self.skipped - 1) == 0:
+    # -- what is left out
+
+    def skip(self, reason: Skip, text: str) -> None:
+        """Count what is left out of the stream, and tell of it: once, then at each doubling."""
+        self._settle_skips()
+        if self.skips.add(reason):
+            self.counters.skipped[reason] += 1
+        count = self.skips.total
+        if count & (count - 1) == 0:
             logger.warning(
-                "upstream.skipped", run_id=self.run_id, count=self.skipped, reason=reason[:200]
+                "upstream.skipped", run_id=self.run_id, count=count, reason=reason, text=text[:200]
             )
+        if reason.is_loss:
+            self._tell_skips(is_final=False)
+
+    def _settle_skips(self) -> None:
+        """What this connection leaves out is all, once it has passed what the log held."""
+        replay = self._replay
+        if replay is not None and (
+            replay.is_ahead or (self.log.is_complete and replay.is_caught_up)
+        ):
+            self.skips.settle()
+
+    def _tell_skips(self, *, is_final: bool) -> None:
+        if not self.skips.is_news(is_final=is_final):
+            return
+        skipped = self.skipped
+        if skipped is None:
+            return
+        news = self.run_news()
+        sinks: dict[Sink, None] = {}
+        for listener in tuple(self.listeners):
+            if not (listener.is_answered and listener.access.is_granted):
+                continue
+            if news is not None and listener.reads_run_news:
+                sinks[listener.sink] = None
+            else:
+                listener.on_skipped(skipped)
+        for sink in sinks:
+            if news is not None:
+                sink.notify(news)
+
+    @property
+    def skipped(self) -> Skipped | None:
+        """What viewers miss of the run; None if it is nothing, and nothing else was ever said."""
+        reasons = self.skips.lost
+        if not reasons and not self.skips.was_told:
+            return None
+        return Skipped(frames=sum(reasons.values()), reasons=reasons)
 
     def step(self, event: links.Event, *, now_s: float) -> LinkState:
         """Move the link, tell viewers where the change shows, and return its state."""
@@ -189,9 +275,15 @@ class Channel:
         after = self.link
         if after.state is not before.state or after.attempt != before.attempt:
             self._announce(before, after)
+        is_quiet = after.quiet_since_s is not None or after.state in _SENT_ALL
+        if is_quiet and not self.log.is_quiet:
+            self.log.is_quiet = True
+            self.wake_waiting()
         if after.state is LinkState.COMPLETE and not self.log.is_complete:
             self.log.is_complete = True
             self.is_growing = False
+            self._settle_skips()
+            self._tell_skips(is_final=True)
             logger.info("run.complete", run_id=self.run_id, frames=self.log.next_seq)
             self.wake_waiting()
         return after.state
@@ -236,9 +328,16 @@ class Channel:
     # -- the run's status
 
     def note(self, detail: RunDetail) -> None:
-        """What the backend says of the run now."""
+        """What the backend says of the run now. A run that was made anew starts its log anew."""
+        if self.is_remade(detail):
+            if self.detail is not None and detail.is_overtaken(self.detail):
+                return
+            self._start_anew(detail)
         is_news = self.detail is None or self.detail != detail
         self.detail = detail
+        self.identity = self.identity.with_more(detail.identity)
+        if not self.log.next_seq:
+            self.log.origin = self._origin()
         if detail.status is not None:
             self.link = links.with_status(self.link, detail.status)
             self.is_growing = self.link.is_growing and not self.log.is_complete
@@ -247,6 +346,36 @@ class Channel:
             if news is not None:
                 self.broadcast(news, only_run_news=True)
             self.wake_waiting()
+
+    def is_remade(self, detail: RunDetail) -> bool:
+        """Whether this is another run of the same id: it tells so, or it runs after it was over."""
+        if detail.identity.is_other(self.identity):
+            return True
+        was = None if self.detail is None else self.detail.status
+        return was in links.TERMINAL and detail.status in links.UNFINISHED
+
+    def _start_anew(self, detail: RunDetail) -> None:
+        if detail.identity.is_other(self.identity):
+            self._remade = 0
+            self.identity = detail.identity
+        else:
+            # Nothing but its coming back tells it from the one before.
+            self._remade += 1
+        has_log = self.log.next_seq > 0 or self.log.is_complete
+        logger.warning("run.remade", run_id=self.run_id, frames=self.log.next_seq)
+        self.failure = None
+        self.link = Link()
+        self.last_frame_s = None
+        self._replay = None
+        self.skips = Skips()
+        if has_log:
+            self._reset(FrameLog(self.run_id, origin=self._origin()), "run_remade")
+        self.on_remade()
+
+    def _origin(self) -> str:
+        """What the epoch tells runs of this id apart by, beside the first frame."""
+        origin = self.identity.key()
+        return f"{origin}\0{self._remade}" if self._remade else origin
 
     def run_news(self) -> RunNews | None:
         """The run in the protocol's words; None while nobody knows anything."""
@@ -257,6 +386,7 @@ class Channel:
             status=self.detail.status,
             progress=self.detail.progress,
             updated_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            skipped=self.skipped or UNSET,
         )
 
     def broadcast(self, notice: Notice, *, only_run_news: bool = False) -> None:
@@ -359,3 +489,7 @@ class Channel:
             bytes=self.log.size_bytes,
             last_frame_age_ms=None if age_s is None else round(age_s * 1e3),
         )
+
+
+def _nothing() -> None:
+    """Nobody feeds the log yet."""

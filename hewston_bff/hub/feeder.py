@@ -22,6 +22,7 @@ from hewston_bff.core.backend_wire import (
     RawFrame,
 )
 from hewston_bff.core.link import LinkState
+from hewston_bff.core.skips import Skip
 from hewston_bff.errors import BackendUnavailable, BffError, Forbidden, RunNotFound, Unauthorized
 from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.flood import FloodGate, Place
@@ -70,7 +71,7 @@ class _Reading:
         try:
             message = await upstream.receive()
         except ProtocolViolation as violation:
-            self._channel.skip(str(violation))
+            self._channel.skip(violation.reason, str(violation))
             message = None
         now_s = self._loop.time()
         self.was_drained = now_s - self._heard_s > _WAITED_S
@@ -225,7 +226,7 @@ class Feeder:
                 if channel.link.state is LinkState.UP:
                     self._faulted(channel)
             case Fault(code=code):
-                channel.skip(f"err {code}")
+                channel.skip(Skip.BACKEND_ERROR, f"err {code}")
             case Echo():
                 pass
 
@@ -265,6 +266,8 @@ class Feeder:
             return
         try:
             channel.note(await self.backend.run_detail(channel.run_id, credentials))
+            # Should the run have been made anew, this is where we are stopped.
+            await asyncio.sleep(0)
         except RunNotFound as error:
             channel.fail(error, now_s=_now_s())
         except BffError as error:

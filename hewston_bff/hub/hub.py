@@ -1,9 +1,10 @@
 """All runs: who gets which channel, when its stream opens and closes, what memory holds."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -14,7 +15,7 @@ from hewston_bff.hub.access import Access, AccessEvents, AccessTimes, watch_acce
 from hewston_bff.hub.channel import Channel, Listener
 from hewston_bff.hub.feeder import Feeder, FeederTimes
 from hewston_bff.hub.flood import FloodGate
-from hewston_bff.hub.ports import Backend, Credentials, Flushable
+from hewston_bff.hub.ports import Backend, Credentials, Flushable, RunDetail
 from hewston_bff.hub.spans import SpanCache
 from hewston_bff.hub.stats import Counters, HubStats
 from hewston_bff.hub.ticker import Ticker
@@ -58,6 +59,8 @@ class Hub:
         )
         self.unflushed: list[Flushable] = []
         """Clients with several messages of one tick, to be written at its end."""
+        self.on_remade: Callable[[RunId], None] = _nothing
+        """Called when a run turns out to have been made anew: what is kept of it is of another."""
 
     async def run(self) -> None:
         """Tick, feed and ask until cancelled; all of the hub's tasks live in here."""
@@ -90,6 +93,7 @@ class Hub:
                 counters=self.counters,
                 times=self._options.link,
             )
+            channel.on_remade = partial(self._feed_anew, channel)
         if channel.linger is not None:
             channel.linger.cancel()
             channel.linger = None
@@ -138,6 +142,17 @@ class Hub:
         channel = self._channels.get(run_id)
         return None if channel is None or channel.detail is None else channel.detail.status
 
+    def note(self, run_id: RunId, detail: RunDetail) -> None:
+        """Hear what the backend said of a run elsewhere, should it have been made anew."""
+        channel = self._channels.get(run_id)
+        if channel is not None and channel.is_remade(detail):
+            channel.note(detail)
+
+    def lacks_frames(self, run_id: RunId) -> bool:
+        """Whether frames of a run's log are known to be missing, or to lack something."""
+        channel = self._channels.get(run_id)
+        return channel is not None and channel.skips.frames > 0
+
     def channel_of(self, access: Access) -> Channel:
         """The channel that a viewer entered."""
         return self._channels[access.run_id]
@@ -163,7 +178,19 @@ class Hub:
             return
         channel.feeder = self._spawn(self._feed(channel), f"run {channel.run_id}")
 
-    async def _feed(self, channel: Channel) -> None:
+    def _feed_anew(self, channel: Channel) -> None:
+        """The run was made anew: stop what feeds the old log, and read the new one."""
+        self.on_remade(channel.run_id)
+        before = channel.feeder
+        if before is not None:
+            before.cancel()
+        channel.feeder = None
+        if self._viewers.get(channel.run_id):
+            channel.feeder = self._spawn(self._feed(channel, after=before), f"run {channel.run_id}")
+
+    async def _feed(self, channel: Channel, after: "asyncio.Task[None] | None" = None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
         try:
             await self._feeder.feed(channel)
         except Exception:
@@ -274,6 +301,10 @@ class Hub:
             cache_bytes=self.cache.size_bytes,
             runs=runs,
         )
+
+
+def _nothing(run_id: RunId) -> None:
+    """Nobody keeps anything of a run."""
 
 
 def _size_bytes(channel: Channel) -> int:

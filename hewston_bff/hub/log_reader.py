@@ -7,7 +7,7 @@ from math import inf
 
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import Epoch, RunId
-from hewston_bff.core.messages import Notice
+from hewston_bff.core.messages import Notice, ResetReason, Skipped
 from hewston_bff.errors import BffError
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
@@ -43,6 +43,7 @@ class LogReader:
 
     sink: Sink = _Nowhere()
     wants_run_news = False
+    reads_run_news = False
 
     def __init__(self, channel: Channel, access: Access) -> None:
         self.access = access
@@ -95,9 +96,17 @@ class LogReader:
     def on_suspended(self) -> None:
         """See `Listener`: `until` waits for the next yes."""
 
-    def on_reset(self, old: FrameLog) -> None:  # noqa: ARG002 - a port
+    def on_reset(self, old: FrameLog, reason: ResetReason) -> None:  # noqa: ARG002 - a port
         """See `Listener`: `until` returns the log of the new epoch."""
         self._news.set()
+
+    def on_skipped(self, skipped: Skipped) -> None:
+        """See `Listener`: whoever reads the log looks at `skipped` when it has what it wanted."""
+
+    @property
+    def skipped(self) -> Skipped | None:
+        """What was left out of the log."""
+        return self._channel.skipped
 
     def on_failed(self, error: BffError) -> None:
         """See `Listener`."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from hewston_bff.core.backend_wire import Message
 from hewston_bff.core.ids import Epoch, RunId
 from hewston_bff.core.messages import Notice
+from hewston_bff.core.run_identity import NOTHING_TOLD, RunIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class RunDetail:
 
     status: str | None = None
     progress: float | None = None
+    identity: RunIdentity = NOTHING_TOLD
+    """Which run it is: an id can be made anew."""
+    asked_s: float = field(default=0.0, compare=False)
+    told_s: float = field(default=0.0, compare=False)
+    """When the backend was asked, and when it had answered; seconds of the loop."""
+
+    def is_overtaken(self, by: "RunDetail") -> bool:
+        """Whether it was asked for before the other answer came, and may be of before it."""
+        return self.asked_s < by.told_s
 
 
 class LinkLost(Exception):

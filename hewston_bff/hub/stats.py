@@ -1,6 +1,7 @@
 """What the hub counts, and a frozen picture of it."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -21,8 +22,9 @@ class Counters:
     """Source frames that clients lost because they were evicted first."""
     reconnects: int = 0
     """Connections to the backend lost and tried again."""
-    skipped: int = 0
-    """Messages of the backend that were malformed, binary or too large."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Messages and frames of the backend that were left out, or of which something was, by reason;
+    what a replay brings again is not counted again."""
 
 
 @dataclass(frozen=True, slots=True)

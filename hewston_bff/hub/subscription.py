@@ -18,6 +18,8 @@ from hewston_bff.core.messages import (
     Lag,
     Metrics,
     Reset,
+    ResetReason,
+    Skipped,
     Snapshot,
     State,
     Subscribe,
@@ -32,7 +34,7 @@ from hewston_bff.core.positions import (
     Target,
 )
 from hewston_bff.core.spans import Updates
-from hewston_bff.errors import BffError
+from hewston_bff.errors import BffError, ErrorCode
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.live import LiveGroup
@@ -101,6 +103,7 @@ class Subscription:
         self._snapshot_after_s = -inf
         self._metrics_after_s = -inf
         self._metrics_seq = -1
+        self._has_heard_of_skips = False
         self._target_re: Re = UNSET
         self._is_seek = False
 
@@ -108,6 +111,11 @@ class Subscription:
     def wants_run_news(self) -> bool:
         """Whether `run` messages are wanted."""
         return Updates.RUN in self.viewing.updates
+
+    @property
+    def reads_run_news(self) -> bool:
+        """Whether its client gets them and knows what they say."""
+        return self.wants_run_news and self.viewing.is_introduced
 
     def close(self) -> None:
         """See nothing more."""
@@ -160,6 +168,9 @@ class Subscription:
         news = self.channel.run_news() if self.wants_run_news and self.access.is_granted else None
         if news is not None:
             notify(news)
+        self._has_heard_of_skips = news is not None and self.reads_run_news
+        if not self._has_heard_of_skips:
+            self.introduce_skips()
         if self.channel.failure is not None and self.channel.link.state is LinkState.FAILED:
             self.on_failed(self.channel.failure)
         self.wake()
@@ -279,6 +290,8 @@ class Subscription:
     def on_granted(self) -> None:
         """The backend allows this viewer: the log may be read from now on."""
         if self.is_answered:
+            if not self._has_heard_of_skips:
+                self.introduce_skips()
             self.wake()
         else:
             self.answer()
@@ -301,22 +314,54 @@ class Subscription:
         if self.is_answered:
             self.sink.notify(self.state())
 
-    def on_reset(self, old: FrameLog) -> None:
+    def introduce_skips(self) -> None:
+        """Tell a viewer that comes late what the run lacks, if it may know."""
+        if not self.access.is_granted:
+            return
+        self._has_heard_of_skips = True
+        skipped = self.channel.skipped
+        if skipped is None:
+            return
+        news = self.channel.run_news() if self.reads_run_news else None
+        if news is None:
+            self.on_skipped(skipped)
+        else:
+            self.sink.notify(news)
+
+    def on_skipped(self, skipped: Skipped) -> None:
+        """Frames of the run are missing, or lack something."""
+        if not skipped.frames:
+            return
+        self.sink.notify(
+            Err(
+                sid=self._told.sid,
+                code=ErrorCode.FRAMES_SKIPPED,
+                msg="this run is shown without what could not be read of it: see details",
+                details={"frames": skipped.frames, "reasons": skipped.reasons},
+            )
+        )
+
+    def on_reset(self, old: FrameLog, reason: ResetReason) -> None:
         """The log has a new epoch; go on by time."""
         if not self.is_answered:
             return
         cursor = self.cursor
         log = self.channel.log
-        assert log.epoch is not None  # noqa: S101 - a forked log has an epoch
         self.leave_group()
         if self.access.is_granted:
             self._tell_lag(old)
-        self.sink.notify(Reset(sid=self._told.sid, epoch=log.epoch))
+        self.sink.notify(Reset(sid=self._told.sid, epoch=log.epoch, reason=reason))
+        self._told.is_introduced = self._told.is_introduced and log.epoch is not None
         self._snapshot_due = False
+        self._metrics_seq = -1
         if cursor.target is None and not cursor.is_live:
             seen = min(cursor.next_seq, old.next_seq) - 1
             was_owed = cursor.owed
-            if seen >= 0:
+            if 0 <= seen < log.shared and log.holds(seen + 1):
+                # It has seen the same: no frame that shares its time with the next is passed over.
+                cursor.go(AtIndex(seen + 1), show=False)
+                cursor.owed = was_owed
+            elif seen >= 0:
                 # The frame just before the first one held may be gone, and its time with it.
                 seen_ns = old.ts_ns(seen) if old.holds(seen) else old.ts_ns(old.first_seq) - 1
                 cursor.go(AfterTime(seen_ns), show=False)
@@ -326,6 +371,10 @@ class Subscription:
             self._is_seek = False
         elif cursor.target is None:
             self.follow()
+        if not log.next_seq:
+            # Nothing of the new run is there yet: that is where the client stands.
+            cursor.next_seq = 0
+            self.sink.notify(self.state())
         self.wake()
 
     def wake(self) -> None:

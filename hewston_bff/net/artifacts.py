@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import structlog
 
-from hewston_bff.core.equity import Floats, Ints
+from hewston_bff.core.figures import Floats, Ints
 from hewston_bff.core.ids import format_time, to_ns
 from hewston_bff.core.run_wire import MalformedPart
 
@@ -106,7 +106,8 @@ class Artifacts:
 
     def _equity(self, file: Path) -> EquityColumns:
         arrow = self._arrow
-        table = self._table(file, ["ts_utc", "value"]).drop_null()
+        table = self._table(file, ["ts_utc", "value"])
+        table = table.filter(table["ts_utc"].is_valid())
         times = table["ts_utc"]
         if not arrow.types.is_timestamp(times.type):
             times = times.cast(arrow.timestamp("us", tz="UTC"))

@@ -2,13 +2,15 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import aiohttp
 import msgspec
 
 from hewston_bff.core.ids import RunId
+from hewston_bff.core.run_identity import MEMBERS as IDENTITY_MEMBERS
+from hewston_bff.core.run_identity import identity_in
 from hewston_bff.errors import BackendUnavailable, Forbidden, RunNotFound, Unauthorized
 from hewston_bff.hub.ports import Credentials, RunDetail, Upstream
 from hewston_bff.net.connections import Connections
@@ -37,6 +39,9 @@ class BackendOptions:
 class _Detail(msgspec.Struct):
     status: str | None = None
     progress: float | None = None
+    created_at: msgspec.Raw = msgspec.Raw(b"")
+    code_hash: msgspec.Raw = msgspec.Raw(b"")
+    input_hash: msgspec.Raw = msgspec.Raw(b"")
 
 
 _DECODE_DETAIL = msgspec.json.Decoder(_Detail)
@@ -66,9 +71,12 @@ class HttpBackend:
     async def run_detail(self, run_id: RunId, credentials: Credentials) -> RunDetail:
         """See `ports.Backend`."""
         url = f"{self._options.url}/backtests/{run_id}"
+        loop = asyncio.get_running_loop()
+        asked_s = loop.time()
         try:
             async with asyncio.timeout(self._options.request_s):
-                return await self._ask(url, credentials)
+                detail = await self._ask(url, credentials)
+                return replace(detail, asked_s=asked_s, told_s=loop.time())
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             raise BackendUnavailable("the backend does not answer; we keep trying") from exc
 
@@ -87,7 +95,8 @@ class HttpBackend:
                 detail = _DECODE_DETAIL.decode(body)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
                 raise BackendUnavailable("the backend's answer makes no sense") from exc
-            return RunDetail(status=detail.status, progress=detail.progress)
+            identity = identity_in({name: getattr(detail, name) for name in IDENTITY_MEMBERS})
+            return RunDetail(detail.status, detail.progress, identity)
 
     async def state(self, *, within_s: float) -> Literal["ok", "degraded", "down"]:
         """How it answers `/healthz`; silence alone is not "down", for it may be deaf."""

@@ -1,17 +1,22 @@
-"""One client of the event-stream door: the same frames, one way only."""
+"""Clients by Server-Sent Events: how messages are written there, and the stream of one run."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from hewston_bff.core.event_stream import event
 from hewston_bff.core.ids import Epoch
-from hewston_bff.core.messages import CloseCode, Ended, Err, Notice, encode
+from hewston_bff.core.messages import Bye, CloseCode, Closed, Ended, Err, Hb, Notice, encode
 from hewston_bff.errors import BffError
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.ports import Framing
+from hewston_bff.net.clock import now_ms
 from hewston_bff.net.outlet import Outlet, OutletLimits
 
 RETRY_MS: Final = 2_000
+
+Pack = Callable[[bytes], bytes]
+"""How a part of a body goes over the connection."""
 
 
 def chunk(data: bytes) -> bytes:
@@ -19,35 +24,109 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def as_it_is(data: bytes) -> bytes:
+    """`data` as a part of an HTTP/1.0 body, which ends with the connection."""
+    return data
+
+
+def retry(after_ms: int) -> bytes:
+    """What tells an `EventSource` how long to wait before it comes back."""
+    return b"retry: %d\n\n" % after_ms
+
+
 class EventFraming:
-    """How `frame` messages go over an event stream; the id is what `Last-Event-ID` brings back."""
+    """How `frame` messages of one run go over an event stream.
+
+    The id is what `Last-Event-ID` brings back.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
         """See `ports.Framing`."""
-        return chunk(event("frame", text, event_id=f"{epoch}:{seq}"))
+        return self._pack(event("frame", text, event_id=f"{epoch}:{seq}"))
 
 
-class _EventWire:
-    framing: Framing = EventFraming()
+class ManyEventFraming:
+    """How `frame` messages of many runs go over an event stream.
+
+    They have no id: one `Last-Event-ID` cannot say where several runs stood, and one that names
+    them all would have to be written for each client. Who comes back subscribes with `resume`.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+
+    def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:  # noqa: ARG002 - the port's
+        """See `ports.Framing`."""
+        return self._pack(event("frame", text))
+
+
+class EventWire:
+    """The stream of one run: frames, errors and the end; a comment as heartbeat."""
+
+    def __init__(self, pack: Pack) -> None:
+        self.pack = pack
+        self.framing: Framing = EventFraming(pack)
 
     def heartbeat(self) -> bytes:
-        return chunk(b": hb\n\n")
+        """See `outlet.Wire`."""
+        return self.pack(b": hb\n\n")
 
     def ping(self) -> bytes | None:
+        """See `outlet.Wire`."""
         return None
 
 
-_WIRE = _EventWire()
+class ManyEventWire:
+    """The stream of many runs: every message is an event, named as its `t`."""
+
+    def __init__(self, pack: Pack) -> None:
+        self.pack = pack
+        self.framing: Framing = ManyEventFraming(pack)
+
+    def message(self, notice: Notice) -> bytes:
+        """See `session.SessionWire`."""
+        name = str(notice.__struct_config__.tag)
+        text = event(name, encode(notice))
+        return self.pack(retry(notice.after_ms) + text if isinstance(notice, Bye) else text)
+
+    def heartbeat(self) -> bytes:
+        """See `outlet.Wire`: an event, for a comment is nothing that a page's watchdog sees."""
+        return self.message(Hb(ts=now_ms()))
+
+    def ping(self) -> bytes | None:
+        """See `outlet.Wire`."""
+        return None
+
+    def farewell(self, code: CloseCode, reason: str) -> bytes:
+        """See `session.SessionWire`."""
+        return self.message(Closed(code=code, reason=reason))
+
+
+_PACKS: Final[tuple[Pack, ...]] = (chunk, as_it_is)
+EVENT_WIRES: Final = {pack: EventWire(pack) for pack in _PACKS}
+MANY_EVENT_WIRES: Final = {pack: ManyEventWire(pack) for pack in _PACKS}
+"""One of each for all clients: encoded frames are shared by their framing."""
 
 
 class EventSession:
-    """One browser's event stream, and its subscription's sink."""
+    """One browser's event stream of one run, and its subscription's sink."""
 
     def __init__(
-        self, transport: asyncio.Transport, hub: Hub, *, limits: OutletLimits, jitter: float
+        self,
+        transport: asyncio.Transport,
+        hub: Hub,
+        *,
+        limits: OutletLimits,
+        jitter: float,
+        pack: Pack = chunk,
     ) -> None:
         self._is_over = asyncio.Event()
-        self.outlet = Outlet(transport, hub, _WIRE, limits=limits, jitter=jitter, end=self.end)
+        self._pack = pack
+        wire = EVENT_WIRES[pack]
+        self.outlet = Outlet(transport, hub, wire, limits=limits, jitter=jitter, end=self.end)
         self.framing = self.outlet.framing
         self.can_take = self.outlet.can_take
         self.push = self.outlet.push
@@ -56,9 +135,9 @@ class EventSession:
     def notify(self, notice: Notice) -> None:
         """See `ports.Sink`: of all messages only errors and the end are events here."""
         if isinstance(notice, Err):
-            self.outlet.send_control(chunk(event("err", encode(notice))))
+            self.outlet.send_control(self._pack(event("err", encode(notice))))
         elif isinstance(notice, Ended):
-            self.outlet.send_control(chunk(event("end", encode(notice))))
+            self.outlet.send_control(self._pack(event("end", encode(notice))))
             self._is_over.set()
 
     def end(self, code: CloseCode, reason: str) -> None:  # noqa: ARG002 - there is no close code here
@@ -68,7 +147,7 @@ class EventSession:
 
     def bye(self, *, after_ms: int) -> None:
         """Have the client come back after a while, and stop."""
-        self.outlet.send_last(chunk(b"retry: %d\n\n" % after_ms))
+        self.outlet.send_last(self._pack(retry(after_ms)))
         self.end(CloseCode.SERVICE_RESTART, "restarting")
 
     def refused(self, error: BffError, *, sid: int | None, re: object) -> None:  # noqa: ARG002

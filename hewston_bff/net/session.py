@@ -1,11 +1,11 @@
-"""One client WebSocket: what it says becomes commands, what it watches comes to its outlet."""
+"""One client of many runs, or of one: its commands are obeyed, what it watches goes out."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from aiohttp import WSMessage, WSMsgType, web
@@ -40,7 +40,7 @@ from hewston_bff.hub.control import obey
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.ports import Credentials, Framing
 from hewston_bff.net.clock import now_ms
-from hewston_bff.net.outlet import Outlet, OutletLimits
+from hewston_bff.net.outlet import Outlet, OutletLimits, Wire
 from hewston_bff.net.viewings import ViewingLimits, Viewings
 from hewston_bff.net.ws_frames import PING_FRAME, WebSocketFraming, pong_frame, text_frame
 
@@ -75,8 +75,24 @@ class SessionLimits:
     """How long the client is given to answer our close."""
 
 
+class SessionWire(Wire, Protocol):
+    """How a session's messages are put on its transport."""
+
+    def message(self, notice: Notice) -> bytes:
+        """A message as it is written."""
+
+    def farewell(self, code: CloseCode, reason: str) -> bytes | None:
+        """What says why it ends; None where a close frame does."""
+
+
 class _WebSocketWire:
     framing: Framing = WebSocketFraming()
+
+    def message(self, notice: Notice) -> bytes:
+        return text_frame(encode(notice))
+
+    def farewell(self, code: CloseCode, reason: str) -> bytes | None:  # noqa: ARG002 - the protocol's
+        return None
 
     def heartbeat(self) -> bytes:
         return text_frame(encode(Hb(ts=now_ms())))
@@ -101,8 +117,12 @@ class Session:
         credentials: Credentials,
         limits: SessionLimits,
         jitter: float,
+        wire: SessionWire = _WIRE,
+        stream_id: str | None = None,
     ) -> None:
         self.session_id = session_id
+        self._stream_id = stream_id
+        self._wire = wire
         self.scheduled = -1
         self._hub = hub
         self._door = door
@@ -114,7 +134,7 @@ class Session:
         self._ending: tuple[CloseCode, str] | None = None
         self._deadline: asyncio.Timeout | None = None
         self.outlet = Outlet(
-            transport, hub, _WIRE, limits=limits.outlet, jitter=jitter, end=self.end
+            transport, hub, wire, limits=limits.outlet, jitter=jitter, end=self.end
         )
         self.outlet.is_mute = door is Door.BACKEND
         self.framing = self.outlet.framing
@@ -126,16 +146,13 @@ class Session:
     def notify(self, notice: Notice) -> None:
         """See `ports.Sink`."""
         if not self.outlet.is_mute:
-            self.outlet.send_control(text_frame(encode(notice)))
+            self.outlet.send_control(self._wire.message(notice))
 
     # -- life
 
     async def serve(self, ws: web.WebSocketResponse, *, begin: Callable[[], None]) -> None:
         """Read and obey until the client goes or has to; `begin` subscribes to what it came for."""
-        self.outlet.start()
-        self._hub.ticker.wake(self)
-        if self._door is not Door.BACKEND:
-            self.notify(self._hello())
+        self._greet()
         begin()
         self.viewings.answer_all()
         try:
@@ -151,11 +168,37 @@ class Session:
             async with asyncio.timeout(self._limits.close_s):
                 await ws.close(code=code, message=reason.encode()[:120])
 
+    async def serve_events(self, *, begin: Callable[[], None]) -> None:
+        """Send until the client goes or has to. What it says comes by `take`.
+
+        A cancellation, with the client's request, loses nothing: the caller closes.
+        """
+        # It cannot answer pings: that it takes what is sent is its sign of life.
+        self.outlet.is_listened_to = False
+        self._greet()
+        begin()
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                self._apply_ending()
+                await asyncio.get_running_loop().create_future()
+        except TimeoutError:
+            if self._ending is None:
+                raise
+
+    def _greet(self) -> None:
+        self.outlet.start()
+        self._hub.ticker.wake(self)
+        if self._door is not Door.BACKEND:
+            self.notify(self._hello())
+
     def end(self, code: CloseCode, reason: str) -> None:
         """Close the socket with `code`, soon; nothing more is taken or sent."""
         if self._ending is not None:
             return
         self._ending = (code, reason)
+        farewell = self._wire.farewell(code, reason)
+        if farewell is not None:
+            self.outlet.send_last(farewell)
         self.outlet.is_ended = True
         self._apply_ending()
         if code is not CloseCode.SERVICE_RESTART:
@@ -169,7 +212,7 @@ class Session:
         """Say that we are going, and go."""
         if not self.outlet.is_mute:
             goodbye = Bye(code=CloseCode.SERVICE_RESTART, after_ms=after_ms)
-            self.outlet.send_last(text_frame(encode(goodbye)))
+            self.outlet.send_last(self._wire.message(goodbye))
         self.end(CloseCode.SERVICE_RESTART, "restarting: come back and resume")
 
     def close(self) -> None:
@@ -205,7 +248,7 @@ class Session:
         self.outlet.heard()
         match message.type:
             case WSMsgType.TEXT:
-                self._hear(message.data)
+                self.take(message.data)
             case WSMsgType.BINARY:
                 self._refuse_malformed(InvalidMessage("invalid JSON: send text, not binary"))
             case WSMsgType.PING:
@@ -216,8 +259,11 @@ class Session:
                 return False
         return True
 
-    def _hear(self, data: bytes) -> None:
-        self.outlet.is_mute = False
+    def take(self, data: bytes) -> None:
+        """Obey one message, whichever way it came; what is wrong with it is answered."""
+        if self.outlet.is_mute:
+            self.outlet.is_mute = False
+            self.viewings.repeat_news()
         if not self._bucket.take(now_s=self._hub.ticker.next_s):
             self._refuse_excess(data)
             return
@@ -227,6 +273,10 @@ class Session:
             self._refuse_malformed(invalid)
             return
         self._malformed = 0
+        self.accept(command, data)
+
+    def accept(self, command: Command, data: bytes = b"") -> None:
+        """Obey a command; what is wrong with it is answered. `data`: its text, to be echoed."""
         try:
             self._obey(command, data)
         except BffError as error:
@@ -265,8 +315,12 @@ class Session:
         self._empty_since_s = self._hub.ticker.next_s
         self._hub.ticker.wake(self)
 
-    def _refuse_malformed(self, invalid: InvalidMessage) -> None:
+    def refuse(self, invalid: InvalidMessage) -> None:
+        """Answer what means nothing."""
         self._send_error(InvalidRequest(invalid.reason), re=invalid.request_id)
+
+    def _refuse_malformed(self, invalid: InvalidMessage) -> None:
+        self.refuse(invalid)
         self._malformed += 1
         if self._malformed >= _MALFORMED_IN_A_ROW and self._door is not Door.BACKEND:
             self.end(CloseCode.MALFORMED, "malformed messages: " + invalid.reason)
@@ -296,6 +350,7 @@ class Session:
         limits = self._limits
         return Hello(
             session=self.session_id,
+            stream=UNSET if self._stream_id is None else self._stream_id,
             hb_ms=round(limits.outlet.heartbeat_s * 1e3),
             limits=Limits(
                 subscriptions=limits.viewings.subscriptions,

@@ -9,6 +9,7 @@ import aiohttp
 
 from hewston_bff.core.backend_wire import End, Fault, Message, ProtocolViolation, decode
 from hewston_bff.core.event_stream import OVERSIZED, EventParser
+from hewston_bff.core.skips import Skip
 from hewston_bff.hub.ports import Credentials, LinkLost, LinkRefused
 
 
@@ -33,7 +34,7 @@ class _EventUpstream:
         if name == "end":
             return End()
         if name == OVERSIZED:
-            raise ProtocolViolation("an event over the limit for messages")
+            raise ProtocolViolation(Skip.TOO_LARGE, "an event over the limit for messages")
         if name == "error":
             return Fault(code="STREAM_ERROR")
         return decode(data)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import aiohttp
 
 from hewston_bff.core.backend_wire import Message, ProtocolViolation, decode
+from hewston_bff.core.skips import Skip
 from hewston_bff.hub.ports import Credentials, LinkLost, LinkRefused
 
 _PLAY: Final = '{"t":"ctrl","cmd":"play"}'
@@ -41,10 +42,10 @@ class _WebSocketUpstream:
         if message.type is aiohttp.WSMsgType.TEXT:
             if len(data) > self._message_bytes:
                 msg = f"a message of {len(data)} bytes"
-                raise ProtocolViolation(msg)
+                raise ProtocolViolation(Skip.TOO_LARGE, msg)
             return decode(data)
         if message.type is aiohttp.WSMsgType.BINARY:
-            raise ProtocolViolation("a binary message")
+            raise ProtocolViolation(Skip.BINARY, "a binary message")
         msg = f"closed ({self._ws.close_code or message.type.name.lower()})"
         raise LinkLost(msg)
 

@@ -163,6 +163,11 @@ class Viewings:
         for subscription in tuple(self._by_sid.values()):
             subscription.answer()
 
+    def repeat_news(self) -> None:
+        """Tell a client that could not be told anything before what its runs lack."""
+        for subscription in self._by_sid.values():
+            subscription.introduce_skips()
+
     def answer_overdue(self, now_s: float) -> None:
         """Answer the requests that the backend took too long to decide on."""
         for sid in [sid for sid, at_s in self._overdue_s.items() if now_s >= at_s]:

@@ -1,7 +1,7 @@
 """Chart data: one call to the backend, never more bars than asked for, kept ready to send."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from functools import partial
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from pydantic import BaseModel
 
-from hewston_bff.core.bars import Bars, possible
+from hewston_bff.core.bars import Bars, by_second, possible
 from hewston_bff.core.bars_wire import (
     MalformedBars,
     decode_bars,
@@ -96,7 +96,11 @@ class ChartQuery:
 
 
 class ChartMetadata(BaseModel):
-    """How an answer came about. `source_bars` counts the `invalid_bars` too."""
+    """How an answer came about.
+
+    `source_bars` counts all that the backend sent: `invalid_bars` of them were left out, and
+    `merged_bars` are those that became part of another because they began in the same second.
+    """
 
     total_bars: int
     source_bars: int
@@ -107,6 +111,7 @@ class ChartMetadata(BaseModel):
     backend_calls: int
     data_source: str
     invalid_bars: int
+    merged_bars: int
     stale: bool
 
 
@@ -123,7 +128,9 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     total_bars: int
     source_bars: int
     invalid_bars: int
+    merged_bars: int
     stride: int | None
+    backend_calls: int = 1
 
 
 class _Drawn(NamedTuple):
@@ -131,7 +138,9 @@ class _Drawn(NamedTuple):
     total_bars: int
     source_bars: int
     invalid_bars: int
+    merged_bars: int
     stride: int | None
+    backend_calls: int = 1
 
 
 _KEPT = msgspec.msgpack.Decoder(_Kept)
@@ -177,15 +186,29 @@ class Charts:
             decimation_stride=kept.stride,
             cache_hit=answer.is_hit,
             load_time_ms=round((perf_counter() - began_s) * 1e3),
-            backend_calls=0 if answer.is_hit else 1,
+            backend_calls=0 if answer.is_hit else kept.backend_calls,
             data_source=_SOURCES[query.timeframe],
             invalid_bars=kept.invalid_bars,
+            merged_bars=kept.merged_bars,
             stale=answer.is_stale,
         )
         end = b',"metadata":%s}' % metadata.model_dump_json().encode()
         return Chart(kept.body, end, kept.body.digest)
 
     async def _make(self, query: ChartQuery, credentials: Credentials) -> Filled:
+        """The chart of the symbol as it is given, else of the same in capitals."""
+        try:
+            kept = await self._drawn(query, credentials)
+        except NoData:
+            capitals = query.symbol.upper()
+            if capitals == query.symbol:
+                raise
+            kept = await self._drawn(replace(query, symbol=capitals), credentials)
+            kept = msgspec.structs.replace(kept, backend_calls=2)
+        ttl_s = fresh_s(query.to_date, today=self._today(), recent_s=self._recent_s)
+        return Filled(msgspec.msgpack.encode(kept), ttl_s)
+
+    async def _drawn(self, query: ChartQuery, credentials: Credentials) -> _Kept:
         answer = await self._requests.get(
             _SOURCES[query.timeframe],
             params=_parameters(query),
@@ -198,9 +221,7 @@ class Charts:
             drawn = await self._turns.run(_draw(query, answer.body))
         except MalformedBars as exc:
             raise BackendUnavailable("the backend's answer makes no sense: try again") from exc
-        kept = _Kept(await ready_body(drawn.pieces), *drawn[1:])
-        ttl_s = fresh_s(query.to_date, today=self._today(), recent_s=self._recent_s)
-        return Filled(msgspec.msgpack.encode(kept), ttl_s)
+        return _Kept(await ready_body(drawn.pieces), *drawn[1:])
 
 
 def fresh_s(to_date: date, *, today: date, recent_s: float) -> float:
@@ -249,12 +270,15 @@ def _draw(query: ChartQuery, body: bytes) -> Steps[_Drawn]:
             details={"source_bars": len(source), "invalid_bars": invalid_bars},
         )
     yield
-    shown, stride = downsample(bars, target=query.target_points)
+    told_apart = by_second(bars)
+    yield
+    shown, stride = downsample(told_apart, target=query.target_points)
     pieces = [_head(query)]
     for piece in _ENCODERS[query.layout](shown):
         pieces.append(piece)
         yield
-    return _Drawn(pieces, len(shown), len(source), invalid_bars, stride)
+    merged_bars = len(bars) - len(told_apart)
+    return _Drawn(pieces, len(shown), len(source), invalid_bars, merged_bars, stride)
 
 
 def _head(query: ChartQuery) -> bytes:

@@ -1,5 +1,7 @@
 """What the backend says of a run to one caller, which is also that caller's permission."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -19,7 +21,7 @@ from hewston_bff.errors import (
     Unauthorized,
 )
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.ports import Credentials
+from hewston_bff.hub.ports import Credentials, RunDetail
 from hewston_bff.net.cache import cache_key
 from hewston_bff.net.requests import BackendRequests
 from hewston_bff.services.answers import OUTAGES, Answers
@@ -87,6 +89,7 @@ class RunDetails:
             getsizeof=lambda said: said.size_bytes,
         )
         self._unfinished: LRUCache[RunId, None] = LRUCache(_REMEMBERED_RUNS)
+        hub.on_remade = self.forget
 
     async def get(self, run_id: RunId, credentials: Credentials, *, deadline_s: float) -> Known:
         """What was said lately, else what the backend says now.
@@ -107,6 +110,12 @@ class RunDetails:
             if end is None:
                 raise
             return Known(end, calls=1, is_stale=True)
+
+    def forget(self, run_id: RunId) -> None:
+        """Forget what was said, and all that is kept, of a run that was made anew."""
+        for key in [key for key in self._said if key[0] == run_id]:
+            self._said.pop(key, None)
+        self._answers.drop(run_scope(run_id))
 
     def known_end(self, run_id: RunId, credentials: Credentials) -> RunFacts | None:
         """What was said lately of a run that is over."""
@@ -148,6 +157,7 @@ class RunDetails:
         return min(self._times.fresh_s, self._times.running_s)
 
     async def _ask(self, run_id: RunId, credentials: Credentials, deadline_s: float) -> bytes:
+        asked_s = asyncio.get_running_loop().time()
         answer = await self._requests.get(
             f"/backtests/{run_id}",
             credentials=credentials,
@@ -160,7 +170,16 @@ class RunDetails:
         if answer.status != 200:
             msg = f"the backend answered {answer.status}: try again in a moment"
             raise BackendUnavailable(msg)
+        self._tell_hub(run_id, answer.body, asked_s=asked_s)
         return answer.body
+
+    def _tell_hub(self, run_id: RunId, body: bytes, *, asked_s: float) -> None:
+        """Have the hub look whether the run was made anew."""
+        with suppress(MalformedRun):
+            facts = parse_facts(run_id, body)
+            now_s = asyncio.get_running_loop().time()
+            detail = RunDetail(facts.status, None, facts.identity, asked_s=asked_s, told_s=now_s)
+            self._hub.note(run_id, detail)
 
     def _note(self, run_id: RunId, facts: RunFacts) -> None:
         if not facts.is_over:

@@ -60,7 +60,9 @@ class RunFrames:
             BackendUnavailable: it will not come, or the run is another by now.
         """
         wanted, seq = self._wanted, self._reader.next_seq
-        log = await self._wait(lambda log: wanted.stop(log) > seq or wanted.is_all_there(log))
+        log = await self._wait(
+            lambda log: log is not self._log or wanted.stop(log) > seq or wanted.is_all_there(log)
+        )
         if log is not self._log:
             raise BackendUnavailable("the backend plays another run by now: ask again")
         stop = min(wanted.stop(log), seq + _AT_ONCE)

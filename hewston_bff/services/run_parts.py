@@ -14,7 +14,8 @@ import msgspec
 import structlog
 
 from hewston_bff.core import run_wire
-from hewston_bff.core.equity import Curve, curve, figures
+from hewston_bff.core.equity import Curve, running_figures
+from hewston_bff.core.figures import Figures
 from hewston_bff.core.frame_log import Evicted, FrameLog
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.run_facts import RunFacts
@@ -32,6 +33,10 @@ from hewston_bff.services.turns import Turns
 logger = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
+
+
+_TOLD_FIGURES = ("total_return", "cagr", "max_drawdown", "sharpe", "sortino", "hit_rate")
+"""What the platform tells of a run; the other figures are ours alone."""
 
 
 class NotThereYet(Exception):
@@ -67,15 +72,19 @@ class Found(NamedTuple, Generic[_T]):
 class Parts:
     """What was found; None for what was not. `metrics` is a JSON object.
 
-    `failed` names also what was not asked for, but is lacking in what was. `had_trouble`: something
-    failed that may be there the next time.
+    `has_computed_figures`: whoever had figures lacked some, which were computed. `failed` names
+    also what was not asked for, but is lacking in what was. `had_trouble`: something failed that
+    may be there the next time.
     """
 
     metrics: Found[bytes] | None = None
     equity: Found[Curve] | None = None
     orders: Found[Orders] | None = None
+    has_computed_figures: bool = False
     failed: set[Part] = field(default_factory=set)
     had_trouble: bool = False
+    lacks_frames: bool = False
+    """Whether what the stream gave is not all of the run: frames could not be read."""
     backend_calls: int = 0
 
     def sources(self) -> list[str]:
@@ -85,7 +94,10 @@ class Parts:
             Part.EQUITY: self.equity,
             Part.ORDERS: self.orders,
         }
-        return [f"{part}:{one.source}" for part, one in found.items() if one is not None]
+        named = [f"{part}:{one.source}" for part, one in found.items() if one is not None]
+        if self.has_computed_figures:
+            named.insert(1, f"{Part.METRICS}:{Source.COMPUTED}")
+        return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,41 +178,69 @@ class _Search:
             return await find
 
     async def find_metrics(self) -> Found[bytes]:
+        told = await self._told_figures()
+        if told is None:
+            return Found(msgspec.json.encode(await self._computed()), Source.COMPUTED)
+        if all(told.value.get(name) is not None for name in _TOLD_FIGURES):
+            return Found(msgspec.json.encode(told.value), told.source)
+        try:
+            computed = msgspec.structs.asdict(await self._computed())
+        except NotThereYet as reason:
+            logger.info("run.figures_lacking", run_id=self._asked.run_id, reason=str(reason))
+            return Found(msgspec.json.encode(told.value), told.source)
+        if any(told.value.get(name) is not None for name in ("sharpe", "sortino")):
+            # Nobody told how these were annualised.
+            computed |= {"periods_per_year": None, "ratios_until": None}
+        filled = {name: value for name, value in computed.items() if told.value.get(name) is None}
+        self.parts.has_computed_figures = any(value is not None for value in filled.values())
+        return Found(msgspec.json.encode(told.value | filled), told.source)
+
+    async def _told_figures(self) -> Found[dict[str, object]] | None:
+        """The figures that somebody has ready."""
         body = await self._ask(Part.METRICS)
         if body is not None:
             return Found(run_wire.decode_metrics(body), Source.BACKEND)
         catalog = self._sources.catalog
+        row = None
         if catalog is not None:
             row = await self._in_time(catalog.metrics(self._asked.run_id))
-            if row is not None and any(value is not None for value in row.values()):
-                return Found(msgspec.json.encode(row), Source.CATALOG)
-        return Found(await self._computed(), Source.COMPUTED)
+        if row is None or all(value is None for value in row.values()):
+            return None
+        return Found(run_wire.told_figures(row), Source.CATALOG)
 
-    async def _computed(self) -> bytes:
+    async def _computed(self) -> Figures:
         """Figures from the curve and, as far as they are there, the orders.
 
         Both end in time by themselves: a deadline here would lose the figures of a curve that is
         there to orders that are not.
+
+        Raises:
+            NotThereYet: there is no curve.
         """
         orders = self.orders()
         points = await asyncio.shield(self.equity())
         if points is None:
             raise NotThereYet("there is no equity to compute them from")
+        turns = self._sources.turns
+        running = await turns.run(running_figures(points.value))
         trades = await asyncio.shield(orders)
-        rate = None
         if trades is not None:
-            rate = await self._sources.turns.run(run_wire.hit_rate(trades.value))
-        return msgspec.json.encode(figures(points.value, hit_rate=rate))
+            running.trips = await turns.run(run_wire.round_trips(trades.value))
+        return running.figures()
 
     async def _find_equity(self) -> Found[Curve]:
         turns, artifacts = self._sources.turns, self._sources.artifacts
         body = await self._ask(Part.EQUITY)
         if body is not None:
-            return Found(await turns.run(run_wire.decode_equity(body)), Source.BACKEND)
+            points = await turns.run(run_wire.decode_equity(body))
+            if points.left_out:
+                # What is there is shown; that it is not all is told.
+                self.parts.failed.add(Part.EQUITY)
+            return Found(points, Source.BACKEND)
         path = self._path("equity_path")
         columns = None if artifacts is None or path is None else await artifacts.equity(path)
         if columns is not None:
-            return Found(curve(*columns), Source.ARTIFACTS)
+            return Found(Curve(*columns), Source.ARTIFACTS)
         return Found((await self._streamed())[0], Source.STREAM)
 
     async def _find_orders(self) -> Found[Orders]:
@@ -260,6 +300,8 @@ class _Search:
             async with asyncio.timeout_at(asked.until_s):
                 with reading(self._sources.hub, asked.run_id, asked.credentials) as reader:
                     log = await reader.until(lambda log: log.is_complete)
+                    skipped = reader.skipped
+                    self.parts.lacks_frames = skipped is not None and skipped.frames > 0
                     return await self._sources.turns.run(_whole(log))
         except (BffError, Evicted, TimeoutError) as error:
             return error

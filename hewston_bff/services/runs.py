@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from pydantic import BaseModel
 
 from hewston_bff.core import run_wire
-from hewston_bff.core.equity import Curve, Ints, thinned
+from hewston_bff.core.equity import Curve, thinned
+from hewston_bff.core.figures import Ints
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.run_facts import RunFacts
 from hewston_bff.core.steps import Steps
@@ -39,7 +40,8 @@ class RunMetadata(BaseModel):
     """How an answer came about. Numbers are null for parts that are not there.
 
     `data_sources` are `part:source`; `backend_calls` are those made for this answer alone, not the
-    stream that viewers share.
+    stream that viewers share. `stream` among the failed sources: frames of the run could not be
+    read, and what comes from them lacks them.
     """
 
     load_time_ms: int
@@ -47,7 +49,7 @@ class RunMetadata(BaseModel):
     backend_calls: int
     data_sources: list[str]
     partial_data: bool
-    failed_sources: list[Part]
+    failed_sources: list[Part | Literal["stream"]]
     orders_count: int | None
     equity_points: int | None
     stale: bool
@@ -65,6 +67,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     backend_calls: int
     data_sources: list[str]
     failed_sources: list[Part]
+    lacks_frames: bool
     orders_count: int | None
     equity_points: int | None
 
@@ -116,19 +119,23 @@ class Runs:
         until_s = asyncio.get_running_loop().time() + self._deadline_s
         known = await self._details.get(query.run_id, credentials, deadline_s=self._deadline_s)
         facts = known.facts
-        # What was made of a run while it ran is never served of one that is over.
-        wishes = (sorted(query.parts), query.equity_points, facts.status)
+        # What was made of a run while it ran is never served of one that is over, nor what was made
+        # of another run of this id.
+        wishes = (sorted(query.parts), query.equity_points, facts.status, facts.identity)
         key = cache_key(run_scope(query.run_id), wishes, credentials)
         make = partial(self._make, query, credentials, facts, until_s)
         answer = await self._answers.get(key, make)
         kept = _KEPT.decode(answer.value)
+        failed: list[Part | Literal["stream"]] = [*kept.failed_sources]
+        if kept.lacks_frames or self._sources.hub.lacks_frames(query.run_id):
+            failed.append("stream")
         metadata = RunMetadata(
             load_time_ms=round((perf_counter() - began_s) * 1e3),
             cache_hit=answer.is_hit,
             backend_calls=known.calls + (0 if answer.is_hit else kept.backend_calls),
             data_sources=kept.data_sources,
-            partial_data=bool(kept.failed_sources),
-            failed_sources=kept.failed_sources,
+            partial_data=bool(failed),
+            failed_sources=failed,
             orders_count=kept.orders_count,
             equity_points=kept.equity_points,
             stale=answer.is_stale or known.is_stale,
@@ -148,6 +155,7 @@ class Runs:
             backend_calls=parts.backend_calls,
             data_sources=["run:backend", *parts.sources()],
             failed_sources=sorted(parts.failed),
+            lacks_frames=parts.lacks_frames,
             orders_count=None if parts.orders is None else parts.orders.value.count,
             equity_points=written.equity_points,
         )

@@ -78,6 +78,7 @@ class SocketStats(BaseModel):
     merged: int
     dropped: int
     skipped: int
+    skipped_by_reason: dict[str, int]
     reconnects: int
     tick_lag_ms: TickLag
     dedup_factor: float
@@ -224,7 +225,8 @@ def _totals(stats: HubStats, connections: int) -> SocketStats:
         bytes_out=counters.bytes_out,
         merged=counters.merged,
         dropped=counters.dropped,
-        skipped=counters.skipped,
+        skipped=counters.skipped.total(),
+        skipped_by_reason=dict(sorted(counters.skipped.items())),
         reconnects=counters.reconnects,
         tick_lag_ms=TickLag(p50=stats.tick_lag_p50_ms, p99=stats.tick_lag_p99_ms),
         dedup_factor=stats.dedup_factor,

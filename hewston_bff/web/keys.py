@@ -16,6 +16,7 @@ from hewston_bff.services.runs import Runs
 from hewston_bff.services.turns import Turns
 from hewston_bff.settings import Settings
 from hewston_bff.web.clients import Clients
+from hewston_bff.web.event_streams import EventStreams
 
 SETTINGS = web.AppKey("settings", Settings)
 BACKEND = web.AppKey("backend", HttpBackend)
@@ -33,4 +34,5 @@ HUB = web.AppKey("hub", Hub)
 RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
 FEATURES = web.AppKey("features", Features)
 CLIENTS = web.AppKey("clients", Clients)
+EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
 CORRELATION_ID = web.RequestKey("correlation_id", str)

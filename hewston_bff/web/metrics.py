@@ -12,6 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from hewston_bff.core.link import LinkState
+from hewston_bff.core.skips import Skip
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.cache import CacheCounters, MemoryCache
 from hewston_bff.net.shared_redis import SharedRedis
@@ -41,10 +42,17 @@ class HubCollector(Collector):
             ("merged", "Source frames merged into a message with others", counters.merged),
             ("dropped", "Source frames that clients lost by eviction", counters.dropped),
             ("reconnects", "Connections to the backend lost", counters.reconnects),
-            ("skipped", "Useless messages of the backend", counters.skipped),
         )
         for name, text, value in totals:
             yield CounterMetricFamily(f"hewston_bff_{name}", text, value=value)
+        skipped = CounterMetricFamily(
+            "hewston_bff_skipped",
+            "Messages and frames of the backend that were left out or could not be read whole",
+            labels=["reason"],
+        )
+        for reason in Skip:
+            skipped.add_metric([reason], counters.skipped[reason])
+        yield skipped
         gauges: tuple[tuple[str, str, float], ...] = (
             ("clients", "Open client streams", len(self._clients.open)),
             ("subscriptions", "Subscriptions of all clients", stats.total_subscribers),

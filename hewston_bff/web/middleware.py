@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from hewston_bff.core.messages import Details
 from hewston_bff.errors import BffError, ErrorCode, Forbidden, NotFound
 from hewston_bff.web.keys import CORRELATION_ID
 
@@ -23,7 +24,7 @@ class ErrorBody(msgspec.Struct):
 
     code: ErrorCode
     message: str
-    details: dict[str, int | str | None]
+    details: Details
     correlation_id: str
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Annotated, TypeVar
+from urllib.parse import unquote, unquote_to_bytes
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
@@ -10,16 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 from hewston_bff.core.ids import SYMBOL_PATTERN, RunId, is_symbol, parse_run_id
 from hewston_bff.errors import InvalidRequest
 
+_BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 Model = TypeVar("Model", bound=BaseModel)
 
-SYMBOL_RULE = "must be 1 to 32 of A-Z a-z 0-9 . - _ / ^ =, without .., // or a / first"
+SYMBOL_RULE = (
+    "must be 1 to 64 printable characters, without .. or //, a / first, or a space at an end"
+)
 
 
 def _symbol(value: object) -> object:
     if not isinstance(value, str) or not is_symbol(value):
         raise ValueError(SYMBOL_RULE)
-    return value.upper()
+    return value
 
 
 Symbol = Annotated[
@@ -53,14 +57,31 @@ def single_values(request: web.Request, names: Iterable[str]) -> dict[str, str]:
     """The values of those `names` that the query has; what else it has is ignored.
 
     Raises:
-        InvalidRequest: `details` name each parameter that is there more than once.
+        InvalidRequest: `details` name each parameter that is there more than once, or is no text.
     """
     query = request.query
     given = {name: query.getall(name, ()) for name in names}
+    unreadable = given.keys() & _unreadable(request.rel_url.raw_query_string)
+    if unreadable:
+        raise _invalid(dict.fromkeys(sorted(unreadable), "must be percent-encoded UTF-8"))
     reasons = {name: "must be given once" for name, values in given.items() if len(values) > 1}
     if reasons:
         raise _invalid(reasons)
     return {name: values[0] for name, values in given.items() if values}
+
+
+def _unreadable(query: str) -> set[str]:
+    """Names of parameters whose values are no text; the URL library would pass them as they are."""
+    names = set()
+    for part in query.split("&") if "%" in query else ():
+        name, _, value = part.partition("=")
+        try:
+            unquote_to_bytes(value).decode()
+        except UnicodeDecodeError:
+            names.add(unquote(name))
+        else:
+            names |= {unquote(name)} if _BROKEN.search(value) else set()
+    return names
 
 
 def parameters(request: web.Request, model: type[Model]) -> Model:

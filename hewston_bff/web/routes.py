@@ -4,7 +4,7 @@ from aiohttp import web
 
 from hewston_bff.net.rate_limits import RouteClass
 from hewston_bff.settings import Settings
-from hewston_bff.web import chart, console, features, frames, health, metrics, runs, streams
+from hewston_bff.web import chart, console, events, features, frames, health, metrics, runs, streams
 from hewston_bff.web.contract import documents
 from hewston_bff.web.cors import set_up_cors
 from hewston_bff.web.proxy import proxy_routes
@@ -15,9 +15,10 @@ _RUN = "{run_id}"
 ROUTES = (
     ("/api/v1/stream", streams.stream),
     (f"/api/v1/runs/{_RUN}/stream", streams.run_stream),
-    (f"/api/v1/runs/{_RUN}/events", streams.events),
+    ("/api/v1/events", events.events),
+    (f"/api/v1/runs/{_RUN}/events", events.run_events),
     (f"/backtests/{_RUN}/ws", streams.backend_stream),
-    (f"/backtests/{_RUN}/stream", streams.backend_events),
+    (f"/backtests/{_RUN}/stream", events.backend_events),
     ("/api/v1/chart-data", chart.chart_data),
     (f"/api/v1/runs/{_RUN}/complete", runs.complete),
     (f"/api/v1/runs/{_RUN}/status", runs.status),
@@ -36,6 +37,8 @@ ROUTES = (
     ("/api/v1/docs/{name}", console.docs_file),
     ("/client/{name}", console.client_file),
 )
+_COMMANDS = (("/api/v1/events/{stream_id}", events.event_command),)
+"""Those that take a `POST`."""
 _CONSOLE_ROUTES = (
     ("/", console.page),
     ("/console/{path:.+}", console.console_file),
@@ -57,6 +60,8 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         is_limited = path in _AGGREGATED
         serve = limited(handler, RouteClass.AGGREGATED) if is_limited else handler
         cors.add(app.router.add_get(path, serve))
+    for path, handler in _COMMANDS:
+        cors.add(app.router.add_post(path, handler))
     for proxied in proxy_routes():
         serve = limited(proxied.serve, RouteClass.PROXIED)
         resource = cors.add(app.router.add_resource(proxied.prefix + proxied.path))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from hewston_bff.core.features import Feature
 from hewston_bff.services.run_parts import Part
@@ -15,14 +15,26 @@ from hewston_bff.web.keys import RUNS
 from hewston_bff.web.parameters import count, parameters, run_id_of
 from hewston_bff.web.streams import credentials_of
 
+_ALL = "all"
+
+
+def _points(value: object) -> object:
+    return None if value == _ALL else count(value)
+
+
 _Points = Annotated[
-    int,
-    Field(
-        ge=100,
-        le=50_000,
-        description="never more points than this come back; peaks and troughs stay",
+    Annotated[int, Field(ge=100, le=50_000)] | None,
+    BeforeValidator(_points),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 100, "maximum": 50_000},
+                {"type": "string", "const": _ALL},
+            ],
+            "description": "never more points than this come back; peaks and troughs stay",
+            "default": 2_000,
+        }
     ),
-    BeforeValidator(count),
 ]
 
 
@@ -32,7 +44,7 @@ class CompleteParameters(BaseModel):
     include_orders: bool = True
     include_equity: bool = True
     include_metrics: bool = True
-    equity_points: _Points | None = None
+    equity_points: _Points = 2_000
 
 
 class RunStatus(BaseModel):
@@ -66,10 +78,13 @@ class WholeRun(BaseModel):
 
 
 class EquityPoint(BaseModel):
-    """`drawdown`: how far it lies below the highest before, as a part of that."""
+    """`drawdown`: how far it lies below the highest before, as a part of that if that is > 0.
+
+    `equity` is null where the source has no finite number.
+    """
 
     timestamp: datetime
-    equity: float
+    equity: float | None
     drawdown: float | None
 
 

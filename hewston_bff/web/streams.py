@@ -1,4 +1,4 @@
-"""The four doors of the stream protocol: from a request to a session."""
+"""Sockets of the stream protocol: from a request to a session, and what event streams share."""
 
 import asyncio
 import re
@@ -10,21 +10,19 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import hdrs, web
 
 from hewston_bff.core.features import Feature
-from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import RunId
-from hewston_bff.core.messages import ResumePoint, Subscribe, speed_error, unquoted
-from hewston_bff.core.positions import Resumed, Target
+from hewston_bff.core.messages import Subscribe, speed_error, unquoted
+from hewston_bff.core.positions import Target
 from hewston_bff.errors import Forbidden, InvalidRequest
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.control import start_of
 from hewston_bff.hub.ports import Credentials
-from hewston_bff.net.event_session import RETRY_MS, EventSession
 from hewston_bff.net.outlet import OutletLimits
 from hewston_bff.net.session import Door, Session, SessionLimits
-from hewston_bff.net.viewings import ViewingLimits, Viewings
+from hewston_bff.net.viewings import ViewingLimits
 from hewston_bff.net.ws_frames import prepare_transport
 from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import client_address
@@ -53,37 +51,26 @@ async def run_stream(request: web.Request) -> web.StreamResponse:
     """`WS /api/v1/runs/{id}/stream`: one run, subscribed on connect."""
     require_feature(request, Feature.WEBSOCKET_PROXY)
     _check_handshake(request)
-    wanted = _from_query(request)
+    wanted = from_query(request)
     start = start_of(wanted)
-    async with _admitted(request) as access:
-        viewing = _Wanted(access.run_id, wanted, start)
+    async with admitted(request) as access:
+        viewing = Wanted(access.run_id, wanted, start)
         return await _serve_socket(request, Door.RUN, viewing)
 
 
 async def backend_stream(request: web.Request) -> web.StreamResponse:
     """`WS /backtests/{id}/ws`: the backend's own path, for an unmodified frontend."""
     _check_handshake(request)
-    async with _admitted(request) as access:
-        viewing = _Wanted(access.run_id, _NATIVE_REQUEST, None)
+    async with admitted(request) as access:
+        viewing = Wanted(access.run_id, _NATIVE_REQUEST, None)
         return await _serve_socket(request, Door.BACKEND, viewing)
-
-
-async def events(request: web.Request) -> web.StreamResponse:
-    """`GET /api/v1/runs/{id}/events`: one run as Server-Sent Events."""
-    require_feature(request, Feature.WEBSOCKET_PROXY)
-    return await _serve_events(request)
-
-
-async def backend_events(request: web.Request) -> web.StreamResponse:
-    """`GET /backtests/{id}/stream`: the backend's own path for Server-Sent Events."""
-    return await _serve_events(request)
 
 
 # -- WebSocket
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What a per-run address subscribes to."""
 
     run_id: RunId
@@ -92,7 +79,7 @@ class _Wanted:
 
 
 async def _serve_socket(
-    request: web.Request, door: Door, wanted: _Wanted | None = None
+    request: web.Request, door: Door, wanted: Wanted | None = None
 ) -> web.StreamResponse:
     app = request.app
     settings, clients = app[SETTINGS], app[CLIENTS]
@@ -148,93 +135,11 @@ async def _serve_socket(
         return ws
 
 
-# -- Server-Sent Events
-
-
-async def _serve_events(request: web.Request) -> web.StreamResponse:
-    _check_origin(request)
-    if request.version < HttpVersion11:
-        raise InvalidRequest("event streams need HTTP/1.1")
-    wanted = _from_query(request)
-    last_id = request.headers.get("Last-Event-ID")
-    if last_id:
-        wanted = msgspec.structs.replace(wanted, resume=_resume_of(last_id))
-    start = start_of(wanted)
-    async with _admitted(request) as access:
-        log = request.app[HUB].channel_of(access).log
-        if access.is_granted and log.is_complete and _is_last(start, log):
-            return web.Response(status=204)
-        with request.app[CLIENTS].place(client_address(request)):
-            return await _send_events(request, _Wanted(access.run_id, wanted, start))
-
-
-async def _send_events(request: web.Request, wanted: _Wanted) -> web.StreamResponse:
-    hub = request.app[HUB]
-    limits = session_limits(request.app[SETTINGS])
-    response = web.StreamResponse(
-        headers={
-            hdrs.CONTENT_TYPE: "text/event-stream",
-            hdrs.CACHE_CONTROL: "no-store",
-            "X-Accel-Buffering": "no",
-        }
-    )
-    await response.prepare(request)
-    if request.method == hdrs.METH_HEAD:
-        return response
-    # Only a write of aiohttp's own makes it send the headers; after it the transport is ours.
-    await response.write(b"retry: %d\n\n" % RETRY_MS)
-    transport = request.transport
-    if transport is None:
-        return response
-    prepare_transport(transport, high_water_bytes=limits.outlet.high_water_bytes)
-    session = EventSession(transport, hub, limits=limits.outlet, jitter=random())  # noqa: S311 - spread
-    credentials = credentials_of(request)
-    viewings = Viewings(hub, credentials, limits.viewings, refused=session.refused)
-    with request.app[CLIENTS].joined(session):
-        try:
-            viewings.watch_one(
-                wanted.run_id,
-                session,
-                request=wanted.request,
-                start=wanted.start,
-                is_native=True,
-            )
-            viewings.answer_all()
-            await session.serve()
-            await _finish(response, transport, within_s=limits.close_s)
-        finally:
-            session.outlet.is_ended = True
-            viewings.close()
-    return response
-
-
-async def _finish(
-    response: web.StreamResponse, transport: asyncio.Transport, *, within_s: float
-) -> None:
-    """End the body; a client that does not take what is left of it is cut off."""
-    try:
-        async with asyncio.timeout(within_s):
-            await response.write_eof()
-    except TimeoutError:
-        transport.abort()
-
-
-def _is_last(start: Target | None, log: FrameLog) -> bool:
-    return isinstance(start, Resumed) and start.epoch == log.epoch and start.seq >= log.next_seq - 1
-
-
-def _resume_of(last_event_id: str) -> ResumePoint:
-    epoch, _, seq = last_event_id.partition(":")
-    if _INDEX.fullmatch(seq) is None or not epoch or len(epoch) > 64:
-        raise InvalidRequest("`Last-Event-ID` must be <epoch>:<seq>, as the ids of our events are")
-    return ResumePoint(epoch=epoch, seq=int(seq))
-
-
 # -- what all doors share
 
 
 @asynccontextmanager
-async def _admitted(request: web.Request) -> AsyncIterator[Access]:
+async def admitted(request: web.Request) -> AsyncIterator[Access]:
     """The run of this request, once the backend allows it, or does not say for a while.
 
     Raises:
@@ -257,19 +162,19 @@ async def _admitted(request: web.Request) -> AsyncIterator[Access]:
 
 
 def _check_handshake(request: web.Request) -> None:
-    _check_origin(request)
+    check_origin(request)
     if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
         raise InvalidRequest("this address speaks WebSocket: connect with a WebSocket client")
 
 
-def _check_origin(request: web.Request) -> None:
+def check_origin(request: web.Request) -> None:
     """A page of a foreign site must not read a stream with its visitor's cookies."""
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin not in request.app[SETTINGS].allowed_origins:
         raise Forbidden("this origin may not connect: it must be named in BFF_CORS_ORIGINS")
 
 
-def _from_query(request: web.Request) -> Subscribe:
+def from_query(request: web.Request) -> Subscribe:
     """The subscription that a query asks for; what it does not name has its default.
 
     Raises:

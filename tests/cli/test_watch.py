@@ -115,6 +115,25 @@ def test_news_are_put_into_words() -> None:
     assert "going down" in model.link
 
 
+def test_what_the_run_lacks_is_shown_with_its_reasons() -> None:
+    skipped = {"frames": 1_203, "reasons": {"malformed": 3, "time_unreadable": 1_200}}
+    model = _model({"t": "run", "run_id": "r", "status": "DONE", "skipped": skipped})
+    shown = "unreadable 1,203 frames (malformed 3, time_unreadable 1,200)"
+    assert shown in line(model, now_s=0.0)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(panel(model, now_s=0.0, has_keys=False))
+    assert isinstance(console.file, io.StringIO)
+    assert "time_unreadable 1,200" in console.file.getvalue()
+
+
+def test_an_equity_without_a_value_keeps_the_last_one() -> None:
+    valueless = frame(1, 1) | {"equity": {"ts": "2024-01-02T14:31:00Z", "value": None}}
+    model = _model(SUBSCRIBED, frame(0, 0))
+    before = model.equity
+    _feed(model, valueless)
+    assert (model.seq, model.equity) == (1, before)
+
+
 def test_another_connection_goes_on_with_the_next_frame() -> None:
     model = _model(SUBSCRIBED, frame(0, 10))
     assert model.next_index == 11

@@ -47,7 +47,14 @@ async def test_a_time_without_a_zone_is_utc_wherever_the_browser_is() -> None:
         "1709303400000000": _1430_MS,
         "1709303400000000000": _1430_MS,
         1_709_303_400.5: _1430_MS + 500,
-        **dict.fromkeys(("", "soon", "2024-02-30T00:00:00", "2024-03-01T24:61:00", None, True)),
+        "1709303400.25": _1430_MS + 250,
+        "1.7093034e9": _1430_MS,
+        "20240301T143000": _1430_MS,
+        "20240301": _1430_MS - (14 * 60 + 30) * 60_000,
+        86_400: 86_400_000,
+        **dict.fromkeys(
+            ("", "soon", "2024", "86400", "2024-02-30T00:00:00", "2024-03-01T24:61:00", None, True)
+        ),
     }
     read = await _read([(form, form) for form in forms])
     assert [ms for ms, _ in read] == list(forms.values())

@@ -1,5 +1,6 @@
 // Watches runs as its one argument says (JSON) and prints what happens, a JSON array a line:
-// [run, event, …]. Lines on stdin are commands: {"run": …, "call": "seek", "args": [5]}.
+// [run, event, …]. Lines on stdin are commands: {"run": …, "call": "seek", "args": [5]}, or without
+// a run those of the connection, "rest.runs" among them.
 import { createInterface } from "node:readline";
 
 const { client, url, connect: options = {}, runs } = JSON.parse(process.argv[2]);
@@ -8,21 +9,27 @@ const connection = connect(url, { backoffBaseMs: 5, backoffCapMs: 50, ...options
 const print = (...what) => console.log(JSON.stringify(what));
 const subscriptions = {};
 
-connection.on("status", ({ status, transport, reason }) => print("", "status", status, transport, reason));
+connection.on("status", ({ status, transport, reason, retryInMs }) =>
+  print("", "status", status, transport, reason, retryInMs));
 for (const [run, wanted] of Object.entries(runs)) {
   const subscription = (subscriptions[run] = connection.subscribe(run, wanted));
   subscription.on("frame", (frame) => print(run, "frame", frame.from ?? frame.seq, frame.seq, frame.ts));
-  for (const event of ["status", "end", "lag", "reset", "snapshot", "metrics", "run"]) {
+  for (const event of ["status", "end", "lag", "reset", "snapshot", "metrics", "run", "skipped"]) {
     subscription.on(event, (what) => print(run, event, what));
   }
   subscription.on("error", ({ code, message }) => print(run, "error", code, message));
 }
+
+const called = (run, call, args) => {
+  if (run !== undefined) return subscriptions[run][call](...args);
+  const [part, name] = call.split(".");
+  return name === undefined ? connection[part](...args) : connection[part][name](...args);
+};
 createInterface({ input: process.stdin }).on("line", (line) => {
   const { run, call, args = [] } = JSON.parse(line);
-  const answer = run === undefined ? connection[call](...args) : subscriptions[run][call](...args);
-  answer?.then(
+  called(run, call, args)?.then(
     (state) => print(run, "answer", call, state),
-    ({ code, message }) => print(run, "refused", call, code, message),
+    ({ code, message, retryAfterS }) => print(run, "refused", call, code, message, retryAfterS),
   );
 }).on("close", () => {
   connection.close();

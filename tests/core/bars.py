@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from hewston_bff.core.bars import Bars
+from hewston_bff.core.bars import NO_TIME_NS, NS_A_SECOND, Bars
 
 Row = tuple[int, float, float, float, float, float]
 """t (epoch seconds), o, h, l, c, v."""
@@ -15,12 +15,14 @@ def bars_of(rows: Sequence[Row]) -> Bars:
     """Rows as columns."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * 6
     times, *numbers = columns
-    return Bars(np.array(times, np.int64), *(np.array(one, np.float64) for one in numbers))
+    times_ns = [NO_TIME_NS if t == NO_TIME_NS else round(t * NS_A_SECOND) for t in times]
+    return Bars(np.array(times_ns, np.int64), *(np.array(one, np.float64) for one in numbers))
 
 
 def rows_of(bars: Bars) -> list[Row]:
     """Columns as rows."""
-    columns = (bars.t_s, bars.o, bars.h, bars.l, bars.c, bars.v)
+    times = np.where(bars.t_ns == NO_TIME_NS, NO_TIME_NS, bars.t_ns // NS_A_SECOND)
+    columns = (times, bars.o, bars.h, bars.l, bars.c, bars.v)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 

@@ -1,6 +1,7 @@
 """The backend's messages, read."""
 
-from math import isnan
+from json import dumps  # noqa: TID251 - what other writers send: it says `NaN`, strict ones cannot
+from math import isfinite, isnan
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from hewston_bff.core.backend_wire import (
     decode,
     members,
 )
+from hewston_bff.core.ids import parse_time
 from tests.core.frames import contents, frame, text, ts
 
 
@@ -82,29 +84,222 @@ def test_orders_are_kept_as_their_inner_text() -> None:
     assert members(message.tail)["orders"] == msgspec.Raw(b"[" + message.orders + b"]")
 
 
+BAR = b'"ohlc":{"o":1,"h":2,"l":1,"c":1.5,"v":9}'
+BUY = b'{"ts_utc":"2024-03-01T14:30:00Z","side":"BUY","qty":1,"price":10}'
+HALF_PAST_TWO_NS = 1_709_303_400 * 1_000_000_000
+
+
+def compact(*members: bytes, ts: bytes = b'"2024-03-01T14:30:00Z"') -> bytes:
+    """A frame of these members, without a space."""
+    return b'{"t":"frame","ts":%b%b,"dropped":0}' % (ts, b"".join(b"," + each for each in members))
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "reason"),
     [
-        b"",
-        b"{",
-        b"[]",
-        b"3",
-        b'{"t":"dance"}',
-        b'{"ts":"2024-03-01T14:30:00Z"}',
-        b'{"t":"frame"}',
-        b'{"t":"frame","ts":"2024-03-01T14:30:00"}',
-        b'{"t":"frame","ts":"soon"}',
-        b'{"t":"frame","ts":"2024-03-01T14:30:00Z","ohlc":{"o":"1"}}',
-        b'{"t":"frame","ts":"2024-03-01T14:30:00Z","equity":NaN}',
-        b'{"t":"frame","ts":"2024-03-01T14:30:00Z","dropped":-1}',
-        b'{"t":"frame","ts":"2024-03-01T14:30:00Z","orders":7}',
-        b"\xff\xfe",
-        b'{"t":"frame","ts":"2024-03-01T14:30:00Z","ohlc":{"o":1e999}}',
+        (b"", "malformed"),
+        (b"{", "malformed"),
+        (b"[]", "malformed"),
+        (b"3", "malformed"),
+        (b"\xff\xfe", "malformed"),
+        (b'{"t":"frame","ts":"2024-03-01T14:30:00Z","mood":"\xff"}', "malformed"),
+        (b'{"ts":"2024-03-01T14:30:00Z"}', "malformed"),
+        (b'{"t":7}', "malformed"),
+        (b'{"t":"frame","ts":"2024-03-01T14:30:00Z","ohlc":{"o":1', "malformed"),
+        (b'{"t":"frame","ts":"2024-03-01T14:30:00Z","ohlc":{"o":01}}', "malformed"),
+        (b"[" * 5_000, "malformed"),
+        (b'{"t":"dance"}', "unknown"),
+        (b'{"t":"err","code":7}', "unknown"),
+        (b'{"t":"frame"}', "time_unreadable"),
+        (b'{"t":"frame","ts":null}', "time_unreadable"),
+        (b'{"t":"frame","ts":"soon"}', "time_unreadable"),
+        (b'{"t":"frame","ts":true}', "time_unreadable"),
+        (b'{"t":"frame","ts":[1]}', "time_unreadable"),
+        (b'{"t":"frame","ts":NaN}', "time_unreadable"),
+        (b'{"t":"frame","ts":1e999}', "time_unreadable"),
+        (compact(ts=b'"2024-03-01T25:30:00Z"'), "time_unreadable"),
+        (compact(ts=b'"1600-03-01T14:30:00Z"'), "time_unreadable"),
+        (compact(ts=b'"9999-03-01T14:30:00Z"'), "time_unreadable"),
     ],
 )
-def test_what_the_protocol_does_not_know_is_a_violation(data: bytes) -> None:
-    with pytest.raises(ProtocolViolation):
+def test_what_the_protocol_does_not_know_is_a_violation(data: bytes, reason: str) -> None:
+    with pytest.raises(ProtocolViolation) as violation:
         decode(data)
+    assert violation.value.reason == reason
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1E+400"])
+@pytest.mark.parametrize(
+    ("member", "right"),
+    [
+        (b'"ohlc":{"o":1,"h":2,"l":1,"c":1.5,"v":?}', {"ohlc": {"o": 1, "h": 2, "l": 1, "c": 1.5}}),
+        (b'"ohlc":{"o":?,"h":?,"l":?,"c":?,"v":?}', {"ohlc": None}),
+        (b'"ohlc":?', {"ohlc": None}),
+        (b'"equity":{"ts":null,"value":?}', {"equity": {"ts": None, "value": None}}),
+        (b'"equity":?', {"equity": None}),
+        (b'"mood":?', {"mood": None}),
+        (b'"mood":{"deep":[1,?,"NaN, 1e999"]}', {"mood": {"deep": [1, None, "NaN, 1e999"]}}),
+        (b'"ohlc":{"o":1,"x":?}', {"ohlc": {"o": 1}}),
+    ],
+)
+def test_a_number_that_is_none_is_null_and_all_else_stays(
+    number: bytes, member: bytes, right: dict[str, object]
+) -> None:
+    data = compact(member.replace(b"?", number), b'"orders":[%b]' % BUY)
+    message = decode(data)
+    assert isinstance(message, RawFrame)
+    order = {"ts_utc": "2024-03-01T14:30:00Z", "side": "BUY", "qty": 1, "price": 10}
+    assert tail_of(data) == {"ts": "2024-03-01T14:30:00Z", "orders": [order], "dropped": 0} | right
+    assert message.order_count == 1
+    assert message.lacks is None
+    assert message.ts_ns == HALF_PAST_TWO_NS
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"1" * 400])
+def test_a_number_of_an_order_that_is_none_is_null(number: bytes) -> None:
+    order = BUY.replace(b'"price":10', b'"price":' + number)
+    message = decode(compact(BAR, b'"orders":[%b,%b]' % (order, BUY)))
+    assert isinstance(message, RawFrame)
+    orders = msgspec.json.decode(b"[" + message.orders + b"]")
+    assert [order["price"] for order in orders] == [None, 10]
+    assert (message.order_count, message.c, message.lacks) == (2, 1.5, None)
+
+
+@pytest.mark.parametrize("number", [b"1e100", b"1e-999", b"0e999", b"1" * 300])
+def test_a_number_that_a_float_holds_stays_as_it_is_written(number: bytes) -> None:
+    message = decode(compact(b'"orders":[{"qty":%b}]' % number, b'"mood":%b' % number))
+    assert isinstance(message, RawFrame)
+    assert message.orders == b'{"qty":%b}' % number
+    assert b'"mood":%b' % number in message.tail
+
+
+@pytest.mark.parametrize(
+    ("member", "right", "lacks"),
+    [
+        (b'"ohlc":"x"', {"ohlc": None}, "bar_unreadable"),
+        (b'"ohlc":[1,2]', {"ohlc": None}, "bar_unreadable"),
+        (b'"ohlc":{"o":"x","c":2}', {"ohlc": {"c": 2}}, "bar_unreadable"),
+        (b'"ohlc":{"o":"1.50","c":2}', {"ohlc": {"o": 1.5, "c": 2}}, None),
+        (b'"ohlc":{"o":"NaN","c":2}', {"ohlc": {"c": 2}}, None),
+        (b'"equity":"abc"', {"equity": None}, "equity_unreadable"),
+        (b'"equity":[1]', {"equity": None}, "equity_unreadable"),
+        (b'"equity":{"value":{}}', {"equity": {"value": None}}, "equity_unreadable"),
+        (
+            b'"equity":{"value":5,"ts":"soon"}',
+            {"equity": {"value": 5, "ts": None}},
+            "equity_unreadable",
+        ),
+        (
+            b'"equity":"12.5"',
+            {"equity": {"ts": "2024-03-01T14:30:00Z", "value": 12.5}},
+            None,
+        ),
+        (b'"dropped":-1', {}, None),
+        (b'"dropped":"x"', {}, None),
+    ],
+)
+def test_one_member_of_a_wrong_type_condemns_no_other(
+    member: bytes, right: dict[str, object], lacks: str | None
+) -> None:
+    data = b'{"t":"frame","ts":"2024-03-01T14:30:00Z","orders":[%b],%b}' % (BUY, member)
+    message = decode(data)
+    assert isinstance(message, RawFrame)
+    order = {"ts_utc": "2024-03-01T14:30:00Z", "side": "BUY", "qty": 1, "price": 10}
+    assert tail_of(data) == {"ts": "2024-03-01T14:30:00Z", "orders": [order], "dropped": 0} | right
+    assert (message.order_count, message.lacks) == (1, lacks)
+
+
+@pytest.mark.parametrize(
+    ("orders", "kept"),
+    [
+        (b"7", 0),
+        (b'{"side":"BUY"}', 0),
+        (b'"BUY"', 0),
+        (b"[%b,7,%b]" % (BUY, BUY), 2),
+        (b'[{"ts_utc":"soon","side":"BUY"}]', 1),
+        (b'[{"ts_utc":{},"side":"BUY"}]', 1),
+    ],
+)
+def test_orders_that_cannot_be_read_are_told_and_the_others_stay(orders: bytes, kept: int) -> None:
+    message = decode(compact(BAR, b'"equity":{"value":5}', b'"orders":' + orders))
+    assert isinstance(message, RawFrame)
+    assert message.lacks == "orders_unreadable"
+    assert (message.order_count, message.c, message.equity) == (kept, 1.5, 5)
+    read = msgspec.json.decode(b"[" + message.orders + b"]", type=list[dict[str, object]])
+    assert [order["side"] for order in read] == ["BUY"] * kept
+    assert members(message.tail)["orders"] == msgspec.Raw(b"[" + message.orders + b"]")
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        (b'"2024-03-01T14:30:00Z"', "2024-03-01T14:30:00Z"),
+        (b'"2024-03-01T14:30:00.0000001Z"', "2024-03-01T14:30:00.0000001Z"),
+        (b'"2024-03-01T14:30:00.500Z"', "2024-03-01T14:30:00.500Z"),
+        (b'"2024-03-01T14:30:00"', "2024-03-01T14:30:00Z"),
+        (b'"2024-03-01T14:30:00.5"', "2024-03-01T14:30:00.500000Z"),
+        (b'"2024-03-01 14:30:00"', "2024-03-01T14:30:00Z"),
+        (b'"2024-03-01t14:30:00z"', "2024-03-01T14:30:00Z"),
+        (b'"2024-03-01T15:30:00+01:00"', "2024-03-01T14:30:00Z"),
+        (b"1709303400", "2024-03-01T14:30:00Z"),
+        (b"1709303400123", "2024-03-01T14:30:00.123000Z"),
+        (b"1709303400.1234567", "2024-03-01T14:30:00.123456700Z"),
+        (b"1709303400123456789", "2024-03-01T14:30:00.123456789Z"),
+        (b'"1709303400"', "2024-03-01T14:30:00Z"),
+    ],
+)
+def test_every_time_of_a_frame_goes_out_as_an_instant_with_z(written: bytes, right: str) -> None:
+    data = compact(
+        b'"equity":{"ts":%b,"value":5}' % written,
+        b'"orders":[{"ts_utc":%b}]' % written,
+        ts=written,
+    )
+    message = decode(data)
+    assert isinstance(message, RawFrame)
+    assert tail_of(data) == {
+        "ts": right,
+        "equity": {"ts": right, "value": 5},
+        "orders": [{"ts_utc": right}],
+        "dropped": 0,
+    }
+    assert message.ts_ns == parse_time(right)
+    assert message.lacks is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["ohlc", "orders", "equity", "dropped", "mood"]),
+        st.recursive(
+            st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=3)),
+            lambda inner: st.one_of(
+                st.lists(inner, max_size=2),
+                st.dictionaries(
+                    st.sampled_from(["o", "h", "c", "value", "ts", "ts_utc", "x"]), inner
+                ),
+            ),
+            max_leaves=6,
+        ),
+    )
+)
+def test_a_frame_with_a_time_is_never_left_out_and_goes_out_as_strict_json(
+    values: dict[str, object],
+) -> None:
+    # Python's own writer: it writes `NaN` and `Infinity`, which strict JSON does not know.
+    data = dumps({"t": "frame", "ts": "2024-03-01T14:30:00Z", **values}).encode()
+    message = decode(data)
+    assert isinstance(message, RawFrame)
+    kept = tail_of(data)
+    assert kept["ts"] == "2024-03-01T14:30:00Z"
+    orders = msgspec.json.decode(b"[" + message.orders + b"]", type=list[dict[str, object]])
+    assert len(orders) == message.order_count
+    given_orders = values.get("orders")
+    if isinstance(given_orders, list):
+        assert len(orders) == sum(isinstance(order, dict) for order in given_orders)
+    is_none = given_orders is None or (
+        isinstance(given_orders, float) and not isfinite(given_orders)
+    )
+    if not is_none and not isinstance(given_orders, list):
+        assert message.lacks == "orders_unreadable"
 
 
 @given(st.binary(max_size=200))

@@ -10,28 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hewston_bff.core.bars import NO_TIME_S, Bars
+from hewston_bff.core.bars import NO_TIME_NS, NS_A_SECOND
 from hewston_bff.core.bars_wire import (
     MalformedBars,
     decode_bars,
     encode_columns,
     encode_records,
 )
-from hewston_bff.core.steps import Steps
 from tests.core.bars import Row, bars_of, possible_rows, rows_of
+from tests.core.stepping import done
 
 MANY = 3_000
 """Bars enough for several pieces."""
-
-
-def done(steps: Steps[Bars]) -> Bars:
-    """All steps at once."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            bars: Bars = stop.value
-            return bars
 
 
 def source(count: int) -> list[dict[str, Any]]:
@@ -125,13 +115,13 @@ def test_what_is_no_number_is_none_and_the_other_bars_are_as_they_were(
 )
 def test_a_time_that_is_none_is_before_all_others(time: object) -> None:
     found = done(decode_bars(text_of([PLAIN[0], PLAIN[1] | {"t": time}, PLAIN[2]])))
-    assert found.t_s.tolist()[1] == NO_TIME_S
-    assert found.t_s.tolist()[::2] == [EXPECTED[0][0], EXPECTED[2][0]]
+    assert found.t_ns.tolist()[1] == NO_TIME_NS
+    assert (found.t_ns // NS_A_SECOND).tolist()[::2] == [EXPECTED[0][0], EXPECTED[2][0]]
 
 
 def test_a_bar_that_is_no_object_or_lacks_members_is_a_bar_of_nothing() -> None:
     (time, *numbers), other, _ = rows_of(done(decode_bars(b'{"bars":[7,{"o":1},null]}')))
-    assert time == other[0] == NO_TIME_S
+    assert time == other[0] == NO_TIME_NS
     assert all(map(isnan, [*numbers, *other[2:]]))
     assert other[1] == 1.0
 

@@ -1,21 +1,40 @@
 """The law: whatever ticks, pauses, stalls and speed changes do, nothing is lost, doubled or foreseen."""
 
+from collections.abc import Iterable
 from itertools import pairwise
+from math import isnan
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hewston_bff.core.backend_wire import RawFrame, decode
 from hewston_bff.core.conflate import merge
 from hewston_bff.core.frame_log import BLOCK, FrameLog
 from hewston_bff.core.messages import Mode
 from hewston_bff.core.playback import CHUNK, TICKS_PER_S, Cursor
 from hewston_bff.core.positions import AfterTime, AtEdge, AtIndex
 from hewston_bff.core.replay import Replay, Verdict
-from tests.core.frames import RUN, plain
+from tests.core.frames import RUN, plain, text
+from tests.core.frames import frame as frame_of
 from tests.core.test_conflate import comparable
 
-_SOURCE = [plain(minute, orders=minute % 3 if minute % 7 == 0 else 0) for minute in range(2_000)]
+
+def _made(at: int) -> RawFrame:
+    """A frame as real ones come: three share a time, bars are absent, equity is no number."""
+    minute = at - at % 3
+    orders = at % 3 if at % 7 == 0 else 0
+    if at % 17 == 0:
+        return frame_of(minute, bar=None, orders=orders, equity=1_000 + at % 50)
+    if at % 13 == 0:
+        spoiled = text(minute, bar={"o": 1, "c": 2 + at % 50}, orders=orders, equity=7_777)
+        message = decode(spoiled.replace(b"7777", b"NaN"))
+        assert isinstance(message, RawFrame)
+        return message
+    return plain(minute, shift=at, orders=orders)
+
+
+_SOURCE = [_made(at) for at in range(2_000)]
 """The run; whole numbers, so that sums are exact however they are grouped."""
 
 _steps = st.one_of(
@@ -164,18 +183,28 @@ def check_orders(log: FrameLog, start: int, stop: int) -> None:
 def fold_of_source(start: int, stop: int) -> tuple[float | None, ...]:
     """The fold of the source's frames by the definition."""
     frames = _SOURCE[start:stop]
-    values = [frame.equity for frame in frames]
-    return (
-        frames[0].o,
-        max(frame.h for frame in frames),
-        min(frame.l for frame in frames),
-        frames[-1].c,
-        sum(frame.v for frame in frames),
-        values[-1],
-        min(values),
-        max(values),
-        stop - 1,
+    opens, highs, lows = (present(getattr(frame, name) for frame in frames) for name in "ohl")
+    closes, volumes = (present(getattr(frame, name) for frame in frames) for name in "cv")
+    values = present(frame.equity for frame in frames)
+    last = max(
+        (start + at for at, frame in enumerate(frames) if not isnan(frame.equity)), default=-1
     )
+    return (
+        opens[0] if opens else None,
+        max(highs, default=None),
+        min(lows, default=None),
+        closes[-1] if closes else None,
+        sum(volumes) if volumes else None,
+        values[-1] if values else None,
+        min(values, default=None),
+        max(values, default=None),
+        last,
+    )
+
+
+def present(values: Iterable[float]) -> list[float]:
+    """The values that are there."""
+    return [value for value in values if not isnan(value)]
 
 
 @settings(max_examples=250, deadline=None)

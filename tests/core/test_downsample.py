@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hewston_bff.core.bars import Bars
+from hewston_bff.core.bars import NS_A_SECOND, Bars
 from hewston_bff.core.downsample import downsample
 from tests.core.bars import Row, bars_of, possible_rows, rows_of
 
@@ -33,7 +33,7 @@ def folded(rows: list[Row]) -> Row:
 def buckets(source: list[Row], bars: Bars) -> list[list[Row]]:
     """The source rows that each bar stands for, by its time."""
     times = [row[0] for row in source]
-    starts = [times.index(t) for t in bars.t_s.tolist()]
+    starts = [times.index(t) for t in (bars.t_ns // NS_A_SECOND).tolist()]
     return [source[a:b] for a, b in pairwise([*starts, len(source)])]
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hewston_bff.core.event_stream import OVERSIZED, EventParser, event
-from hewston_bff.core.ids import Epoch, RunId, format_time, parse_run_id, parse_time
+from hewston_bff.core.ids import Epoch, RunId, parse_run_id
 from hewston_bff.core.messages import (
     Bye,
     Ctrl,
@@ -167,15 +167,6 @@ def test_an_echo_is_the_command_and_says_so() -> None:
 @pytest.mark.parametrize("text", ["", ".", "..", "a b", "a/b", "x" * 129, "ä", "a\n"])
 def test_run_ids_that_cannot_be(text: str) -> None:
     assert parse_run_id(text) is None
-
-
-def test_times_are_read_with_and_without_offset_and_written_with_z() -> None:
-    moment = parse_time("2024-03-01T14:30:00Z")
-    assert moment == parse_time("2024-03-01T15:30:00+01:00") == parse_time("2024-03-01T14:30:00")
-    assert moment is not None
-    assert format_time(moment) == "2024-03-01T14:30:00Z"
-    assert format_time(moment + 250_000_000) == "2024-03-01T14:30:00.250000Z"
-    assert parse_time("yesterday") is None
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1_000])

@@ -1,8 +1,11 @@
 """Where a client wants to be."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.frame_range import FrameRange
 from hewston_bff.core.ids import Epoch
 from hewston_bff.core.positions import (
     AfterTime,
@@ -75,3 +78,41 @@ def test_evicted_places() -> None:
     assert locate(AtTime(0), log) == Found(256)
     assert locate(resumed(255), log) == Found(256, recovered=True)
     assert locate(resumed(100, minute=100), log) == Found(256, recovered=False)
+
+
+def test_a_shared_time_is_its_last_frame_once_no_other_of_it_can_come() -> None:
+    log = log_of(2)
+    log.append(plain(1, shift=3))
+    at_one = plain(1).ts_ns
+    assert locate(AtTime(at_one), log) is None
+    assert locate(AtTime(at_one - 1), log) == Found(0)
+    log.is_quiet = True
+    assert locate(AtTime(at_one), log) == Found(2)
+    assert locate(AtTime(at_one + 1), log) is None
+    log.is_quiet = False
+    log.append(plain(2))
+    assert locate(AtTime(at_one), log) == Found(2)
+    assert locate(AfterTime(at_one), log) == Found(3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 150)), min_size=1, max_size=8),
+    st.integers(-1, 10),
+)
+def test_times_are_found_in_any_log_as_by_looking_at_every_frame(
+    shared: list[tuple[int, int]], minute: int
+) -> None:
+    # So many frames of a time that they lie in several blocks.
+    minutes = sorted(each for each, times in shared for _ in range(times))
+    log = log_of(0)
+    for at, each in enumerate(minutes):
+        log.append(plain(each, shift=at))
+    log.is_complete = True
+    ts_ns = plain(0).ts_ns + minute * 60 * 1_000_000_000
+    after = sum(each <= minute for each in minutes)
+    assert log.after(ts_ns) == after
+    assert log.at_or_before(ts_ns) == max(after - 1, 0)
+    wanted = FrameRange(AtTime(ts_ns), AtTime(ts_ns))
+    assert wanted.start(log) == sum(each < minute for each in minutes)
+    assert wanted.stop(log) == after

@@ -21,7 +21,7 @@ def feed(log: FrameLog, minutes: range, *, shift_from: int | None = None) -> tup
             case Verdict.DIVERGED:
                 log = replay.fork()
                 diverged += 1
-            case Verdict.KNOWN | Verdict.STALE:
+            case Verdict.KNOWN | Verdict.REPEATED | Verdict.WENT_BACK:
                 pass
     return log, diverged
 
@@ -62,13 +62,45 @@ def test_a_replay_that_ends_short_is_no_divergence() -> None:
     assert (after.next_seq, diverged) == (500, 0)
 
 
-def test_a_frame_whose_time_does_not_advance_is_stale() -> None:
+def test_only_the_same_frame_again_is_a_repetition_and_only_time_going_back_is_left_out() -> None:
     replay = Replay(log_of(10))
     assert replay.check(plain(0)) is Verdict.KNOWN
-    assert replay.check(plain(0)) is Verdict.STALE
+    assert replay.check(plain(0)) is Verdict.REPEATED
     assert replay.check(plain(1)) is Verdict.KNOWN
-    assert replay.check(plain(0)) is Verdict.STALE
+    assert replay.check(plain(0)) is Verdict.WENT_BACK
+    assert replay.check(plain(1)) is Verdict.REPEATED
     assert replay.check(plain(2)) is Verdict.KNOWN
+
+
+moments = st.integers(0, 6)
+"""Few, so that frames share them and go back."""
+
+
+@given(
+    st.lists(st.tuples(moments, st.integers(0, 2)), max_size=40),
+    st.lists(st.integers(0, 40), max_size=3),
+)
+def test_every_replay_leaves_out_the_same_and_finds_the_log_unchanged(
+    stream: list[tuple[int, int]], cuts: list[int]
+) -> None:
+    frames = [plain(minute, shift=shift, orders=1) for minute, shift in stream]
+    # Independently: order is arrival; what is before the latest time goes, and so does a twin.
+    kept: list[tuple[int, int]] = []
+    for each in stream:
+        if not kept or each[0] > kept[-1][0] or (each[0] == kept[-1][0] and each != kept[-1]):
+            kept.append(each)
+    log = log_of(0)
+    for cut in (*cuts, len(frames)):
+        replay = Replay(log)
+        for frame in frames[:cut]:
+            verdict = replay.check(frame)
+            assert verdict is not Verdict.DIVERGED
+            if verdict is Verdict.NEW:
+                log.append(frame)
+    assert [log.tail(seq) for seq in range(log.next_seq)] == [
+        plain(minute, shift=shift, orders=1).tail for minute, shift in kept
+    ]
+    assert log.orders(0, log.next_seq)[1] == len(kept)
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,7 +1,6 @@
 """Parts of a run from whatever a backend may say, and back."""
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hewston_bff.core.equity import Curve, curve
+from hewston_bff.core.equity import Curve
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.run_facts import MalformedRun, parse_facts
 from hewston_bff.core.run_wire import (
@@ -20,11 +19,10 @@ from hewston_bff.core.run_wire import (
     decode_orders,
     encode_equity,
     encode_orders,
-    hit_rate,
+    round_trips,
 )
-from hewston_bff.core.steps import Steps
+from tests.core.stepping import done
 
-_T = TypeVar("_T")
 RUN = RunId("run")
 NAMES = ("equity", "orders", "items", "metrics", "timestamp", "ts_utc", "ts", "value", "status")
 
@@ -39,16 +37,6 @@ values = st.recursive(
     max_leaves=6,
 )
 bodies = st.binary(max_size=40) | values.map(msgspec.json.encode)
-
-
-def done(steps: Steps[_T]) -> _T:
-    """What the steps come to."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: _T = end.value
-            return result
 
 
 @pytest.mark.parametrize(
@@ -83,7 +71,7 @@ def test_any_body_is_facts_or_malformed_and_facts_can_be_told(body: bytes) -> No
 @given(st.lists(st.tuples(st.integers(0, 9 * 10**9), st.floats(1, 1e9)), max_size=600))
 def test_a_curve_that_is_written_reads_the_same(points: list[tuple[int, float]]) -> None:
     seconds, equity = np.array(points, np.float64).reshape(-1, 2).T
-    source = curve(seconds.astype(np.int64) * 1_000_000_000, equity)
+    source = Curve(seconds.astype(np.int64) * 1_000_000_000, equity)
     text = b"".join(encode_equity(source, kept=np.arange(len(source))))
     read: Curve = done(decode_equity(text))
     assert read.ts_ns.tolist() == source.ts_ns.tolist()
@@ -112,7 +100,7 @@ def test_orders_pass_as_they_are(orders: list[object]) -> None:
     read: Orders = done(decode_orders(body))
     assert read.count == len(orders)
     assert b"".join(encode_orders(read)) == msgspec.json.encode(orders)
-    assert done(hit_rate(read)) is None
+    assert done(round_trips(read)).hit_rate is None
 
 
 @pytest.mark.parametrize(

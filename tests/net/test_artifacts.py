@@ -29,9 +29,9 @@ async def test_a_curve_is_read_whether_its_times_are_times_or_text(tmp_path: Pat
     for name in ("times.parquet", "text.parquet"):
         found = await Artifacts(tmp_path).equity(name)
         assert found is not None
-        wanted = np.array(["2024-01-02T14:30", "2024-01-03T14:32"], "M8[ns]")
-        assert found.ts_ns.tolist() == wanted.astype(np.int64).tolist()
-        assert found.equity.tolist() == [100.0, 99.5]
+        times = ["2024-01-02T14:30", "2024-01-02T14:31", "2024-01-03T14:32"]
+        assert found.ts_ns.tolist() == np.array(times, "M8[ns]").astype(np.int64).tolist()
+        assert np.array_equal(found.equity, [100.0, np.nan, 99.5], equal_nan=True)
 
 
 async def test_the_folder_may_be_the_backends_own_or_the_one_above(tmp_path: Path) -> None:

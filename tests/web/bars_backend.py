@@ -15,10 +15,14 @@ PAGE = (
 
 @dataclass
 class BarsBackend:
-    """`status` and `body` of every answer; it waits for `gate` before it gives one."""
+    """`status` and `body` of every answer; it waits for `gate` before it gives one.
+
+    With `only_symbol`, other symbols are 404.
+    """
 
     status: int = 200
     body: str | bytes = PAGE
+    only_symbol: str | None = None
     asked: list[web.Request] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
@@ -28,6 +32,8 @@ class BarsBackend:
         self.asked.append(request)
         self.has_come.set()
         await self.gate.wait()
+        if self.only_symbol not in {None, request.query["symbol"]}:
+            return web.json_response({"detail": "No data for symbol/year range"}, status=404)
         body = self.body.encode() if isinstance(self.body, str) else self.body
         return web.Response(status=self.status, body=body, content_type="application/json")
 

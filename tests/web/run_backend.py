@@ -20,7 +20,15 @@ DETAIL = {
     "duration_ms": 12,
     "artifacts": {"equity_path": f"data/backtests/{RUN}/equity.parquet"},
 }
-METRICS = {"total_return": 0.123456789012, "hit_rate": None}
+METRICS = {
+    "total_return": 0.123456789012,
+    "cagr": 0.25,
+    "max_drawdown": 0.0,
+    "sharpe": 1.5,
+    "sortino": 2,
+    "hit_rate": 0.5,
+    "theirs": None,
+}
 EQUITY = [
     {"timestamp": "2024-01-02T14:30:00Z", "equity": 100.0},
     {"timestamp": "2024-01-02T14:31:00Z", "equity": 110.0},

@@ -81,6 +81,7 @@ async def test_the_page_is_the_contracts() -> None:
                 "backend_calls": 1,
                 "data_source": "/bars/minute",
                 "invalid_bars": 0,
+                "merged_bars": 0,
                 "stale": False,
             },
         }
@@ -127,7 +128,7 @@ async def test_each_timeframe_is_one_call_with_exactly_what_it_takes(
     timeframe: str, path: str, also: dict[str, str]
 ) -> None:
     async with chart_stack() as (bff, backend):
-        page = await ask(bff, symbol="brk.b", timeframe=timeframe, rth_only="false")
+        page = await ask(bff, symbol="BRK.B", timeframe=timeframe, rth_only="false")
         (asked,) = backend.asked
         dates = {"from": "2024-01-02", "to": "2024-01-31"}
         expected = {"symbol": "BRK.B", **dates, **also}
@@ -384,10 +385,10 @@ async def test_switched_off_it_says_so_before_all_else() -> None:
 
 LONG = "A" * 10_000
 ARABIC_500 = "\u0665\u0660\u0660"
-LONG_S = "\u017f"
 BAD = {
     "symbol": [
-        *("", "..", "A..B", "/A", "A//B", "A B", "A\r\nB", "A\0", LONG_S, "A%2FB?", "A" * 33, LONG),
+        *("", "..", "A..B", "/A", "A//B", " A", "A ", "A\r\nB", "A\0", "A\x7f", "A" * 65, LONG),
+        *("A\u200b", "A\u2028"),
     ],
     "timeframe": ["", "1m", "1W", "1D ", "1M\r\n", LONG],
     "from": [
@@ -458,13 +459,68 @@ async def test_bytes_that_are_no_text_are_refused(raw: str) -> None:
         assert not backend.asked
 
 
-@pytest.mark.parametrize(
-    "symbol", ["a", "BRK.B", "^GSPC", "BTC-USD", "EUR/USD", "ES=F", "A_1", "Z" * 32]
+SYMBOLS = (
+    *("BTC/USDT:USDT", "BINANCE:BTCUSDT", "M&M", "M&M.NS", "CL1!", "$SPX", "@ES#", "TRX+", "GC*1"),
+    *("BF B", "kPEPE", "RDSa", "^GSPC", "EUR/USD", "ES=F", "A_1", "A%2FB?", "Z" * 64, "Ñ½\u6771"),
 )
-async def test_symbols_of_all_kinds_are_taken(symbol: str) -> None:
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+async def test_a_symbol_reaches_the_backend_as_it_is_at_every_address(symbol: str) -> None:
     async with chart_stack() as (bff, backend):
-        assert (await ask(bff, symbol=symbol))["symbol"] == symbol.upper()
-        assert backend.asked[0].query["symbol"] == symbol.upper()
+        assert (await ask(bff, symbol=symbol))["symbol"] == symbol
+        for name in ("daily", "minute", "minute_decimated", "hour"):
+            for prefix in ("", "/api/v1"):
+                url = f"{bff.url}{prefix}/bars/{name}?{urlencode({'symbol': symbol})}"
+                async with bff.session.get(URL(url, encoded=True)) as response:
+                    assert response.status == 200
+        assert [request.query["symbol"] for request in backend.asked] == [symbol] * 9
+
+
+async def test_a_symbol_nobody_knows_is_looked_for_in_capitals_and_the_answer_says_so() -> None:
+    async with chart_stack() as (bff, backend):
+        backend.only_symbol = "AAPL"
+        page = await ask(bff, symbol="aapl")
+        assert (page["symbol"], page["bars"]) == ("AAPL", RECORDS)
+        assert page["metadata"]["backend_calls"] == 2
+        assert [request.query["symbol"] for request in backend.asked] == ["aapl", "AAPL"]
+        backend.only_symbol = "aapl"
+        assert (await ask(bff, 404, symbol="AAPL.X"))["error"]["code"] == "NO_DATA"
+        assert len(backend.asked) == 3, "what is in capitals is asked for once"
+
+
+async def test_prices_below_zero_are_drawn() -> None:
+    """Crude oil for May 2020, on 17, 20 and 21 April."""
+    async with chart_stack() as (bff, backend):
+        backend.body = (
+            '{"bars":[{"t":"2020-04-17T00:00:00Z","o":19.9,"h":20.1,"l":17.3,"c":18.27,"v":5},'
+            '{"t":"2020-04-20T00:00:00Z","o":17.73,"h":17.85,"l":-40.32,"c":-37.63,"v":9},'
+            '{"t":"2020-04-21T00:00:00Z","o":0,"h":0,"l":-16.74,"c":0,"v":null}]}'
+        )
+        page = await ask(bff, timeframe="1D")
+        prices = [
+            tuple(bar[name] for name in ("open", "high", "low", "close")) for bar in page["bars"]
+        ]
+        assert prices == [
+            *((19.9, 20.1, 17.3, 18.27), (17.73, 17.85, -40.32, -37.63), (0.0, 0.0, -16.74, 0.0)),
+        ]
+        assert page["metadata"]["invalid_bars"] == 0
+
+
+async def test_bars_of_one_second_are_merged_and_counted() -> None:
+    async with chart_stack() as (bff, backend):
+        backend.body = (
+            '{"bars":[{"t":"2024-03-01T14:30:00.000001Z","o":1,"h":2,"l":1,"c":2,"v":1},'
+            '{"t":"2024-03-01T14:30:00.0000012Z","o":2,"h":9,"l":0.5,"c":3,"v":2},'
+            '{"t":1709303401500,"o":3,"h":3,"l":3,"c":3,"v":4}]}'
+        )
+        page = await ask(bff)
+        assert [tuple(bar.values()) for bar in page["bars"]] == [
+            ("2024-03-01T14:30:00Z", 1.0, 9.0, 0.5, 3.0, 3),
+            ("2024-03-01T14:30:01Z", 3.0, 3.0, 3.0, 3.0, 4),
+        ]
+        assert page["metadata"]["merged_bars"] == 1
+        assert page["metadata"]["invalid_bars"] == 0
 
 
 async def test_twenty_years_are_taken_and_a_parameter_we_do_not_know_is_ignored() -> None:

@@ -46,7 +46,7 @@ async def test_a_page_that_is_known_is_not_sent_again() -> None:
 
 async def test_files_are_compressed_for_those_who_take_it() -> None:
     async with stack() as (bff, _, _):
-        url = bff.url + "/client/socket.js"
+        url = bff.url + "/client/mux.js"
         plain = {"Accept-Encoding": "identity"}
         async with bff.session.get(url, headers=plain) as response:
             assert "Content-Encoding" not in response.headers
@@ -82,12 +82,12 @@ async def test_only_files_for_browsers_are_served(path: str) -> None:
 async def test_a_configured_page_may_import_the_client() -> None:
     async with stack() as (bff, _, _):
         origin = {"Origin": "http://localhost:5173"}
-        async with bff.session.get(bff.url + "/client/socket.js", headers=origin) as response:
+        async with bff.session.get(bff.url + "/client/mux.js", headers=origin) as response:
             assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:5173"
 
 
 async def test_switched_off_the_console_is_gone_and_the_client_is_not() -> None:
     async with stack(bff_console_enabled=False) as (bff, _, _):
-        for path, status in (("/", 404), ("/console/main.js", 404), ("/client/socket.js", 200)):
+        for path, status in (("/", 404), ("/console/main.js", 404), ("/client/mux.js", 200)):
             async with bff.session.get(bff.url + path) as response:
                 assert response.status == status

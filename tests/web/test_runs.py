@@ -172,9 +172,11 @@ async def test_what_the_backend_does_not_know_comes_from_the_artifacts(tmp_path:
             backend.does[part] = NOT_FOUND
         page = await ask(bff)
         assert page["metadata"]["data_sources"] == [
-            *("run:backend", "metrics:catalog", "equity:artifacts", "orders:artifacts"),
+            *("run:backend", "metrics:catalog", "metrics:computed"),
+            *("equity:artifacts", "orders:artifacts"),
         ]
         assert page["metrics"].items() >= figures.items()
+        assert page["metrics"]["unreadable_orders"] == 1
         assert page["equity"] == [
             {"timestamp": "2024-01-02T14:30:00Z", "equity": 7.0, "drawdown": 0.0}
         ]

@@ -14,7 +14,7 @@ export interface Order {
   ts_utc: string;
   side: "BUY" | "SELL";
   qty: number;
-  price: number;
+  price: number | null;
   order_id?: string;
   type?: string;
   time_in_force?: string;
@@ -61,7 +61,26 @@ export interface Snapshot {
 export interface Metrics {
   t: "metrics";
   seq: number;
-  metrics: Record<string, number | null>;
+  metrics: Figures;
+}
+
+/** Figures of a run; null is what is not defined for it. Shares are parts of one, money is money. */
+export interface Figures {
+  total_return: number | null;
+  max_drawdown: number | null;
+  sharpe: number | null;
+  cagr?: number | null;
+  sortino?: number | null;
+  hit_rate?: number | null;
+  orders?: number | null;
+  profit?: number | null;
+  max_drawdown_money?: number | null;
+  /** What the ratios were annualised with. */
+  periods_per_year?: number | null;
+  /** From this time on no ratio is defined: the equity was not positive. */
+  ratios_until?: string | null;
+  /** What a catalog knows beyond that. */
+  [other: string]: number | string | null | undefined;
 }
 
 export interface RunNews {
@@ -70,6 +89,14 @@ export interface RunNews {
   status: string;
   progress: number | null;
   updated_at: string;
+  /** Frames that could not be read, or not whole; the `skipped` event tells of them too. */
+  skipped?: Skipped;
+}
+
+/** So many frames of the run could not be read, or not whole, by reason: `malformed`, `time_unreadable`, … */
+export interface Skipped {
+  frames: number;
+  reasons: Record<string, number>;
 }
 
 /** The server's own connection to the backend, for this run. */
@@ -133,6 +160,8 @@ export interface SubscriptionEvents {
   upstream: UpstreamNews;
   end: { seq: number };
   lag: Lag;
+  /** Frames that the server could not read, all so far; told again as they become more. */
+  skipped: Skipped;
   /** The run is another one than before: throw away what was drawn. */
   reset: { epoch: string | null };
   error: HewstonError;
@@ -190,9 +219,12 @@ export interface ConnectionEvents {
 export interface ConnectOptions {
   /** Sent as the subprotocol `bearer.<token>` and, with REST calls, as `Authorization`. */
   token?: string;
-  /** The backend itself, for features that are switched off here; default: the same address. */
+  /**
+   * The backend itself, for what is switched off here and for when this server is gone; default: the
+   * same address.
+   */
   backendUrl?: string;
-  /** Default `auto`: WebSocket; events where WebSockets do not pass; see the documentation. */
+  /** Default `auto`: WebSocket; one event stream where WebSockets do not pass; see the documentation. */
   transport?: "auto" | Transport;
   /** For runtimes without their own, as Node 20. */
   WebSocket?: typeof WebSocket;
@@ -200,6 +232,16 @@ export interface ConnectOptions {
   /** Full-jitter backoff: a random share of base × 2^attempt, at most the cap. */
   backoffBaseMs?: number;
   backoffCapMs?: number;
+  /** What a connection may take to be opened, and a command to be taken; default 10 000. */
+  connectMs?: number;
+  /** How long this server may be gone before the backend is asked instead; default 5 000. */
+  goneMs?: number;
+  /** On another way than the WebSocket, after how long that is tried again; default 300 000. */
+  returnMs?: number;
+  /** Heartbeat of a server that does not say, on the backend's own path; default 5 000. */
+  heartbeatMs?: number;
+  /** What the backend itself may be silent for: it is deaf while it streams; default 60 000. */
+  backendSilenceMs?: number;
 }
 
 export interface Connection extends Listenable<ConnectionEvents> {
@@ -250,13 +292,69 @@ export interface RunList {
   offset: number;
 }
 
+/** A run as the backend describes it; `symbol` is the first part of `dataset_id`. */
 export interface RunDetail {
   run_id: string;
-  status: string;
+  dataset_id: string | null;
+  strategy_id: string | null;
+  symbol: string | null;
+  status: RunState;
+  created_at: string | null;
+  run_from: string | null;
+  run_to: string | null;
+  duration_ms: number | null;
+  params: Record<string, unknown> | null;
+  seed: number | null;
+  slippage_fees: Record<string, unknown> | null;
+  speed: number | null;
+  code_hash: string | null;
+  artifacts: Partial<Record<"metrics_path" | "equity_path" | "orders_path" | "fills_path" | "run_manifest_path", string | null>> | null;
+  manifest: { path: string | null } | null;
+  /** What a backend says beyond that. */
+  [other: string]: unknown;
+}
+
+/** Others may come; of these all but the first two are final. */
+export type RunState =
+  | "QUEUED"
+  | "RUNNING"
+  | "DONE"
+  | "COMPLETED"
+  | "ERROR"
+  | "FAILED"
+  | "CANCELLED"
+  | (string & {});
+
+/** What changes while a run is made; null is what nobody says. */
+export interface RunStatus {
+  run_id: string;
+  status: RunState | null;
   strategy_id: string | null;
   symbol: string | null;
   created_at: string | null;
+  started_at: string | null;
+  completed_at: string | null;
+  error_message: string | null;
+  progress: number | null;
+}
+
+/** Body of a new run. */
+export interface NewRun {
+  dataset_id: string;
+  strategy_id: string;
+  params: Record<string, unknown>;
+  seed?: number;
+  slippage_fees?: Record<string, unknown>;
+  speed?: number;
+  from: string;
+  to: string;
   [other: string]: unknown;
+}
+
+/** `EXISTS`: the same run had been made before, this is its id. */
+export interface CreatedRun {
+  run_id: string;
+  status: "QUEUED" | "EXISTS" | (string & {});
 }
 
 export interface ChartQuery {
@@ -266,6 +364,35 @@ export interface ChartQuery {
   to: string;
   target_points?: number;
   rth_only?: boolean;
+}
+
+/** A bar as the backend writes it: `t` its time; `n`, the number of trades, on daily bars alone. */
+export interface BackendBar {
+  t: string;
+  o: number;
+  h: number;
+  l: number;
+  c: number;
+  v: number;
+  n?: number;
+}
+
+export interface BackendBars {
+  symbol: string;
+  bars: BackendBar[];
+  /** Of `1M_DECIMATED` alone. */
+  meta?: { stride_minutes: number; points: number };
+}
+
+export interface BarsQuery {
+  symbol: string;
+  timeframe: "1D" | "1H" | "1M" | "1M_DECIMATED";
+  /** Required but for `1D`. */
+  from?: string;
+  to?: string;
+  rth_only?: boolean;
+  /** Of `1M_DECIMATED` alone. */
+  target?: number;
 }
 
 export interface ChartBar {
@@ -280,37 +407,85 @@ export interface ChartBar {
 export interface ChartData {
   symbol: string;
   timeframe: string;
+  from_date?: string;
+  to_date?: string;
   bars: ChartBar[];
-  metadata: Record<string, unknown>;
+  metadata: ChartMetadata;
+}
+
+/** How the answer came about; absent where the backend was asked instead. */
+export interface ChartMetadata {
+  total_bars?: number;
+  source_bars?: number;
+  decimated?: boolean;
+  decimation_stride?: number | null;
+  cache_hit?: boolean;
+  load_time_ms?: number;
+  backend_calls?: number;
+  data_source?: string;
+  /** Bars that cannot be and were left out. */
+  invalid_bars?: number;
+  stale?: boolean;
+  [other: string]: unknown;
 }
 
 export interface CompleteQuery {
   include_orders?: boolean;
   include_equity?: boolean;
   include_metrics?: boolean;
-  equity_points?: number;
+  equity_points?: number | "all";
+}
+
+/** Beside the first two: absent where the backend was asked instead. */
+export interface CompleteMetadata {
+  /** Something is missing, or frames were skipped: `failed_sources` names what. */
+  partial_data: boolean;
+  failed_sources: string[];
+  load_time_ms?: number;
+  cache_hit?: boolean;
+  backend_calls?: number;
+  data_sources?: string[];
+  orders_count?: number | null;
+  equity_points?: number | null;
+  stale?: boolean;
+  [other: string]: unknown;
 }
 
 export interface CompleteRun {
-  run: RunDetail;
-  metrics: Record<string, number | null> | null;
-  equity: { timestamp: string; equity: number; drawdown: number }[] | null;
+  run: RunDetail & Partial<Pick<RunStatus, "started_at" | "completed_at" | "error_message">>;
+  metrics: Figures | null;
+  equity: { timestamp: string; equity: number; drawdown: number | null }[] | null;
   orders: Order[] | null;
-  metadata: { partial_data: boolean; failed_sources: string[]; [other: string]: unknown };
+  metadata: CompleteMetadata;
 }
 
 export interface RestOptions {
   signal?: AbortSignal;
 }
 
-/** REST calls. Where a feature is switched off they ask the backend, and answer in the same shape. */
+export interface CreateOptions extends RestOptions {
+  /** The same key makes one run, however often it is sent; default: a new one for each call. */
+  idempotencyKey?: string;
+}
+
+/**
+ * REST calls. Where a feature is switched off, or this server is gone and `backendUrl` is known, they
+ * ask the backend, and answer in the same shape. Whatever goes wrong is a `HewstonError`: `code` and
+ * `message` of our errors and of the backend's in any of its shapes, `HTTP_<status>` where it has no
+ * code (`details.errors` then lists what it found invalid), `OFFLINE` where nobody answers. Until
+ * `retryAfterS` have passed the same address is not asked again: the call is refused at once.
+ */
 export interface Rest {
   features(): Promise<Features>;
   runs(query?: Record<string, string | number>, options?: RestOptions): Promise<RunList>;
   run(runId: string, options?: RestOptions): Promise<RunDetail>;
-  status(runId: string, options?: RestOptions): Promise<RunDetail>;
+  /** Make a run. */
+  create(body: NewRun, options?: CreateOptions): Promise<CreatedRun>;
+  status(runId: string, options?: RestOptions): Promise<RunStatus>;
   complete(runId: string, query?: CompleteQuery, options?: RestOptions): Promise<CompleteRun>;
   chartData(query: ChartQuery, options?: RestOptions): Promise<ChartData>;
+  /** Bars as the backend has them; `chartData` never sends more than a chart takes. */
+  bars(query: BarsQuery, options?: RestOptions): Promise<BackendBars>;
   /** Any other address, as JSON. */
   get(path: string, options?: RestOptions): Promise<any>;
 }

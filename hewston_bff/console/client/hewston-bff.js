@@ -1,9 +1,11 @@
+import { BackendStreams } from "./backend.js";
 import { Emitter } from "./emitter.js";
 import { HewstonError } from "./errors.js";
-import { BackendStream, EventStream, Streams } from "./fallback.js";
+import { Mux } from "./mux.js";
 import { RestClient } from "./rest.js";
-import { MuxSocket } from "./socket.js";
 import { RunSubscription } from "./subscription.js";
+import { canOpenSocket, look } from "./ways.js";
+import { openEvents, openSocket } from "./wire.js";
 
 export { HewstonError };
 export { compareTimes, parseTime } from "./time.js";
@@ -12,15 +14,21 @@ export { compareTimes, parseTime } from "./time.js";
 
 /** Handshakes in a row that may fail before another way is tried. */
 const FAILURES = 3;
-/** In the fallback, after how long the one socket is tried again. */
+/** On another way, after how long the one socket is tried again; and where this server was gone. */
 const RETURN_MS = 300_000;
+const RETURN_FROM_GONE_MS = 5_000;
+/** A restart takes less: only then the backend itself is asked. */
+const GONE_MS = 5_000;
+const CONNECT_MS = 10_000;
+const HEARTBEAT_MS = 5_000;
+const BACKEND_SILENCE_MS = 60_000;
 
 /** @type {typeof import("./hewston-bff.js").connect} */
 export const connect = (url, options = {}) => new LiveConnection(url, options);
 
 /**
- * All subscriptions of one server, and what carries them: the one socket if it can be had, else a
- * stream for each.
+ * All subscriptions of one server, and what carries them: one WebSocket if it can be had, else one
+ * event stream, else the backend's own path.
  * @implements {Api.Connection}
  * @extends {Emitter<Api.ConnectionEvents>}
  */
@@ -28,13 +36,17 @@ class LiveConnection extends Emitter {
   /** @type {Api.ConnectionState} */
   state = { status: "connecting", transport: "websocket", attempt: 0, retryInMs: null, reason: "" };
   #options;
-  #base;
+  #way;
+  #backend;
   /** @type {Set<RunSubscription>} */
   #subscriptions = new Set();
-  /** @type {MuxSocket | Streams} */
+  /** @type {Mux | BackendStreams} */
   #carrier;
   /** Handshakes in a row that failed. */
   #failures = 0;
+  #offlineAt = 0;
+  /** The backend was chosen as this server was gone. */
+  #wasGone = false;
   #isProbing = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #returnTimer;
@@ -46,12 +58,14 @@ class LiveConnection extends Emitter {
    */
   constructor(url, options) {
     super();
-    this.#options = options;
-    this.#base = (url || globalThis.location.origin).replace(/\/+$/, "");
+    const base = (url || globalThis.location.origin).replace(/\/+$/, "");
     const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-    const backend = (options.backendUrl ?? this.#base).replace(/\/+$/, "");
-    this.rest = new RestClient(this.#base, { backend, token: options.token, fetch });
-    const { transport = "auto" } = options;
+    const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    const { token, transport = "auto", connectMs = CONNECT_MS } = options;
+    this.#options = options;
+    this.#way = { base, token, fetch, WebSocket, connectMs };
+    this.#backend = (options.backendUrl ?? base).replace(/\/+$/, "");
+    this.rest = new RestClient(base, { backend: this.#backend, token, fetch });
     this.#carrier = this.#open(transport === "auto" ? "websocket" : transport);
     globalThis.addEventListener?.("online", this.#retry);
   }
@@ -76,7 +90,7 @@ class LiveConnection extends Emitter {
   }
 
   retry() {
-    if (this.state.status !== "closed" && this.#carrier instanceof MuxSocket) this.#carrier.open();
+    if (this.state.status !== "closed") this.#carrier.open();
   }
 
   close() {
@@ -91,31 +105,43 @@ class LiveConnection extends Emitter {
 
   /** @param {Api.Transport} transport */
   #open(transport) {
-    const { token, backoffBaseMs: baseMs = 250, backoffCapMs: capMs = 10_000 } = this.#options;
-    const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
-    if (transport === "websocket" && WebSocket !== undefined) {
-      const url = `${this.#base.replace(/^http/, "ws")}/api/v1/stream`;
-      const socket = new MuxSocket({ url, token, WebSocket, baseMs, capMs }, this.#watcher());
-      this.#set({ status: "connecting", transport });
-      queueMicrotask(() => this.#carrier === socket && socket.open());
-      return socket;
+    const { base, token, fetch, WebSocket, connectMs } = this.#way;
+    const { backoffBaseMs: baseMs = 250, backoffCapMs: capMs = 10_000 } = this.#options;
+    const times = { baseMs, capMs, connectMs };
+    if (transport === "backend") {
+      const { heartbeatMs = HEARTBEAT_MS, backendSilenceMs: silenceMs = BACKEND_SILENCE_MS } = this.#options;
+      this.#set({ status: "online", transport, attempt: 0, retryInMs: null, reason: "" });
+      const options = { base: this.#backend, token, fetch, WebSocket, baseMs, capMs, heartbeatMs, silenceMs };
+      return new BackendStreams(options, {
+        opened: () => this.#opened(),
+        lost: (attempt, retryInMs) => this.#offline(attempt, retryInMs),
+      });
     }
-    const fetch = this.#options.fetch ?? globalThis.fetch.bind(globalThis);
-    const base = transport === "backend" ? (this.#options.backendUrl ?? this.#base) : this.#base;
-    const options = { base, token, fetch, WebSocket, baseMs, capMs };
-    const Stream = transport === "backend" ? BackendStream : EventStream;
-    this.#set({ status: "online", transport, attempt: 0, retryInMs: null });
-    return new Streams((subscription) => new Stream(subscription, options));
+    const isSocket = transport === "websocket" && WebSocket !== undefined;
+    const mux = new Mux(
+      (events) =>
+        isSocket
+          ? openSocket({ base, token, WebSocket }, events)
+          : openEvents({ base, token, fetch, postMs: connectMs }, events),
+      times,
+      this.#watcher(),
+    );
+    this.#set({ status: "connecting", transport: isSocket ? "websocket" : "events" });
+    queueMicrotask(() => this.#carrier === mux && this.state.status !== "closed" && mux.open());
+    return mux;
   }
 
-  /** @returns {import("./socket.js").Watcher} */
+  /** @returns {import("./mux.js").Watcher} */
   #watcher() {
     return {
-      opened: () => this.#set({ status: "online", attempt: 0, retryInMs: null, reason: "" }),
+      opened: () => {
+        this.rest.told(true);
+        this.#opened();
+      },
       lost: (attempt, retryInMs) => {
         const wasOnline = this.state.status === "online";
-        this.#set({ status: "offline", attempt, retryInMs, reason: "no connection to the server" });
         this.#failures = wasOnline ? 0 : this.#failures + 1;
+        this.#offline(attempt, retryInMs);
         if (!wasOnline) void this.#probe();
       },
       idle: () => this.#set({ status: "idle" }),
@@ -125,25 +151,50 @@ class LiveConnection extends Emitter {
     };
   }
 
-  /**
-   * A handshake failed; browsers do not say why. Ask whether the server is there, and streams: now,
-   * for what it said before may be older than its fall.
-   */
-  async #probe() {
-    if (this.#isProbing || (this.#options.transport ?? "auto") !== "auto") return;
-    this.#isProbing = true;
-    const told = this.rest.get("/api/v1/features").then((body) => body.features);
-    const features = await told.catch(() => null);
-    this.#isProbing = false;
-    if (this.state.status !== "offline" || features === null) return;
-    if (features.websocket_proxy === false) this.#change("backend");
-    else if (this.#failures >= FAILURES) this.#change("events");
+  #opened() {
+    this.#failures = 0;
+    this.#offlineAt = 0;
+    if (this.state.status === "online") return;
+    this.#set({ status: "online", attempt: 0, retryInMs: null, reason: "" });
   }
 
-  /** @param {Api.Transport} transport */
-  #change(transport) {
+  /**
+   * @param {number} attempt
+   * @param {number} retryInMs
+   */
+  #offline(attempt, retryInMs) {
+    this.#offlineAt ||= performance.now();
+    this.#set({ status: "offline", attempt, retryInMs, reason: "no connection to the server" });
+  }
+
+  /** A handshake failed: is the server there, and does it stream? Asked now, what it said before may be older than its fall. */
+  async #probe() {
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    const found = await look(this.#way, () => this.rest.get("/api/v1/features").then(({ features }) => features));
+    this.#isProbing = false;
+    if (this.state.status !== "offline" || !(this.#carrier instanceof Mux)) return;
+    if (found.is === "later") {
+      this.#carrier.wait(found.afterMs);
+      this.#set({ retryInMs: found.afterMs });
+    }
+    if ((this.#options.transport ?? "auto") !== "auto") return;
+    const isLongGone = this.#failures >= FAILURES && performance.now() - this.#offlineAt >= (this.#options.goneMs ?? GONE_MS);
+    if (found.is === "off") this.#change("backend", { wasGone: false });
+    else if (found.is === "gone" && this.#backend !== this.#way.base && isLongGone) this.#change("backend", { wasGone: true });
+    else if (found.is === "there" && this.#failures >= FAILURES) this.#change("events", { wasGone: false });
+  }
+
+  /**
+   * @param {Api.Transport} transport
+   * @param {{wasGone: boolean}} how
+   */
+  #change(transport, { wasGone }) {
     const subscriptions = [...this.#subscriptions];
     const old = this.#carrier;
+    this.#failures = 0;
+    this.#wasGone = wasGone;
+    if (wasGone) this.rest.told(false);
     this.#carrier = this.#open(transport);
     for (const subscription of subscriptions) {
       old.remove(subscription);
@@ -152,9 +203,27 @@ class LiveConnection extends Emitter {
     }
     old.close();
     clearTimeout(this.#returnTimer);
-    if (transport !== "websocket") {
-      this.#returnTimer = setTimeout(() => this.#change("websocket"), RETURN_MS);
+    if (transport !== "websocket") this.#returnLater();
+  }
+
+  #returnLater() {
+    const { returnMs = RETURN_MS, goneMs = RETURN_FROM_GONE_MS } = this.#options;
+    this.#returnTimer = setTimeout(() => void this.#return(), this.#wasGone ? Math.min(goneMs, returnMs) : returnMs);
+  }
+
+  /** Tried beside what is open, which goes on meanwhile. */
+  async #return() {
+    const canSocket = await canOpenSocket(this.#way);
+    const { status, transport } = this.state;
+    if (status === "closed" || transport === "websocket") return;
+    if (canSocket) return this.#change("websocket", { wasGone: false });
+    if (transport === "backend") {
+      const found = await look(this.#way, () => this.rest.get("/api/v1/features").then(({ features }) => features));
+      if (/** @type {string} */ (this.state.status) === "closed") return;
+      if (found.is === "there") return this.#change("events", { wasGone: false });
+      if (found.is === "off") this.#wasGone = false;
     }
+    this.#returnLater();
   }
 
   /** @param {Partial<Api.ConnectionState>} changes */

@@ -1,12 +1,23 @@
-import { HewstonError } from "./errors.js";
+import { HewstonError, refusalOf } from "./errors.js";
 
 /** @import * as Api from "./hewston-bff.js" */
 
 const FEATURES_MS = 30_000;
+/** After how long a server that was gone is asked again. */
+const DEAD_MS = 5_000;
+/** Longer than any answer takes; only where there is somebody else to ask. */
+const HEADERS_MS = 35_000;
 const TIMEFRAMES = { "1D": "daily", "1H": "hour", "1M": "minute", "1M_DECIMATED": "minute_decimated" };
+/** What proxies say for a server that is gone. */
+const GONE = new Set(["HTTP_502", "HTTP_503", "HTTP_504", "OFFLINE"]);
+/** Addresses that the backend has too, without the prefix. */
+const SHARED = /^\/api\/v1(\/(?:backtests|bars)\b.*)$/;
+
+/** @typedef {{method?: string, body?: string, headers?: Record<string, string>, signal?: AbortSignal | undefined}} Request */
 
 /**
- * REST calls; where a feature is switched off, the backend's own, in the same shape.
+ * REST calls; where a feature is switched off, or this server is gone, the backend's own, in the same
+ * shape. Nothing is asked beforehand: a refusal says that a feature is off.
  * @implements {Api.Rest}
  */
 export class RestClient {
@@ -16,6 +27,11 @@ export class RestClient {
   #fetch;
   /** @type {{at: number, features: Promise<Api.Features>} | null} */
   #features = null;
+  /** Features found to be off, and until when that is taken for granted. @type {Map<string, number>} */
+  #offUntil = new Map();
+  #deadUntil = 0;
+  /** Addresses that said when to come back. @type {Map<string, {at: number, error: HewstonError}>} */
+  #heldBack = new Map();
 
   /**
    * @param {string} base
@@ -26,6 +42,11 @@ export class RestClient {
     this.#backend = options.backend;
     this.#token = options.token;
     this.#fetch = options.fetch;
+  }
+
+  /** The connection knows whether this server is there. @param {boolean} isThere */
+  told(isThere) {
+    this.#deadUntil = isThere ? 0 : performance.now() + DEAD_MS;
   }
 
   /** Remembered for half a minute. @returns {Promise<Api.Features>} */
@@ -45,7 +66,7 @@ export class RestClient {
    * @returns {Promise<Api.RunList>}
    */
   runs(query = {}, options) {
-    return this.#json(`${this.#base}/api/v1/backtests${search(query)}`, options);
+    return this.get(`/api/v1/backtests${search(query)}`, options);
   }
 
   /**
@@ -53,20 +74,29 @@ export class RestClient {
    * @param {Api.RestOptions} [options]
    * @returns {Promise<Api.RunDetail>}
    */
-  run(runId, options) {
-    return this.#json(`${this.#base}/api/v1/backtests/${encodeURIComponent(runId)}`, options);
+  async run(runId, options) {
+    return withSymbol(await this.get(`/api/v1/backtests/${encodeURIComponent(runId)}`, options));
+  }
+
+  /**
+   * @param {Api.NewRun} body
+   * @param {Api.CreateOptions} [options]
+   * @returns {Promise<Api.CreatedRun>}
+   */
+  create(body, { idempotencyKey = randomKey(), ...options } = {}) {
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": idempotencyKey };
+    // With its key it may be sent again to the backend: that makes one run of it.
+    return this.#shared("/api/v1/backtests", { ...options, method: "POST", body: JSON.stringify(body), headers });
   }
 
   /**
    * @param {string} runId
    * @param {Api.RestOptions} [options]
-   * @returns {Promise<Api.RunDetail>}
+   * @returns {Promise<Api.RunStatus>}
    */
-  async status(runId, options) {
-    if (await this.#has("run_data_aggregation")) {
-      return this.#json(`${this.#base}/api/v1/runs/${encodeURIComponent(runId)}/status`, options);
-    }
-    return this.#direct(runId, options);
+  status(runId, options) {
+    const path = `/api/v1/runs/${encodeURIComponent(runId)}/status`;
+    return this.#featured("run_data_aggregation", path, options, () => this.#direct(runId, options));
   }
 
   /**
@@ -75,15 +105,13 @@ export class RestClient {
    * @param {Api.RestOptions} [options]
    * @returns {Promise<Api.CompleteRun>}
    */
-  async complete(runId, query = {}, options) {
-    if (await this.#has("run_data_aggregation")) {
-      const path = `/api/v1/runs/${encodeURIComponent(runId)}/complete${search({ ...query })}`;
-      return this.#json(this.#base + path, options);
-    }
-    const run = await this.#direct(runId, options);
-    const failed_sources = ["metrics", "equity", "orders"];
-    const metadata = { partial_data: true, failed_sources };
-    return { run, metrics: null, equity: null, orders: null, metadata };
+  complete(runId, query = {}, options) {
+    const path = `/api/v1/runs/${encodeURIComponent(runId)}/complete${search({ ...query })}`;
+    return this.#featured("run_data_aggregation", path, options, async () => {
+      const run = await this.#direct(runId, options);
+      const failed_sources = ["metrics", "equity", "orders"];
+      return { run, metrics: null, equity: null, orders: null, metadata: { partial_data: true, failed_sources } };
+    });
   }
 
   /**
@@ -91,16 +119,25 @@ export class RestClient {
    * @param {Api.RestOptions} [options]
    * @returns {Promise<Api.ChartData>}
    */
-  async chartData(query, options) {
-    if (await this.#has("chart_data_aggregation")) {
-      return this.#json(`${this.#base}/api/v1/chart-data${search({ ...query })}`, options);
-    }
-    const { symbol, timeframe, target_points: target, ...window } = query;
-    const isDecimated = timeframe === "1M_DECIMATED" && target !== undefined;
-    const asked = { symbol, ...window, ...(isDecimated ? { target } : {}) };
-    const path = `/bars/${TIMEFRAMES[timeframe]}${search(asked)}`;
-    const { bars } = await this.#json(this.#backend + path, options);
-    return { symbol, timeframe, bars: bars.map(chartBar), metadata: {} };
+  chartData(query, options) {
+    const path = `/api/v1/chart-data${search({ ...query })}`;
+    return this.#featured("chart_data_aggregation", path, options, async () => {
+      const { symbol, timeframe, target_points: target, ...window } = query;
+      const isDecimated = timeframe === "1M_DECIMATED" && target !== undefined;
+      const asked = { symbol, ...window, ...(isDecimated ? { target } : {}) };
+      const url = `${this.#backend}/bars/${TIMEFRAMES[timeframe]}${search(asked)}`;
+      const { bars } = await this.#json(url, options);
+      return { symbol, timeframe, bars: bars.map(chartBar), metadata: {} };
+    });
+  }
+
+  /**
+   * @param {Api.BarsQuery} query
+   * @param {Api.RestOptions} [options]
+   * @returns {Promise<Api.BackendBars>}
+   */
+  bars({ timeframe, ...query }, options) {
+    return this.get(`/api/v1/bars/${TIMEFRAMES[timeframe]}${search(query)}`, options);
   }
 
   /**
@@ -109,56 +146,133 @@ export class RestClient {
    * @returns {Promise<any>}
    */
   get(path, options) {
-    return this.#json(this.#base + path, options);
+    return this.#shared(path, options);
   }
+
+  // -- who is asked
 
   /**
    * @param {string} runId
    * @param {Api.RestOptions} [options]
-   * @returns {Promise<Api.RunDetail>}
+   * @returns {Promise<any>}
    */
   async #direct(runId, options) {
-    const url = `${this.#backend}/backtests/${encodeURIComponent(runId)}`;
-    const run = await this.#json(url, options);
-    return { ...run, symbol: run.symbol ?? String(run.dataset_id ?? "").split("-")[0] ?? null };
+    return withSymbol(await this.#json(`${this.#backend}/backtests/${encodeURIComponent(runId)}`, options));
   }
 
-  /** An address without features has them all. @param {keyof Api.Features} feature */
-  async #has(feature) {
-    const features = await this.features().catch(() => null);
-    return features?.[feature] !== false;
+  /**
+   * @param {string} path
+   * @param {Request} [request]
+   */
+  #shared(path, request) {
+    const [, atBackend] = SHARED.exec(path) ?? [];
+    const direct = atBackend === undefined ? null : () => this.#json(this.#backend + atBackend, request);
+    return this.#orDirect(path, request, direct);
+  }
+
+  /**
+   * @param {keyof Api.Features} feature
+   * @param {string} path
+   * @param {Api.RestOptions | undefined} options
+   * @param {() => Promise<any>} direct
+   */
+  async #featured(feature, path, options, direct) {
+    if (performance.now() < (this.#offUntil.get(feature) ?? 0)) return direct();
+    try {
+      return await this.#orDirect(path, options, direct);
+    } catch (error) {
+      if (!(error instanceof HewstonError) || error.code !== "FEATURE_DISABLED") throw error;
+      this.#offUntil.set(feature, performance.now() + FEATURES_MS);
+      return direct();
+    }
+  }
+
+  /**
+   * From this server, or from the backend where this server is gone.
+   * @param {string} path
+   * @param {Request | undefined} request
+   * @param {(() => Promise<any>) | null} direct
+   */
+  async #orDirect(path, request, direct) {
+    if (direct === null || this.#backend === this.#base) return this.#json(this.#base + path, request);
+    if (performance.now() >= this.#deadUntil) {
+      try {
+        return await this.#json(this.#base + path, request, HEADERS_MS);
+      } catch (error) {
+        if (!(error instanceof HewstonError) || !GONE.has(error.code) || error.retryAfterS !== undefined) throw error;
+        this.told(false);
+      }
+    }
+    try {
+      return await direct();
+    } catch (error) {
+      this.told(true); // it may have come back: ask it first next time
+      throw error;
+    }
   }
 
   /**
    * @param {string} url
-   * @param {Api.RestOptions} [options]
+   * @param {Request} [request]
+   * @param {number} [headersMs]
    */
-  async #json(url, options = {}) {
-    /** @type {Record<string, string>} */
-    const headers = { Accept: "application/json" };
-    if (this.#token !== undefined) headers["Authorization"] = `Bearer ${this.#token}`;
+  async #json(url, { signal, headers, ...request } = {}, headersMs = 0) {
+    const key = `${request.method ?? "GET"} ${url.replace(/\?.*/s, "")}`;
+    this.#refuseTooSoon(key);
+    const abort = new AbortController();
+    const stop = () => abort.abort(signal?.reason);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    const timer = headersMs > 0 ? setTimeout(() => abort.abort(), headersMs) : undefined;
     const fetch = this.#fetch;
-    const response = await fetch(url, { headers, ...options }).catch((error) => {
-      if (error.name === "AbortError") throw error;
-      throw new HewstonError("OFFLINE", "the server cannot be reached");
-    });
-    const body = await response.json().catch(() => null);
-    if (!response.ok) throw failure(response, body);
-    if (body === null) throw new HewstonError("OFFLINE", "the answer broke off");
-    return body;
+    /** @type {Record<string, string>} */
+    const sent = { Accept: "application/json", ...headers };
+    if (this.#token !== undefined) sent["Authorization"] = `Bearer ${this.#token}`;
+    try {
+      const response = await fetch(url, { headers: sent, signal: abort.signal, ...request }).catch((error) => {
+        if (signal?.aborted) throw error;
+        throw new HewstonError("OFFLINE", "the server cannot be reached");
+      });
+      clearTimeout(timer);
+      if (!response.ok) throw this.#refusal(key, await refusalOf(response));
+      return await response.json().catch((error) => {
+        if (signal?.aborted) throw error;
+        throw new HewstonError("OFFLINE", "the answer broke off");
+      });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
   }
-}
 
-/**
- * @param {Response} response
- * @param {any} body in any of the shapes that errors come in
- */
-function failure(response, body) {
-  const { status } = response;
-  const told = typeof body?.detail === "string" ? body.detail : response.statusText;
-  const retryAfterS = Number(response.headers.get("Retry-After")) || undefined;
-  const { code = `HTTP_${status}`, message = told || `status ${status}`, details } = body?.error ?? {};
-  return new HewstonError(code, message, { status, details, retryAfterS });
+  /**
+   * Who was told to come back later gets the same answer until then, without a request.
+   * @param {string} key
+   */
+  #refuseTooSoon(key) {
+    const held = this.#heldBack.get(key);
+    if (held === undefined) return;
+    const leftMs = held.at - performance.now();
+    if (leftMs <= 0) {
+      this.#heldBack.delete(key);
+      return;
+    }
+    const { code, message, status, details } = held.error;
+    throw new HewstonError(code, message, { status, details, retryAfterS: leftMs / 1e3 });
+  }
+
+  /**
+   * @param {string} key
+   * @param {HewstonError} error
+   */
+  #refusal(key, error) {
+    const isLater = error.status === 429 || error.status === 503;
+    if (isLater && error.retryAfterS) {
+      for (const [one, { at }] of this.#heldBack) if (at <= performance.now()) this.#heldBack.delete(one);
+      this.#heldBack.set(key, { at: performance.now() + error.retryAfterS * 1e3, error });
+    }
+    return error;
+  }
 }
 
 /** @param {Record<string, unknown>} query */
@@ -168,9 +282,20 @@ function search(query) {
   return given.length === 0 ? "" : `?${params}`;
 }
 
+/** The backend names no symbol, but its datasets by one. @param {any} run */
+function withSymbol(run) {
+  return { ...run, symbol: run.symbol ?? (String(run.dataset_id ?? "").split("-")[0] || null) };
+}
+
+/** `crypto.randomUUID` is there on secure pages only. */
+function randomKey() {
+  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /**
  * A bar of the backend in the shape of chart data.
- * @param {{t: string, o: number, h: number, l: number, c: number, v: number}} bar
+ * @param {Api.BackendBar} bar
  * @returns {Api.ChartBar}
  */
 function chartBar({ t, o, h, l, c, v }) {

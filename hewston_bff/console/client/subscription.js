@@ -1,11 +1,14 @@
 // long: one subscription through its whole life, whichever carrier brings it
+import { Answers, refusedNow } from "./answers.js";
+import { Continuity } from "./continuity.js";
 import { Emitter } from "./emitter.js";
 import { HewstonError } from "./errors.js";
+import { Seeks } from "./seeks.js";
 
 /** @import * as Api from "./hewston-bff.js" */
 
 /**
- * What carries subscriptions: one socket for all, or one stream each.
+ * What carries subscriptions: one connection for all, or one each.
  * @typedef {object} Carrier
  * @property {(subscription: RunSubscription) => void} add
  * @property {(subscription: RunSubscription) => void} remove
@@ -14,12 +17,6 @@ import { HewstonError } from "./errors.js";
  */
 
 /** @typedef {{cmd: "play"|"pause"|"seek"|"speed"|"step"|"live", pos?: Api.Position, val?: number}} Command */
-
-/**
- * @typedef {object} Waiting
- * @property {(state: Api.State) => void} resolve
- * @property {(error: HewstonError) => void} reject
- */
 
 /**
  * One run being watched: what is wanted of it, where it stands, and what is owed to the caller.
@@ -36,19 +33,11 @@ export class RunSubscription extends Emitter {
   carrier = null;
   /** @type {{speed: number, paused: boolean, live: boolean, fps: number, updates: Api.Update[]}} */
   wanted;
-  /** Not answered yet. @type {Api.Position | null} */
-  #target = null;
-  #isSeekSent = false;
+  #seeks = new Seeks();
   /** What the last `subscribe` asked for; what was wanted since then has to follow it. */
   #requested = { speed: 0, paused: false, target: /** @type {Api.Position | null} */ (null) };
-  /** Frames that came while a seek was on its way: dropped if it succeeds. @type {Api.Frame[]} */
-  #held = [];
-  /** The seek to send when the one on its way is answered. @type {Api.Position | null} */
-  #nextTarget = null;
-  /** The index that the next frame must begin with; null: any. @type {number | null} */
-  #expected = null;
-  /** @type {Map<string, Waiting[]>} */
-  #waiting = new Map();
+  #answers = new Answers();
+  #continuity = new Continuity();
   #from;
 
   /**
@@ -82,7 +71,7 @@ export class RunSubscription extends Emitter {
   // -- commands
 
   play() {
-    if (this.state.status === "ended" && this.#target === null) this.#startOver();
+    if (this.state.status === "ended" && this.#seeks.target === null) this.#startOver();
     this.wanted.paused = false;
     return this.#command({ cmd: "play" });
   }
@@ -120,9 +109,9 @@ export class RunSubscription extends Emitter {
 
   /** @param {Api.Mode} mode */
   mode(mode) {
-    if (this.#hasEnded()) return this.#refused();
+    if (this.#hasEnded()) return refusedNow(true);
     this.state = { ...this.state, mode };
-    const answer = this.#owed("subscribe");
+    const answer = this.#answers.owe("subscribe");
     this.#restart();
     return answer;
   }
@@ -131,7 +120,7 @@ export class RunSubscription extends Emitter {
     this.carrier?.remove(this);
     this.carrier = null;
     this.#set({ status: "closed" });
-    this.#refuseAll(new HewstonError("CLOSED", "the subscription was closed"));
+    this.#answers.refuseAll(new HewstonError("CLOSED", "the subscription was closed"));
   }
 
   #restart() {
@@ -143,53 +132,34 @@ export class RunSubscription extends Emitter {
 
   /** @param {Command} command */
   #command(command) {
-    if (this.#hasEnded()) return this.#refused();
+    if (this.#hasEnded()) return refusedNow(true);
     const isSent = this.carrier?.send(this, command) ?? false;
     // A step that is not sent is lost: nobody can say where it would have led.
-    if (!isSent && command.cmd === "step") return this.#refused();
-    return this.#owed(isSent ? command.cmd : "subscribe");
+    if (!isSent && command.cmd === "step") return refusedNow(false);
+    return this.#answers.owe(isSent ? command.cmd : "subscribe");
   }
 
-  /**
-   * One seek is on its way at a time, the newest of the others waits: a dragged scrubber must not
-   * be faster than the server answers.
-   * @param {Api.Position} position
-   */
+  /** @param {Api.Position} position */
   #move(position) {
-    if (this.#hasEnded()) return this.#refused();
-    if (this.#isSeekSent) {
-      this.#nextTarget = position;
-      return this.#owed("next");
+    if (this.#hasEnded()) return refusedNow(true);
+    if (this.#seeks.isSent) {
+      this.#seeks.next = position;
+      return this.#answers.owe("next");
     }
     this.#sendMove(position);
-    return this.#owed(this.#isSeekSent ? "seek" : "subscribe");
+    return this.#answers.owe(this.#seeks.isSent ? "seek" : "subscribe");
   }
 
   /** @param {Api.Position} position */
   #sendMove(position) {
-    this.#target = position;
+    this.#seeks.target = position;
     /** @type {Command} */
     const command = position === "live" ? { cmd: "live" } : { cmd: "seek", pos: position };
-    this.#isSeekSent = this.carrier?.send(this, command) ?? false;
+    this.#seeks.isSent = this.carrier?.send(this, command) ?? false;
   }
 
   #hasEnded() {
     return this.state.status === "failed" || this.state.status === "closed";
-  }
-
-  #refused() {
-    const reason = this.#hasEnded() ? "it has ended: subscribe again" : "there is no connection";
-    return quiet(Promise.reject(new HewstonError("OFFLINE", `not possible now: ${reason}`)));
-  }
-
-  /**
-   * @param {string} what
-   * @returns {Promise<Api.State>}
-   */
-  #owed(what) {
-    const waiting = this.#waiting.get(what) ?? [];
-    this.#waiting.set(what, waiting);
-    return quiet(new Promise((resolve, reject) => void waiting.push({ resolve, reject })));
   }
 
   // -- for the carrier
@@ -197,18 +167,32 @@ export class RunSubscription extends Emitter {
   /** The members of `subscribe` that say what is wanted, and where to go on. */
   request() {
     const { speed, paused, fps, updates } = this.wanted;
-    this.#requested = { speed, paused, target: this.#nextTarget ?? this.#target };
+    this.#requested = { speed, paused, target: this.#seeks.wanted };
     return { run_id: this.runId, speed, paused, mode: this.state.mode, max_fps: fps, updates, ...this.place() };
   }
 
   /** @returns {{from: Api.Position} | {resume: {epoch: string, seq: number, ts?: string}}} */
   place() {
     const { epoch, seq, ts } = this.state;
-    const target = this.#nextTarget ?? this.#target;
-    if (target !== null) return { from: target };
+    const { wanted } = this.#seeks;
+    if (wanted !== null) return { from: wanted };
     if (seq < 0) return { from: this.#from };
-    if (epoch === null) return { from: ts ?? this.#from };
+    // The backend's own path names no epoch: there the frames were counted.
+    if (epoch === null) return { from: seq + 1 };
     return { resume: ts === null ? { epoch, seq } : { epoch, seq, ts } };
+  }
+
+  /** Whether a seek is to be answered by what comes next. */
+  get isSought() {
+    return this.#seeks.wanted !== null;
+  }
+
+  /** Another run by the same name: from its start. */
+  renewed() {
+    this.#continuity.renew();
+    this.#startOver();
+    this.#set({ epoch: null });
+    this.emit("reset", { epoch: null });
   }
 
   /** The connection is gone. */
@@ -219,22 +203,16 @@ export class RunSubscription extends Emitter {
 
   /** Commands on their way are answered by the next `subscribe`. */
   #carryOver() {
-    for (const waiting of this.#take("step")) {
-      waiting.reject(new HewstonError("OFFLINE", "the step was lost on its way"));
-    }
-    const carried = ["play", "pause", "speed", "seek", "next"].flatMap((what) => this.#take(what));
-    this.#waiting.set("subscribe", [...(this.#waiting.get("subscribe") ?? []), ...carried]);
-    this.#target = this.#nextTarget ?? this.#target;
-    this.#nextTarget = null;
-    this.#isSeekSent = false;
-    this.#held = [];
+    this.#answers.refuse("step", new HewstonError("OFFLINE", "the step was lost on its way"));
+    this.#answers.move(["play", "pause", "speed", "seek", "next"], "subscribe");
+    this.#seeks.carryOver();
   }
 
   /** It will not come back. @param {HewstonError} error */
   fail(error) {
     this.carrier = null;
     this.#set({ status: "failed" });
-    this.#refuseAll(error);
+    this.#answers.refuseAll(error);
     this.emit("error", error);
   }
 
@@ -243,15 +221,14 @@ export class RunSubscription extends Emitter {
    * @param {any} message
    */
   subscribed(message) {
-    this.#isSeekSent = false;
-    this.#held = [];
-    const target = this.#target === this.#requested.target ? null : this.#target;
+    this.#seeks.forgetSent();
+    const target = this.#seeks.target === this.#requested.target ? null : this.#seeks.target;
     // Without a log yet, what was delivered still stands: a `state` tells more.
     const isPlaced = message.epoch !== null;
     if (isPlaced) {
       this.#checkEpoch(message.epoch);
-      this.#target = null;
-      this.#expected = message.seq + 1;
+      this.#seeks.target = null;
+      this.#continuity.expected = message.seq + 1;
     }
     this.#set({
       status: message.status,
@@ -279,13 +256,15 @@ export class RunSubscription extends Emitter {
     for (const command of late) this.carrier?.send(this, command);
     if (target !== null) this.#sendMove(target);
     const last = target === null ? late.at(-1)?.cmd : "seek";
-    if (last === undefined) this.#settle("subscribe");
-    else this.#waiting.set(last, [...(this.#waiting.get(last) ?? []), ...this.#take("subscribe")]);
+    if (last === undefined) this.#answers.settle("subscribe", this.state);
+    else this.#answers.move(["subscribe"], last);
   }
 
   /** @param {string} epoch */
   #checkEpoch(epoch) {
-    if (this.state.epoch !== null && this.state.epoch !== epoch) this.emit("reset", { epoch });
+    if (this.state.epoch === null || this.state.epoch === epoch) return;
+    this.#continuity.renew();
+    this.emit("reset", { epoch });
   }
 
   /** @param {number} seq */
@@ -304,17 +283,24 @@ export class RunSubscription extends Emitter {
    * @param {{status: Api.State["status"], isElsewhere: boolean}} how
    */
   began({ status, isElsewhere }) {
-    this.#target = null;
-    if (isElsewhere) this.#expected = null;
+    this.#seeks.target = null;
+    if (isElsewhere) this.#continuity.restart();
     this.#set({ status, speed: this.wanted.speed });
-    for (const what of [...this.#waiting.keys()]) this.#settle(what);
+    this.#answers.settleAll(this.state);
   }
 
-  /** The log that the next frames are of. @param {string} epoch */
-  identify(epoch) {
-    if (this.state.epoch === epoch) return;
-    this.#checkEpoch(epoch);
-    this.#set({ epoch });
+  /**
+   * Whether an `err` is news and no refusal: of frames that could not be read, or of a place just
+   * behind the last frame, where who comes back to a run that is over has nothing left to see.
+   * @param {any} message
+   */
+  isNews(message) {
+    return message.code === "FRAMES_SKIPPED" || this.#isEnd(message);
+  }
+
+  /** @param {any} message an `err` */
+  #isEnd(message) {
+    return message.code === "RANGE" && this.state.seq >= 0 && message.details?.max === this.state.seq;
   }
 
   /**
@@ -325,7 +311,7 @@ export class RunSubscription extends Emitter {
   accept(message, answers = null) {
     switch (message.t) {
       case "frame":
-        if (this.#isSeekSent) this.#held.push(message);
+        if (this.#seeks.isSent) this.#seeks.held.push(message);
         else this.#deliver(message);
         break;
       case "state":
@@ -336,35 +322,39 @@ export class RunSubscription extends Emitter {
         this.emit("end", { seq: message.seq });
         break;
       case "lag":
-        this.#expected = message.to + 1;
+        this.#continuity.expected = message.to + 1;
         this.emit("lag", { from: message.from, to: message.to, reason: message.reason });
         break;
       case "reset":
-        this.#expected = null;
+        this.#continuity.renew();
         this.#set({ epoch: message.epoch });
         this.emit("reset", { epoch: message.epoch });
         break;
       case "err":
         this.#failed(message, answers);
         break;
+      case "run":
+        this.emit("run", message);
+        this.#toldSkipped(message.skipped);
+        break;
       case "snapshot":
       case "metrics":
-      case "run":
       case "upstream":
         this.emit(/** @type {"snapshot"} */ (message.t), message);
     }
   }
 
+  /** @param {Partial<Api.Skipped> | undefined} told */
+  #toldSkipped(told) {
+    const skipped = this.#continuity.skipped(told);
+    if (skipped !== null) this.emit("skipped", skipped);
+  }
+
   /** @param {Api.Frame} frame */
   #deliver(frame) {
-    const first = frame.from ?? frame.seq;
-    if (this.#expected !== null && first !== this.#expected) {
-      if (frame.seq < this.#expected) return; // delivered before the connection broke
-      if (first > this.#expected) {
-        this.emit("lag", { from: this.#expected, to: first - 1, reason: "gap" });
-      }
-    }
-    this.#expected = frame.seq + 1;
+    const { isNew, gap } = this.#continuity.take(frame);
+    if (!isNew) return;
+    if (gap !== null) this.emit("lag", gap);
     // Not through #set: a frame is not news of its own.
     this.state.seq = frame.seq;
     this.state.ts = frame.ts;
@@ -381,17 +371,17 @@ export class RunSubscription extends Emitter {
   #moved(message, answers) {
     // A cold log has come to be: frames are due from here on, by index.
     const isPlaced = message.seeked || message.epoch !== undefined;
-    if (isPlaced) {
-      this.#expected = message.seq + 1;
-      this.state.ts = message.ts;
-    }
     if (message.epoch !== undefined) {
-      this.#target = null;
+      this.#seeks.target = null;
       this.#checkEpoch(message.epoch);
     }
+    if (isPlaced) {
+      this.#continuity.expected = message.seq + 1;
+      this.state.ts = message.ts;
+    }
     if (answers === "seek") {
-      this.#held = [];
-      this.#seekAnswered();
+      this.#seeks.held = [];
+      this.#seeks.answered();
     }
     this.#set({
       status: message.status,
@@ -402,7 +392,7 @@ export class RunSubscription extends Emitter {
       ...(message.complete === undefined ? {} : { complete: message.complete }),
       ...(message.recovered === undefined ? {} : { recovered: message.recovered }),
     });
-    if (answers !== null) this.#settle(answers);
+    if (answers !== null) this.#answers.settle(answers, this.state);
     this.#sendNext();
     if (message.epoch !== undefined) this.#follow();
   }
@@ -412,33 +402,29 @@ export class RunSubscription extends Emitter {
    * @param {string | null} answers
    */
   #failed(message, answers) {
+    if (message.code === "FRAMES_SKIPPED") return this.#toldSkipped(message.details);
+    if (answers === null && this.#isEnd(message)) return;
     const error = new HewstonError(message.code, message.msg, { details: message.details });
     if (answers === "seek") {
-      this.#seekAnswered();
-      for (const frame of this.#held.splice(0)) this.#deliver(frame);
+      this.#seeks.answered();
+      for (const frame of this.#seeks.held.splice(0)) this.#deliver(frame);
     }
-    for (const waiting of this.#take(answers ?? "")) waiting.reject(error);
+    this.#answers.refuse(answers ?? "", error);
     this.emit("error", error);
     this.#sendNext();
   }
 
-  #seekAnswered() {
-    this.#isSeekSent = false;
-    this.#target = null;
-  }
-
   #sendNext() {
-    if (this.#nextTarget === null || this.#isSeekSent) return;
-    const target = this.#nextTarget;
-    this.#nextTarget = null;
-    this.#waiting.set("seek", [...(this.#waiting.get("seek") ?? []), ...this.#take("next")]);
+    const target = this.#seeks.takeNext();
+    if (target === null) return;
+    this.#answers.move(["next"], "seek");
     this.#sendMove(target);
   }
 
   #startOver() {
     this.wanted.live = false;
     this.state = { ...this.state, seq: -1, ts: null };
-    this.#expected = null;
+    this.#continuity.restart();
     this.#from = "start";
   }
 
@@ -447,34 +433,4 @@ export class RunSubscription extends Emitter {
     this.state = { ...this.state, ...changes };
     this.emit("status", this.state);
   }
-
-  /** @param {string} what */
-  #take(what) {
-    const waiting = this.#waiting.get(what) ?? [];
-    this.#waiting.delete(what);
-    return waiting;
-  }
-
-  /** @param {string} what */
-  #settle(what) {
-    // As it is now: frames move the state on, maybe before the caller looks.
-    for (const waiting of this.#take(what)) waiting.resolve({ ...this.state });
-  }
-
-  /** @param {HewstonError} error */
-  #refuseAll(error) {
-    for (const what of [...this.#waiting.keys()]) {
-      for (const waiting of this.#take(what)) waiting.reject(error);
-    }
-  }
-}
-
-/**
- * The error of a command also comes as an event: nobody has to await the answer.
- * @template T
- * @param {Promise<T>} answer
- */
-function quiet(answer) {
-  answer.catch(() => undefined);
-  return answer;
 }

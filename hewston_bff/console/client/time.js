@@ -4,8 +4,11 @@
  */
 
 const ISO =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?\s*(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?)?$/;
-const NUMBER = /^([+-]?)(\d+)(?:\.(\d+))?$/;
+  /^(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?\s*(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?)?$/;
+const NUMBER = /^([+-]?)(\d+)(?:\.(\d*))?$/;
+const EXPONENT = /^[+-]?\d+(?:\.\d*)?[eE][+-]?\d{1,3}$/;
+/** Text of a smaller number is no time: `2024` is a year, and `20240301` a date. */
+const LEAST_NUMBER = 10n ** 8n;
 const NS_PER_MS = 1_000_000n;
 /** From which magnitude on a number counts ms, µs, ns; below the first, seconds. */
 const UNITS = /** @type {const} */ ([
@@ -19,8 +22,8 @@ const LAST_MINUTE = 59;
 
 /**
  * Milliseconds since 1970 (with a fraction, as exact as a number can be), or null if it is no time.
- * ISO 8601 with or without a zone and any fraction of seconds, or a number since 1970, which its
- * size tells to be seconds, ms, µs or ns.
+ * ISO 8601 with or without a zone and any fraction of seconds, or a number since 1970, or text of
+ * one: its size tells seconds, ms, µs and ns apart. The server reads the same forms the same way.
  * @param {unknown} value
  * @returns {number | null}
  */
@@ -40,7 +43,9 @@ export function parseNs(value) {
   if (typeof value === "number") return Number.isFinite(value) ? fromNumber(plain(value)) : null;
   if (typeof value !== "string") return null;
   const text = value.trim();
-  return fromNumber(text) ?? fromIso(text);
+  const number = EXPONENT.test(text) ? plain(Number(text)) : text;
+  const [, , whole = "0"] = NUMBER.exec(number) ?? [];
+  return BigInt(whole) < LEAST_NUMBER ? fromIso(text) : fromNumber(number);
 }
 
 /**

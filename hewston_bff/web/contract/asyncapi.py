@@ -60,6 +60,7 @@ class Door:
     sent: tuple[Message, ...]
     has_query: bool = False
     is_socket: bool = True
+    method: str = "GET"
 
 
 _EVENTS = (
@@ -94,6 +95,32 @@ DOORS = (
         ),
         received=_OF_ONE_RUN,
         sent=(*_NEWS, frames.EchoedCtrl, messages.Pong),
+    ),
+    Door(
+        name="many_events",
+        address="/api/v1/events",
+        title="Many runs as Server-Sent Events",
+        description=(
+            "What `/api/v1/stream` sends, each message an event of its name, and before the end "
+            "`closed` with the code that a socket would be closed with. `subscribe`, once for each "
+            "run, is a run id or that message's members as JSON. Events have no id: who comes back "
+            "subscribes with `resume`."
+        ),
+        sent=(*_OPENING, *_NEWS, messages.Unsubscribed, messages.Pong, messages.Closed),
+        is_socket=False,
+    ),
+    Door(
+        name="event_commands",
+        address="/api/v1/events/{stream_id}",
+        title="Commands to an event stream",
+        description=(
+            "One message a request; `stream_id` is what `hello` calls `stream`. Answered on the "
+            "event stream, by `re`. 404: it has ended, open another."
+        ),
+        received=_FROM_CLIENTS,
+        sent=(),
+        is_socket=False,
+        method="POST",
     ),
     Door(
         name="events",
@@ -176,6 +203,8 @@ def _channel(door: Door, schemas: Schemas) -> JsonObject:
     }
     if "{run_id}" in door.address:
         told["parameters"] = {"run_id": {"description": f"Of the pattern `{RUN_ID_PATTERN}`"}}
+    if "{stream_id}" in door.address:
+        told["parameters"] = {"stream_id": {"description": "The `stream` of its `hello`"}}
     if door.is_socket:
         told["bindings"] = {"ws": _handshake(door, schemas)}
     return told
@@ -201,7 +230,8 @@ def _operations(door: Door) -> dict[str, JsonObject]:
         if answers:
             operation["reply"] = {"channel": channel, "messages": _refs(door, answers)}
         told[f"{door.name}_{_name(message)}"] = operation
-    told[f"{door.name}_send"] = _operation("send", door, door.sent, title="all that we say")
+    if door.sent:
+        told[f"{door.name}_send"] = _operation("send", door, door.sent, title="all that we say")
     return told
 
 
@@ -213,7 +243,7 @@ def _operation(action: str, door: Door, said: tuple[Message, ...], *, title: str
         "messages": _refs(door, said),
     }
     if not door.is_socket:
-        told["bindings"] = {"http": {"method": "GET", "bindingVersion": "0.3.0"}}
+        told["bindings"] = {"http": {"method": door.method, "bindingVersion": "0.3.0"}}
     return told
 
 

@@ -11,7 +11,7 @@ from hewston_bff.core.ids import RUN_ID_PATTERN
 from hewston_bff.errors import OUTCOMES, BffError, RateLimited
 from hewston_bff.web.contract.operation import JSON, Answer, Header, Operation, Tag
 from hewston_bff.web.contract.operations import operations
-from hewston_bff.web.contract.schemas import JsonObject, Schemas
+from hewston_bff.web.contract.schemas import JsonObject, Model, Schemas
 from hewston_bff.web.middleware import HEADER, ErrorEnvelope
 from hewston_bff.web.streams import QUERY
 
@@ -80,11 +80,17 @@ def _operation(operation: Operation, schemas: Schemas) -> JsonObject:
     if operation.description:
         told["description"] = operation.description
     if operation.body is not None:
-        schema = schemas.ref(operation.body, side="validation")
-        told["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        told["requestBody"] = _body(operation.body, schemas)
     if operation.is_for_viewers:
         told["security"] = [{}, {"bearer": []}]
     return told
+
+
+def _body(body: Model | tuple[Model, ...], schemas: Schemas) -> JsonObject:
+    models = body if isinstance(body, tuple) else (body,)
+    refs = [schemas.ref(model, side="validation") for model in models]
+    schema = refs[0] if len(refs) == 1 else {"oneOf": refs}
+    return {"required": True, "content": {JSON: {"schema": schema}}}
 
 
 def _path_parameters(path: str) -> list[JsonObject]:
@@ -104,12 +110,14 @@ def _query_parameters(operation: Operation, schemas: Schemas) -> list[JsonObject
     if model is None:
         return []
     members, required = schemas.members(model, side="validation")
+    # A list of the message's is one parameter, its items separated by commas.
+    joined: JsonObject = {}
     if issubclass(model, msgspec.Struct):
         members = {name: members[name] for name in QUERY}
+        joined = {"style": "form", "explode": False}
     return [
         {"name": name, "in": "query", "required": name in required, "schema": _not_null(schema)}
-        # A list is one parameter, its items separated by commas.
-        | ({"style": "form", "explode": False} if schema.get("type") == "array" else {})
+        | (joined if schema.get("type") == "array" else {})
         for name, schema in members.items()
     ]
 

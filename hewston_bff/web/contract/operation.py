@@ -56,7 +56,8 @@ class Operation:
     method: Literal["get", "post"] = "get"
     query: Model | None = None
     headers: tuple[Header, ...] = ()
-    body: Model | None = None
+    body: Model | tuple[Model, ...] | None = None
+    """What is sent there; several: one of them."""
     errors: tuple[type[BffError], ...] = ()
     is_for_viewers: bool = False
     """Whether the caller's credentials go to the backend."""

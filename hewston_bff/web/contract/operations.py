@@ -1,6 +1,6 @@
 """The table of all addresses, as the OpenAPI document tells of them."""
 
-from hewston_bff.core.messages import Subscribe
+from hewston_bff.core.messages import ClientHeartbeat, Ctrl, Ping, Subscribe, Unsubscribe
 from hewston_bff.errors import (
     BackendTimeout,
     BackendUnavailable,
@@ -11,6 +11,7 @@ from hewston_bff.errors import (
     LimitReached,
     NoData,
     NotFound,
+    PayloadTooLarge,
     RateLimited,
     RunNotFound,
     Unauthorized,
@@ -18,6 +19,7 @@ from hewston_bff.errors import (
 from hewston_bff.web.chart import ChartPage, ChartParameters
 from hewston_bff.web.contract.backend import backend_operations
 from hewston_bff.web.contract.operation import Answer, Header, Operation, Tag
+from hewston_bff.web.events import EventsParameters
 from hewston_bff.web.features import FeaturesPage
 from hewston_bff.web.frames import NDJSON, FramesParameters
 from hewston_bff.web.health import Health, Liveness, Readiness, SocketHealth, StatsPage
@@ -80,6 +82,39 @@ _STREAMS = (
         description=_NO_UPGRADE + "Silent until spoken to, and paused until `play`.",
         answers=(_OPENED,),
         errors=_STREAM_ERRORS,
+        is_for_viewers=True,
+    ),
+    Operation(
+        name="open_events",
+        path="/api/v1/events",
+        tag=Tag.STREAMS,
+        summary="Many runs as Server-Sent Events",
+        description=(
+            "For where WebSockets do not pass. The first event, `hello`, names the `stream` that "
+            "takes commands. A client that comes back opens another, and goes on by `resume`."
+        ),
+        query=EventsParameters,
+        answers=(
+            Answer(
+                200,
+                "Each message an event of its name. The messages are in the AsyncAPI document.",
+                None,
+                "text/event-stream",
+            ),
+        ),
+        errors=(InvalidRequest, Forbidden, RateLimited, Busy, FeatureDisabled),
+        is_for_viewers=True,
+    ),
+    Operation(
+        name="command_events",
+        path="/api/v1/events/{stream_id}",
+        method="post",
+        tag=Tag.STREAMS,
+        summary="One message to an open event stream",
+        description="With the credentials that opened it. Answered on the stream, by `re`.",
+        body=(Subscribe, Unsubscribe, Ctrl, Ping, ClientHeartbeat),
+        answers=(Answer(202, "Taken.", None, None),),
+        errors=(InvalidRequest, NotFound, Forbidden, PayloadTooLarge, FeatureDisabled),
         is_for_viewers=True,
     ),
     Operation(

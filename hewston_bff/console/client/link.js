@@ -1,0 +1,200 @@
+import { backoffMs } from "./backoff.js";
+import { finalClose } from "./errors.js";
+import { Pace } from "./pace.js";
+
+/**
+ * @import { HewstonError } from "./errors.js"
+ * @import { Wire, WireEvents } from "./wire.js"
+ */
+
+/**
+ * @typedef {object} Times
+ * @property {number} baseMs
+ * @property {number} capMs
+ * @property {number} connectMs
+ */
+
+/**
+ * What a link tells.
+ * @typedef {object} LinkWatcher
+ * @property {WireEvents["first"]} first
+ * @property {() => void} opened
+ * @property {(message: any) => void} heard
+ * @property {() => void} released what was said and not answered will not be
+ * @property {(attempt: number, retryInMs: number) => void} lost
+ * @property {() => boolean} rests closed, for nothing was subscribed: whether it may stay so
+ * @property {(error: HewstonError) => void} refused the server said not to come back
+ * @property {(ms: number) => void} latency
+ */
+
+const HEARTBEAT_MS = 5_000;
+/** Heartbeats that may be missed. */
+const PATIENCE = 3;
+/** A connection that held so long was a good one: the next attempts start anew. */
+const HEALTHY_MS = 2_000;
+const WATCH_MS = 1_000;
+const NOTHING_SUBSCRIBED = 4408;
+
+/** A connection that is always on its way back, unless it is told otherwise or has nothing to do. */
+export class Link {
+  #make;
+  #times;
+  #watcher;
+  /** @type {Wire | null} */
+  #wire = null;
+  #isOpen = false;
+  #isIdle = false;
+  #attempt = 0;
+  #openedAt = 0;
+  #heardAt = 0;
+  #pingedAt = 0;
+  #heartbeatMs = HEARTBEAT_MS;
+  /** The server asked for it. @type {number | null} */
+  #waitMs = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retryTimer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #watchdog;
+  #pace = new Pace((text) => this.#wire?.send(text));
+
+  /**
+   * @param {(events: WireEvents) => Wire} make
+   * @param {Times} times
+   * @param {LinkWatcher} watcher
+   */
+  constructor(make, times, watcher) {
+    this.#make = make;
+    this.#times = times;
+    this.#watcher = watcher;
+  }
+
+  get isOpen() {
+    return this.#isOpen;
+  }
+
+  /** Connect now, unless connected. */
+  open() {
+    clearTimeout(this.#retryTimer);
+    if (this.#wire !== null) return;
+    this.#isIdle = false;
+    this.#heartbeatMs = HEARTBEAT_MS;
+    this.#heardAt = performance.now();
+    this.#waitMs = null;
+    this.#watchdog = setInterval(() => this.#watch(), WATCH_MS);
+    /** @type {Wire} */
+    const wire = (this.#wire = this.#make({
+      first: this.#watcher.first,
+      opened: () => this.#opened(),
+      alive: () => void (this.#heardAt = performance.now()),
+      heard: (message) => this.#heard(message),
+      closed: (code, reason, retryAfterMs) => this.#wire === wire && this.#closed(code, reason, retryAfterMs),
+    }));
+  }
+
+  /** There is something to do. */
+  wake() {
+    if (this.#isIdle) this.open();
+  }
+
+  close() {
+    this.#release();
+  }
+
+  /** @param {object} message */
+  say(message) {
+    if (this.#isOpen) this.#pace.say(JSON.stringify(message));
+  }
+
+  /** Not before so many milliseconds from now: the server says so. @param {number} ms */
+  wait(ms) {
+    if (this.#wire !== null || this.#isIdle) return;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.open(), ms);
+  }
+
+  #opened() {
+    this.#isOpen = true;
+    this.#openedAt = this.#heardAt = performance.now();
+    this.#watcher.opened();
+    this.#ping();
+  }
+
+  #ping() {
+    this.#pingedAt = performance.now();
+    if (this.#wire?.asksForLife) this.say({ t: "ping", ts: this.#pingedAt });
+  }
+
+  /** @param {any} message */
+  #heard(message) {
+    switch (message.t) {
+      case "frame":
+        this.#watcher.heard(message);
+        break;
+      case "hello":
+        this.#heartbeatMs = message.hb_ms;
+        this.#pace.perSecond = Math.max(1, Math.floor(message.limits.messages_per_s * 0.8));
+        break;
+      case "pong":
+        this.#watcher.latency(performance.now() - message.ts);
+        break;
+      case "bye":
+        this.#waitMs = message.after_ms;
+        break;
+      default:
+        this.#watcher.heard(message);
+    }
+  }
+
+  #watch() {
+    const silentMs = performance.now() - this.#heardAt;
+    const patienceMs = this.#isOpen ? this.#heartbeatMs * PATIENCE : this.#times.connectMs;
+    if (silentMs > patienceMs) {
+      // A dead network takes minutes to say so: it is not waited for.
+      this.#release();
+      this.#comeBack();
+    } else if (this.#isOpen && performance.now() - this.#pingedAt > this.#heartbeatMs) {
+      this.#ping();
+    }
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   * @param {number} [retryAfterMs]
+   */
+  #closed(code, reason, retryAfterMs) {
+    this.#release();
+    const error = finalClose(code, reason);
+    if (code === NOTHING_SUBSCRIBED) {
+      this.#isIdle = true;
+      this.#attempt = 0;
+      if (!this.#watcher.rests()) this.open();
+    } else if (error !== null) {
+      this.#watcher.refused(error);
+    } else {
+      if (retryAfterMs !== undefined) this.#waitMs = retryAfterMs;
+      this.#comeBack();
+    }
+  }
+
+  #comeBack() {
+    if (this.#openedAt && performance.now() - this.#openedAt > HEALTHY_MS) this.#attempt = 0;
+    this.#openedAt = 0;
+    const delayMs = this.#waitMs ?? backoffMs(this.#attempt, this.#times);
+    this.#attempt += 1;
+    this.#retryTimer = setTimeout(() => this.open(), delayMs);
+    this.#watcher.lost(this.#attempt, delayMs);
+  }
+
+  /** Let go of the wire, whatever state it is in. */
+  #release() {
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#watchdog);
+    const wire = this.#wire;
+    this.#wire = null;
+    this.#isOpen = false;
+    this.#pace.clear();
+    wire?.close();
+    this.#watcher.released();
+  }
+}

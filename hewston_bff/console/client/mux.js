@@ -1,0 +1,251 @@
+import { HewstonError, isFinal } from "./errors.js";
+import { Link } from "./link.js";
+
+/**
+ * @import { RunSubscription, Carrier, Command } from "./subscription.js"
+ * @import { Times } from "./link.js"
+ * @import { Wire, WireEvents } from "./wire.js"
+ */
+
+/**
+ * What a carrier tells its connection.
+ * @typedef {object} Watcher
+ * @property {() => void} opened
+ * @property {(attempt: number, retryInMs: number) => void} lost
+ * @property {() => void} idle closed, for nothing is subscribed
+ * @property {(reason: string) => void} refused the server said not to come back
+ * @property {(ms: number) => void} latency
+ * @property {(message: any) => void} news `run` and `upstream`
+ */
+
+const AGAIN_MS = 1_000;
+const GIVEN_UP = "given up";
+
+/**
+ * All subscriptions on one link: which number each has, and what each is owed an answer to.
+ * @implements {Carrier}
+ */
+export class Mux {
+  #watcher;
+  #link;
+  #lastId = 0;
+  /** @type {Map<number, RunSubscription | null>} null: it was told to go, frames may still come */
+  #bySid = new Map();
+  /** @type {Map<RunSubscription, number | null>} */
+  #sids = new Map();
+  /** @type {Map<number, {subscription: RunSubscription, what: string}>} */
+  #asked = new Map();
+
+  /**
+   * @param {(events: WireEvents) => Wire} make
+   * @param {Times} times
+   * @param {Watcher} watcher
+   */
+  constructor(make, times, watcher) {
+    this.#watcher = watcher;
+    this.#link = new Link(make, times, {
+      first: (take) => this.#first(take),
+      opened: () => this.#opened(),
+      heard: (message) => this.#heard(message),
+      released: () => this.#released(),
+      lost: (attempt, retryInMs) => {
+        for (const subscription of this.#sids.keys()) subscription.lost();
+        watcher.lost(attempt, retryInMs);
+      },
+      rests: () => {
+        watcher.idle();
+        return this.#sids.size === 0; // it may have been subscribed to just now
+      },
+      refused: (error) => {
+        watcher.refused(error.message);
+        for (const subscription of [...this.#sids.keys()]) subscription.fail(error);
+        this.#sids.clear();
+      },
+      latency: watcher.latency,
+    });
+  }
+
+  open() {
+    this.#link.open();
+  }
+
+  /** @param {number} ms */
+  wait(ms) {
+    this.#link.wait(ms);
+  }
+
+  close() {
+    this.#link.close();
+    this.#sids.clear();
+  }
+
+  /** @param {RunSubscription} subscription */
+  add(subscription) {
+    subscription.carrier = this;
+    this.#sids.set(subscription, null);
+    if (this.#link.isOpen) this.#subscribe(subscription);
+    else this.#link.wake();
+  }
+
+  /** @param {RunSubscription} subscription */
+  remove(subscription) {
+    const sid = this.#sids.get(subscription) ?? null;
+    this.#sids.delete(subscription);
+    for (const [id, asked] of this.#asked) {
+      if (asked.subscription !== subscription) continue;
+      // An answer to `subscribe` is still of use: it says which number to give back.
+      if (asked.what === "subscribe") asked.what = GIVEN_UP;
+      else if (asked.what !== GIVEN_UP) this.#asked.delete(id);
+    }
+    if (sid !== null) this.#unsubscribe(sid);
+  }
+
+  /**
+   * @param {RunSubscription} subscription
+   * @param {Command} command
+   */
+  send(subscription, command) {
+    const sid = this.#sids.get(subscription) ?? null;
+    if (sid === null || !this.#link.isOpen) return false;
+    const what = command.cmd === "live" ? "seek" : command.cmd;
+    this.#link.say({ t: "ctrl", id: this.#ask(subscription, what), sid, ...command });
+    return true;
+  }
+
+  /** Those whose request fits go along with what opens the wire. @param {(message: object) => boolean} take */
+  #first(take) {
+    for (const subscription of this.#sids.keys()) {
+      if (!take({ id: this.#lastId + 1, ...subscription.request() })) return;
+      this.#ask(subscription, "subscribe");
+    }
+  }
+
+  /** @param {RunSubscription} subscription */
+  #subscribe(subscription) {
+    const id = this.#ask(subscription, "subscribe");
+    this.#link.say({ t: "subscribe", id, ...subscription.request() });
+  }
+
+  /** @param {number} sid */
+  #unsubscribe(sid) {
+    this.#bySid.set(sid, null);
+    this.#link.say({ t: "unsubscribe", sid });
+  }
+
+  /**
+   * @param {RunSubscription} subscription
+   * @param {string} what
+   */
+  #ask(subscription, what) {
+    this.#lastId += 1;
+    this.#asked.set(this.#lastId, { subscription, what });
+    return this.#lastId;
+  }
+
+  // -- what happens
+
+  #opened() {
+    this.#watcher.opened();
+    for (const subscription of this.#sids.keys()) {
+      if (!this.#isAsked(subscription)) this.#subscribe(subscription);
+    }
+  }
+
+  #released() {
+    this.#bySid.clear();
+    this.#asked.clear();
+    for (const subscription of this.#sids.keys()) this.#sids.set(subscription, null);
+  }
+
+  /** @param {any} message */
+  #heard(message) {
+    switch (message.t) {
+      case "frame":
+        this.#bySid.get(message.sid)?.accept(message);
+        break;
+      case "run":
+      case "upstream":
+        this.#spread(message);
+        break;
+      case "subscribed":
+        this.#subscribed(message);
+        break;
+      case "unsubscribed":
+        if (this.#bySid.get(message.sid) === null) this.#bySid.delete(message.sid);
+        break;
+      default:
+        this.#answered(message);
+    }
+  }
+
+  /** @param {any} message */
+  #spread(message) {
+    this.#watcher.news(message);
+    for (const subscription of this.#sids.keys()) {
+      if (subscription.runId === message.run_id) subscription.accept(message);
+    }
+  }
+
+  /** @param {any} message */
+  #subscribed(message) {
+    const asked = this.#asked.get(message.re);
+    this.#asked.delete(message.re);
+    if (asked === undefined) return;
+    const { subscription, what } = asked;
+    if (what === GIVEN_UP) {
+      this.#unsubscribe(message.sid);
+      return;
+    }
+    this.#sids.set(subscription, message.sid);
+    this.#bySid.set(message.sid, subscription);
+    subscription.subscribed(message);
+  }
+
+  /** @param {any} message an answer, or news of one subscription */
+  #answered(message) {
+    const asked = this.#asked.get(message.re);
+    this.#asked.delete(message.re);
+    const subscription = asked?.subscription ?? this.#bySid.get(message.sid);
+    if (subscription === undefined || subscription === null || asked?.what === GIVEN_UP) return;
+    const isRefusal = message.t === "err" && (asked === undefined || asked.what === "subscribe");
+    if (isRefusal && !subscription.isNews(message)) this.#refused(subscription, message);
+    else subscription.accept(message, asked?.what ?? null);
+  }
+
+  /**
+   * @param {RunSubscription} subscription
+   * @param {any} message
+   */
+  #refused(subscription, message) {
+    if (!this.#sids.has(subscription)) return;
+    const error = new HewstonError(message.code, message.msg, { details: message.details });
+    if (isFinal(message.code)) {
+      this.#forget(subscription);
+      subscription.fail(error);
+      return;
+    }
+    subscription.emit("error", error);
+    if (this.#sids.get(subscription) !== null) return;
+    setTimeout(() => {
+      const isWaiting = this.#sids.get(subscription) === null;
+      if (this.#link.isOpen && isWaiting && !this.#isAsked(subscription)) this.#subscribe(subscription);
+    }, AGAIN_MS);
+  }
+
+  /** It has failed: neither its number nor a question of its is of use any more. @param {RunSubscription} subscription */
+  #forget(subscription) {
+    const sid = this.#sids.get(subscription) ?? null;
+    this.#sids.delete(subscription);
+    if (sid !== null) this.#bySid.delete(sid);
+    for (const [id, asked] of this.#asked) {
+      if (asked.subscription === subscription) this.#asked.delete(id);
+    }
+  }
+
+  /** @param {RunSubscription} subscription */
+  #isAsked(subscription) {
+    return [...this.#asked.values()].some(
+      (asked) => asked.subscription === subscription && asked.what === "subscribe",
+    );
+  }
+}

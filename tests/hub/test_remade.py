@@ -1,0 +1,120 @@
+"""A run that was made anew under its id, as its channel sees it."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from hewston_bff.core.link import LinkState
+from hewston_bff.core.run_identity import RunIdentity, identity_in
+from hewston_bff.core.skips import Skip
+from hewston_bff.hub.ports import RunDetail
+from tests.core.frames import plain
+from tests.hub.support import Stage
+
+FIRST = RunIdentity("2024-02-01T00:00:00Z", "abc", None)
+DONE = RunDetail(status="DONE", identity=FIRST, asked_s=1.0, told_s=2.0)
+
+
+def over(detail: RunDetail = DONE) -> Stage:
+    """A run of ten frames that is over."""
+    stage = Stage()
+    stage.channel.note(detail)
+    stage.feed(*(plain(minute) for minute in range(10)))
+    stage.complete()
+    stage.channel.note(detail)
+    return stage
+
+
+def later(detail: RunDetail) -> RunDetail:
+    return replace(detail, asked_s=5.0, told_s=6.0)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        RunDetail(status="DONE", identity=FIRST._replace(created_at="2024-02-02T00:00:00Z")),
+        RunDetail(status="DONE", identity=FIRST._replace(code_hash="abd")),
+        RunDetail(status="RUNNING", identity=FIRST),
+        RunDetail(status="QUEUED"),
+    ],
+)
+def test_another_identity_and_running_after_the_end_are_another_run(detail: RunDetail) -> None:
+    stage = over()
+    old = stage.channel.log
+    _, sink = stage.view(speed=100, paused=True)
+    calls = []
+    stage.channel.on_remade = lambda: calls.append(1)
+    stage.channel.note(later(detail))
+    log = stage.channel.log
+    assert (log.next_seq, log.is_complete, calls) == (0, False, [1])
+    assert stage.channel.link.state is LinkState.IDLE
+    reset = next(message for message in sink.seen if message["t"] == "reset")
+    assert (reset["reason"], reset["epoch"]) == ("run_remade", None)
+    stage.channel.stream_opened(now_s=9.0)
+    stage.feed(*(plain(minute) for minute in range(10)))
+    assert log.epoch != old.epoch, "although it begins alike"
+    assert log.next_seq == 10
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        DONE,
+        RunDetail(status="DONE"),
+        RunDetail(status=None),
+        RunDetail(status="ARCHIVED", identity=FIRST),
+        RunDetail(status="DONE", identity=FIRST._replace(input_hash="told only now")),
+        RunDetail(status="ERROR", identity=FIRST._replace(code_hash=None)),
+    ],
+)
+def test_what_tells_less_or_more_of_the_same_run_changes_nothing(detail: RunDetail) -> None:
+    stage = over()
+    log = stage.channel.log
+    stage.channel.note(later(detail))
+    assert stage.channel.log is log
+    assert log.next_seq == 10
+
+
+def test_an_answer_that_was_overtaken_is_no_news() -> None:
+    stage = over()
+    log = stage.channel.log
+    running = RunDetail(status="RUNNING", identity=FIRST, asked_s=0.5, told_s=2.5)
+    stage.channel.note(running)
+    assert stage.channel.log is log
+    assert stage.channel.detail == DONE
+
+
+def test_the_epoch_is_the_same_wherever_the_same_run_is_read() -> None:
+    epochs = set()
+    for _ in range(2):
+        epochs.add(over().channel.log.epoch)
+    other = RunDetail(status="DONE", identity=FIRST._replace(code_hash="abd"))
+    assert len(epochs) == 1
+    assert over(other).channel.log.epoch not in epochs
+
+
+def test_a_run_made_anew_counts_its_own_skipped_frames() -> None:
+    stage = over()
+    stage.channel.skip(Skip.MALFORMED, "for a test")
+    stage.channel.note(later(RunDetail(status="RUNNING", identity=FIRST)))
+    assert stage.channel.skipped is None
+
+
+@pytest.mark.parametrize(
+    ("members", "identity"),
+    [
+        ({}, RunIdentity()),
+        ({"created_at": "2024-02-01T00:00:00"}, RunIdentity("2024-02-01T00:00:00Z")),
+        ({"created_at": "2024-02-01T01:00:00+01:00"}, RunIdentity("2024-02-01T00:00:00Z")),
+        ({"created_at": 1_706_745_600}, RunIdentity("2024-02-01T00:00:00Z")),
+        ({"created_at": "long ago"}, RunIdentity("long ago")),
+        ({"code_hash": None, "input_hash": "x"}, RunIdentity(None, None, "x")),
+        ({"code_hash": {"a": 1}, "input_hash": ""}, RunIdentity(None, '{"a":1}', None)),
+    ],
+)
+def test_an_identity_compares_instants_not_texts(
+    members: dict[str, object], identity: RunIdentity
+) -> None:
+    raws = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in members.items()}
+    assert identity_in(raws) == identity
