@@ -52,6 +52,8 @@ export class RunChart {
   #isMoney = false;
   /** Which candles the chart has. */
   #window = { first: 0, end: 0 };
+  /** Where the view was sent and is not yet: the library goes there when it draws. @type {Range | null} */
+  #target = null;
   /** Whether the view has moved since it was looked after. */
   #isMoved = false;
   /** The view that was wanted where only a part of it could be shown. @type {{view: View, shown: Range} | null} */
@@ -88,7 +90,10 @@ export class RunChart {
     chart.panes()[2]?.priceScale("right").applyOptions({ scaleMargins: { top: 0.14, bottom: 0.14 } });
     this.#marks = charts.createSeriesMarkers(this.#candles, []);
     this.#names = chart.panes().slice(1).map((pane) => charts.createTextWatermark(pane, { horzAlign: "left", vertAlign: "top" }));
-    chart.timeScale().subscribeVisibleLogicalRangeChange(() => (this.#isMoved = true));
+    chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+      this.#isMoved = true;
+      this.#target = null;
+    });
     this.restyle();
   }
 
@@ -108,8 +113,10 @@ export class RunChart {
 
   /** The range in sight, in positions among all candles; null before there are any. @returns {Range | null} */
   range() {
+    if (this.#window.end === this.#window.first) return null;
+    if (this.#target !== null) return this.#target;
     const range = this.#chart.timeScale().getVisibleLogicalRange();
-    if (range === null || this.#window.end === this.#window.first) return null;
+    if (range === null) return null;
     return { from: range.from + this.#window.first, to: range.to + this.#window.first };
   }
 
@@ -196,7 +203,10 @@ export class RunChart {
 
   /** @param {Range} range of positions among all candles */
   #look({ from, to }) {
-    if (this.#window.end > this.#window.first) this.#chart.timeScale().setVisibleLogicalRange({ from: from - this.#window.first, to: to - this.#window.first });
+    const { first, end } = this.#window;
+    if (end === first) return;
+    this.#chart.timeScale().setVisibleLogicalRange({ from: from - first, to: to - first });
+    this.#target = { from, to };
   }
 
   // -- what the chart is given
@@ -205,6 +215,7 @@ export class RunChart {
   #give(list, window) {
     const candles = list.slice(window.first, window.end);
     this.#window = window;
+    this.#target = null;
     const isMoney = candles.some(({ drawdown, loss }) => Number.isNaN(drawdown) && !Number.isNaN(loss));
     if (isMoney !== this.#isMoney) {
       this.#isMoney = isMoney;

@@ -42,6 +42,11 @@ HOLES = given_run(
         ]
     ],
 )
+# Several frames of one time, each with its own prices and worth.
+SHARED = given_run(
+    "shared",
+    [frame(seq // 3, priced(10 + seq % 5, 1 + seq % 2), 1_000 + seq % 4) for seq in range(180)],
+)
 FLAT = given_run("flat", [frame(minute, [4.6e14] * 4 + [1], 4.6e14) for minute in range(120)])
 WILD = given_run(
     "wild",
@@ -74,7 +79,7 @@ def expected_rows(run: SimulatedRun, timeframe: str) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("timeframe", ["1m", "1H"])
-@pytest.mark.parametrize("run", [SPARSE, NIGHTS, CRUDE, HOLES], ids=lambda run: run.run_id)
+@pytest.mark.parametrize("run", [SPARSE, NIGHTS, CRUDE, HOLES, SHARED], ids=lambda run: run.run_id)
 async def test_the_candles_drawn_are_those_of_the_frames(
     browser: Browser, run: SimulatedRun, timeframe: str
 ) -> None:

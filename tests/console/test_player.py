@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, hdrs, web
 from msgspec import json
-from playwright.async_api import Browser, WebSocketRoute, expect
+from playwright.async_api import Browser, expect
 
 from hewston_bff.simulator import Answer, Lifecycle, RunStatus, SimulatorOptions, generated_run
 from tests.console.browser import console, tab
@@ -233,27 +233,37 @@ async def test_orders_without_a_zone_are_utc_in_new_york(browser: Browser) -> No
 
 
 async def test_what_could_not_be_read_is_told_and_stays(browser: Browser) -> None:
-    def tell(ws: WebSocketRoute) -> None:
-        server = ws.connect_to_server()
-
-        def pass_on(text: str | bytes) -> None:
-            ws.send(text)
-            message = json.decode(text)
-            if message.get("t") == "run" and "skipped" not in message:
-                skipped = {"frames": 3, "reasons": {"time_unreadable": 3}}
-                ws.send(json.encode(message | {"skipped": skipped}).decode())
-
-        server.on_message(pass_on)
-
-    async with console(MONTH) as (bff, _, _):
-        async with tab(browser, "about:blank") as user:
-            await user.page.route_web_socket(re.compile("/api/v1/stream"), tell)
-            await user.page.goto(f"{bff.url}/#/run/month")
-            await user.past(100)
+    frames = [frame(minute, priced(10, 1), 100) for minute in range(400)]
+    for minute in (20, 30, 40):
+        frames[minute] = frames[minute] | {"ts": "soon"}
+    async with console(given_run("unread", frames)) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/unread", may_complain=True) as user:
+            await user.past(10)
             await expect(user.page.locator("[data-note=skipped]")).to_have_text(
                 "3 frames of this run could not be read and are missing here: time unreadable (3)."
             )
             await user.keep("skipped")
+            await user.page.goto(f"{bff.url}/#/wall")
+            await expect(user.page.locator(".missing")).to_contain_text("time unreadable (3)")
+
+
+async def test_a_base_that_is_not_positive_is_told_in_money(browser: Browser) -> None:
+    frames = [frame(minute, priced(10, 1), -100 + minute) for minute in range(300)]
+    async with console(given_run("debt", frames)) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/debt", may_complain=True) as user:
+            page = user.page
+            await user.past(0)
+            await page.get_by_label("Speed").select_option("60")
+            await user.status("ended")
+            await expect(page.locator("[data-figure=total_return]")).to_have_text("+299")
+            await expect(page.locator("[data-figure=sharpe]")).to_have_text("–")
+            await expect(page.locator(".side")).to_contain_text(
+                "No ratios from 2024-03-04 14:30 UTC on"
+            )
+            await page.goto(f"{bff.url}/#/wall")
+            change = page.locator(".tile[data-run=debt] .change")
+            await expect(change).to_have_text(re.compile(r"^\+\d+$"))
+            await user.keep("debt-on-the-wall")
 
 
 async def test_an_address_that_leads_nowhere_has_a_heading(browser: Browser) -> None:
