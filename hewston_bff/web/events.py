@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from hewston_bff.core.features import Feature
 from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.ids import parse_run_id
 from hewston_bff.core.messages import InvalidMessage, ResumePoint, Subscribe, decode_command
 from hewston_bff.core.positions import Resumed, Target
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
@@ -32,6 +33,7 @@ from hewston_bff.net.ws_frames import prepare_transport
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, EVENT_STREAMS, HUB, SETTINGS
+from hewston_bff.web.parameters import RUN_ID_RULE
 from hewston_bff.web.streams import (
     Wanted,
     admitted,
@@ -53,6 +55,7 @@ class EventsParameters(BaseModel):
     )
 
 
+_NO_SUBSCRIBE = "subscribe: must be a run id, or one JSON object"
 _RESUME_INDEX = re.compile(r"[0-9]{1,15}")
 
 
@@ -216,13 +219,17 @@ def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
         InvalidRequest: it is neither a run id nor an object.
     """
     if not text.lstrip().startswith("{"):
+        if parse_run_id(text) is None:
+            raise InvalidRequest(_NO_SUBSCRIBE, details={"subscribe": RUN_ID_RULE})
         return Subscribe(run_id=text)
     try:
         members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        if "run_id" not in members:
+            raise InvalidRequest(_NO_SUBSCRIBE, details={"subscribe": "`run_id` is missing"})
         members["t"] = msgspec.Raw(b'"subscribe"')
         command = decode_command(msgspec.json.encode(members))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise InvalidRequest("subscribe: must be a run id, or one JSON object") from exc
+        raise InvalidRequest(_NO_SUBSCRIBE) from exc
     except InvalidMessage as exc:
         return exc
     assert isinstance(command, Subscribe)  # noqa: S101 - its tag was set above

@@ -34,7 +34,7 @@ from hewston_bff.web.parameters import run_id_of, single_values
 SUBPROTOCOL = "hewston.bff.v1"
 QUERY = ("speed", "max_fps", "mode", "paused", "from", "updates")
 """The members of `subscribe` that the per-run doors take from the query."""
-_INDEX = re.compile(r"[0-9]{1,15}")
+_INDEX = re.compile(r"-?[0-9]{1,20}")
 _BEARER = "bearer."
 _NATIVE_FPS = 30.0
 _NATIVE_REQUEST = Subscribe(run_id="", paused=True, speed=60.0, max_fps=_NATIVE_FPS)
