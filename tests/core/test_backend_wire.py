@@ -280,6 +280,7 @@ def test_every_time_of_a_frame_goes_out_as_an_instant_with_z(written: bytes, rig
         st.recursive(
             st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=3)),
             lambda inner: st.one_of(
+                inner,
                 st.lists(inner, max_size=2),
                 st.dictionaries(
                     st.sampled_from(["o", "h", "c", "value", "ts", "ts_utc", "x"]), inner
