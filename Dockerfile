@@ -21,11 +21,11 @@ ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /src
 # What changes rarely first: the layer of the dependencies is built again only for a new lock.
 COPY .ci/requirements.txt .ci/
-RUN pip install --require-hashes -r .ci/requirements.txt
+RUN pip install --require-hashes --no-deps -r .ci/requirements.txt
 COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY scripts/build_console.py scripts/
 COPY hewston_bff hewston_bff
-RUN pip install --no-deps .
+RUN pip install --no-deps . && pip check
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS production
 COPY --from=builder /opt/venv /opt/venv

@@ -155,12 +155,12 @@ def decode(data: bytes) -> Message:
         message = _DECODER.decode(data)
         if not isinstance(message, _Frame):
             return message
-        if message.orders == _NO_ORDERS or HUGE.search(message.orders) is None:
-            frame = _quick(message, data)
-            if frame is not None:
-                return frame
-        else:
+        if message.orders != _NO_ORDERS and HUGE.search(message.orders) is not None:
+            # Perhaps only an id that looks like such a number.
             text = finite(data)
+        frame = _quick(message, data) if text == data else None
+        if frame is not None:
+            return frame
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         text = finite(data)
     try:

@@ -7,6 +7,7 @@ import msgspec
 
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.link import TERMINAL
+from hewston_bff.core.mending import finite
 from hewston_bff.core.run_identity import RunIdentity, identity_in
 
 _WHOLE = (
@@ -97,7 +98,7 @@ def parse_facts(run_id: RunId, body: bytes) -> RunFacts:
     """
     try:
         body.decode()
-        return RunFacts(run_id, _MEMBERS.decode(body))
+        return RunFacts(run_id, _MEMBERS.decode(finite(body)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise MalformedRun(str(exc)) from exc
 

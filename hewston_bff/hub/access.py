@@ -40,6 +40,13 @@ class Access:
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
 
+    def refuse(self, refusal: BffError) -> None:
+        """It is denied, for good."""
+        self.is_granted = False
+        self.granted_at_s = None
+        self.refusal = refusal
+        self.decided.set()
+
     def is_of_use(self, *, since_s: float) -> bool:
         """Whether somebody stands on it, or could: the backend said yes after `since_s`."""
         return self.viewers > 0 or (self.granted_at_s is not None and self.granted_at_s > since_s)
@@ -67,10 +74,7 @@ async def watch_access(
         try:
             detail = await backend.run_detail(access.run_id, access.credentials)
         except REFUSALS as refusal:
-            access.is_granted = False
-            access.granted_at_s = None
-            access.refusal = refusal
-            access.decided.set()
+            access.refuse(refusal)
             events.refused(access, refusal)
             return
         except BackendUnavailable:

@@ -34,7 +34,7 @@ from hewston_bff.hub.live import LiveGroup
 from hewston_bff.hub.ports import Credentials, RunDetail, Sink
 from hewston_bff.hub.spans import Shape, SpanCache
 from hewston_bff.hub.stats import Counters, RunStats
-from hewston_bff.hub.ticker import Ticked, Ticker
+from hewston_bff.hub.ticker import Ticked, Ticker, contain
 
 logger = structlog.get_logger(__name__)
 
@@ -215,8 +215,7 @@ class Channel:
             group.dissolve()
         self.groups.clear()
         self._use(log)
-        for listener in tuple(self.listeners):
-            listener.on_reset(old, reason)
+        self._each(lambda listener: listener.on_reset(old, reason))
 
     # -- what is left out
 
@@ -248,17 +247,16 @@ class Channel:
         if skipped is None:
             return
         news = self.run_news()
-        sinks: dict[Sink, None] = {}
+        readers: dict[Sink, Listener] = {}
         for listener in tuple(self.listeners):
             if not (listener.is_answered and listener.access.is_granted):
                 continue
             if news is not None and listener.reads_run_news:
-                sinks[listener.sink] = None
+                readers[listener.sink] = listener
             else:
-                listener.on_skipped(skipped)
-        for sink in sinks:
-            if news is not None:
-                sink.notify(news)
+                self._tell(listener, lambda listener: listener.on_skipped(skipped))
+        if news is not None:
+            self._notify(readers, news)
 
     @property
     def skipped(self) -> Skipped | None:
@@ -322,8 +320,7 @@ class Channel:
         self.failure = error
         self.step(links.Refused(), now_s=now_s)
         logger.warning("run.failed", run_id=self.run_id, code=error.code)
-        for listener in tuple(self.listeners):
-            listener.on_failed(error)
+        self._each(lambda listener: listener.on_failed(error))
 
     # -- the run's status
 
@@ -391,14 +388,29 @@ class Channel:
 
     def broadcast(self, notice: Notice, *, only_run_news: bool = False) -> None:
         """Tell every client once, however many of its subscriptions are here."""
-        sinks = {
-            listener.sink: None
+        listeners = {
+            listener.sink: listener
             for listener in self.listeners
             if listener.is_answered
             and (not only_run_news or (listener.wants_run_news and listener.access.is_granted))
         }
-        for sink in sinks:
-            sink.notify(notice)
+        self._notify(listeners, notice)
+
+    def _notify(self, listeners: dict[Sink, Listener], notice: Notice) -> None:
+        for listener in listeners.values():
+            self._tell(listener, lambda listener: listener.sink.notify(notice))
+
+    def _each(self, tell: Callable[[Listener], None], *, of: Access | None = None) -> None:
+        """Tell every viewer, or those of one permission; what one raises is only its own end."""
+        for listener in tuple(self.listeners):
+            if of is None or listener.access is of:
+                self._tell(listener, tell)
+
+    def _tell(self, listener: Listener, tell: Callable[[Listener], None]) -> None:
+        try:
+            tell(listener)
+        except Exception as exc:  # noqa: BLE001 - one viewer's trouble is no other's
+            contain(listener, "viewer.crashed", exc, run_id=self.run_id)
 
     def wake_waiting(self) -> None:
         """Have everyone at the end of the log driven at the next tick."""
@@ -438,22 +450,16 @@ class Channel:
         """The backend allowed `access`."""
         self.note(detail)
         self.permitted.set()
-        for listener in tuple(self.listeners):
-            if listener.access is access:
-                listener.on_granted()
+        self._each(lambda listener: listener.on_granted(), of=access)
 
     def refused(self, access: Access, error: BffError) -> None:
         """The backend refused `access`: its viewers go, the others stay."""
         self.accesses.pop(access.credentials.key, None)
-        for listener in tuple(self.listeners):
-            if listener.access is access:
-                listener.on_refused(error)
+        self._each(lambda listener: listener.on_refused(error), of=access)
 
     def suspended(self, access: Access) -> None:
         """The backend did not confirm `access` for too long."""
-        for listener in tuple(self.listeners):
-            if listener.access is access:
-                listener.on_suspended()
+        self._each(lambda listener: listener.on_suspended(), of=access)
 
     def unanswered(self, attempt: int, wait_s: float) -> None:
         """The backend did not say who may read; those who wait for that hear of it."""

@@ -18,7 +18,7 @@ from hewston_bff.hub.flood import FloodGate
 from hewston_bff.hub.ports import Backend, Credentials, Flushable, RunDetail
 from hewston_bff.hub.spans import SpanCache
 from hewston_bff.hub.stats import Counters, HubStats
-from hewston_bff.hub.ticker import Ticker
+from hewston_bff.hub.ticker import Ticker, contain
 
 logger = structlog.get_logger(__name__)
 
@@ -169,8 +169,19 @@ class Hub:
                 suspended=channel.suspended,
                 unanswered=channel.unanswered,
             )
-            asking = watch_access(access, self._backend, times=self._options.access, events=events)
-            access.task = self._spawn(asking, f"access {channel.run_id}")
+            access.task = self._spawn(
+                self._watch(channel, access, events), f"access {channel.run_id}"
+            )
+
+    async def _watch(self, channel: Channel, access: Access, events: AccessEvents) -> None:
+        times = self._options.access
+        try:
+            await watch_access(access, self._backend, times=times, events=events)
+        except Exception:
+            logger.exception("access.crashed", run_id=channel.run_id)
+            error = BffError("your permission could not be asked for: an error here, it was logged")
+            access.refuse(error)
+            channel.refused(access, error)
 
     def _ensure_fed(self, channel: Channel) -> None:
         is_fed = channel.feeder is not None and not channel.feeder.done()
@@ -232,10 +243,16 @@ class Hub:
     def _after_tick(self) -> None:
         unflushed, self.unflushed = self.unflushed, []
         for client in unflushed:
-            client.flush()
+            try:
+                client.flush()
+            except Exception as exc:  # noqa: BLE001 - one client's trouble is no other's
+                contain(client, "flush.crashed", exc)
         self._ticks += 1
         if self._ticks % _BUDGET_EVERY_TICKS == 0:
-            self.keep_budget()
+            try:
+                self.keep_budget()
+            except Exception:
+                logger.exception("budget.crashed")
 
     @property
     def log_bytes(self) -> int:
@@ -292,7 +309,7 @@ class Hub:
             run_subscriptions=sum(run.subscribers > 0 for run in runs),
             backend_connections=connections,
             total_subscribers=subscriptions,
-            counters=self.counters,
+            counters=self.counters.copy(),
             tick_lag_p50_ms=p50,
             tick_lag_p99_ms=p99,
             encode_share=self.cache.encoded / max(1, self.counters.frames_out),

@@ -79,6 +79,10 @@ class LiveGroup:
         counters.merged += sent * (stop - start - 1)
         return inf
 
+    def crashed(self) -> None:
+        """See `Ticked`: who of them is to blame shows when each goes on alone."""
+        self.dissolve()
+
     def dissolve(self) -> None:
         """Let everyone go on alone."""
         for member in tuple(self.members):

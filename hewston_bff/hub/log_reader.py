@@ -7,7 +7,7 @@ from math import inf
 
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import Epoch, RunId
-from hewston_bff.core.messages import Notice, ResetReason, Skipped
+from hewston_bff.core.messages import CloseCode, Notice, ResetReason, Skipped
 from hewston_bff.errors import BffError
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
@@ -36,6 +36,9 @@ class _Nowhere:
 
     def notify(self, notice: Notice) -> None:
         """Nobody is told."""
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Nobody is there to go."""
 
 
 class LogReader:
@@ -79,6 +82,11 @@ class LogReader:
         """See `Ticked`: the log has grown, or is complete."""
         self._news.set()
         return inf
+
+    def crashed(self) -> None:
+        """See `Ticked`."""
+        self._failure = BffError("this run cannot be read because of an error here; it was logged")
+        self._news.set()
 
     def position(self) -> int:
         """See `Listener`."""

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from hewston_bff.core.backend_wire import Message
 from hewston_bff.core.ids import Epoch, RunId
-from hewston_bff.core.messages import Notice
+from hewston_bff.core.messages import CloseCode, Notice
 from hewston_bff.core.run_identity import NOTHING_TOLD, RunIdentity
+
+INTERNAL_REASON = "something went wrong here, and was logged: come back and resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,15 @@ class Sink(Protocol):
     def notify(self, notice: Notice) -> None:
         """A message of the control lane, in order with what was pushed."""
 
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Let the client go, soon; nothing more is sent to it."""
+
 
 class Flushable(Protocol):
     """A client that gathers what one tick gives it."""
 
     def flush(self) -> None:
         """Write what was gathered, at once."""
+
+    def crashed(self) -> None:
+        """See `Ticked`."""

@@ -1,7 +1,7 @@
 """What the hub counts, and a frozen picture of it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(slots=True)
@@ -25,6 +25,10 @@ class Counters:
     skipped: Counter[str] = field(default_factory=Counter)
     """Messages and frames of the backend that were left out, or of which something was, by reason;
     what a replay brings again is not counted again."""
+
+    def copy(self) -> "Counters":
+        """The totals of this moment."""
+        return replace(self, skipped=self.skipped.copy())
 
 
 @dataclass(frozen=True, slots=True)

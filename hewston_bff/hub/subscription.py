@@ -12,6 +12,7 @@ from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.core.ids import format_time
 from hewston_bff.core.link import LinkState
 from hewston_bff.core.messages import (
+    CloseCode,
     CursorStatus,
     Ended,
     Err,
@@ -34,11 +35,12 @@ from hewston_bff.core.positions import (
     Target,
 )
 from hewston_bff.core.spans import Updates
+from hewston_bff.core.steady import SteadyStatus
 from hewston_bff.errors import BffError, ErrorCode
 from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.live import LiveGroup
-from hewston_bff.hub.ports import Sink
+from hewston_bff.hub.ports import INTERNAL_REASON, Sink
 from hewston_bff.hub.ticker import PERIOD_S
 from hewston_bff.hub.told import Re, Told
 
@@ -99,6 +101,7 @@ class Subscription:
         self._has_frames = viewing.updates.has_frames
         self._has_metrics = Updates.METRICS in viewing.updates
         self._told = Told(sid=UNSET if viewing.sid is None else viewing.sid)
+        self._steady = SteadyStatus()
         self._snapshot_due = False
         self._snapshot_after_s = -inf
         self._metrics_after_s = -inf
@@ -134,7 +137,11 @@ class Subscription:
         """Where the cursor stands, in the protocol's words."""
         if not self.access.is_granted:
             return "paused" if self.cursor.is_paused else "buffering"
-        return self.cursor.status(self.channel.log, is_growing=self.channel.is_growing)
+        cursor, log = self.cursor, self.channel.log
+        status = cursor.status(log, is_growing=self.channel.is_growing)
+        ahead = log.next_seq - cursor.next_seq
+        stock_s = inf if log.is_complete or not cursor.rate else ahead / cursor.rate
+        return self._steady.told(status, stock_s=stock_s, now_s=self.channel.ticker.next_s)
 
     def _readable(self) -> FrameLog | None:
         """The log, if this viewer may read it."""
@@ -226,7 +233,6 @@ class Subscription:
 
     def seek(self, target: Target, re: Re) -> None:
         """Go elsewhere; an impossible place is answered with RANGE and changes nothing."""
-        self.leave_group()
         if not self._go(target, re):
             return
         self._is_seek = True
@@ -237,7 +243,6 @@ class Subscription:
 
     def live(self, re: Re) -> None:
         """Jump to the newest frame and follow."""
-        self.leave_group()
         if not self._go(AtEdge(), re):
             return
         self.follow()
@@ -251,15 +256,15 @@ class Subscription:
         self.leave_group()
         log, cursor = self.channel.log, self.cursor
         if frames < 0:
-            self.cursor.pause()
             # A frame that is due is where the client is, sent or not.
             shown = min(cursor.next_seq + cursor.owed, log.next_seq) - 1
-            place = max(log.first_seq, shown + frames)
-            self.seek(AtIndex(place), re)
+            place = AtIndex(max(log.first_seq, shown + frames))
+            if not self._refuses(place, re):
+                cursor.pause()
+                self.seek(place, re)
             return
         is_at_end = log.is_complete and cursor.next_seq >= log.next_seq
         if self.access.is_granted and is_at_end:
-            cursor.pause()
             self.sink.notify(self._told.out_of_range(re, self.channel.log))
             return
         cursor.step(frames)
@@ -267,16 +272,20 @@ class Subscription:
         self.wake()
 
     def _go(self, target: Target, re: Re) -> bool:
-        """Set out for `target`, unless it is known not to exist."""
-        before = (self.cursor.next_seq, self.cursor.is_live, self.cursor.target, self.cursor.owed)
-        self.cursor.go(target, show=True)
-        if self.access.is_granted and isinstance(self.channel.locate(target), OutOfRange):
-            cursor = self.cursor
-            cursor.next_seq, cursor.is_live, cursor.target, cursor.owed = before
-            self.sink.notify(self._told.out_of_range(re, self.channel.log))
-            self.wake()
+        """Set out for `target`, unless it is known not to exist: then nothing changes."""
+        if self._refuses(target, re):
             return False
+        self.leave_group()
+        self.cursor.go(target, show=True)
+        self._steady.restart()
         return True
+
+    def _refuses(self, target: Target, re: Re) -> bool:
+        """Whether `target` is known not to exist, which the client is told."""
+        is_refused = self.access.is_granted and isinstance(self.channel.locate(target), OutOfRange)
+        if is_refused:
+            self.sink.notify(self._told.out_of_range(re, self.channel.log))
+        return is_refused
 
     def _after_seek(self, re: Re) -> None:
         if self.cursor.target is None:
@@ -380,6 +389,10 @@ class Subscription:
     def wake(self) -> None:
         """Be driven at the next tick."""
         self.channel.ticker.wake(self)
+
+    def crashed(self) -> None:
+        """See `Ticked`: its client goes, and may come back and resume."""
+        self.sink.end(CloseCode.INTERNAL, INTERNAL_REASON)
 
     # -- ticks
 

@@ -10,7 +10,11 @@ from collections.abc import Callable
 from math import ceil, inf
 from typing import Protocol
 
+import structlog
+
 from hewston_bff.core.playback import TICKS_PER_S
+
+logger = structlog.get_logger(__name__)
 
 PERIOD_S = 1.0 / TICKS_PER_S
 _LAGS_KEPT = 3_600
@@ -26,6 +30,25 @@ class Ticked(Protocol):
 
     def tick(self, now_s: float) -> float:
         """Act at nominal time `now_s`; the time to act next, inf if only an event can tell."""
+
+    def crashed(self) -> None:
+        """It raised something unforeseen, which is logged: it ends, and nothing else does."""
+
+
+class Crashing(Protocol):
+    """What can be ended alone."""
+
+    def crashed(self) -> None:
+        """See `Ticked`."""
+
+
+def contain(item: Crashing, event: str, error: Exception, **context: object) -> None:
+    """Log `error` as `event`, and have `item` end."""
+    logger.error(event, item=type(item).__name__, exc_info=error, **context)
+    try:
+        item.crashed()
+    except Exception:
+        logger.exception("end.crashed", item=type(item).__name__)
 
 
 class Ticker:
@@ -84,7 +107,11 @@ class Ticker:
             for item in self._wheel.pop(tick, ()):
                 if item.scheduled == tick:
                     item.scheduled = -1
-                    at_s = item.tick(now_s)
+                    try:
+                        at_s = item.tick(now_s)
+                    except Exception as error:  # noqa: BLE001 - one viewer's trouble is no other's
+                        contain(item, "tick.crashed", error)
+                        continue
                     if at_s != inf:
                         self.schedule(item, at_s)
         self._after_tick()

@@ -7,9 +7,9 @@ from typing import Final
 from hewston_bff.core.event_stream import event
 from hewston_bff.core.ids import Epoch
 from hewston_bff.core.messages import Bye, CloseCode, Closed, Ended, Err, Hb, Notice, encode
-from hewston_bff.errors import BffError
+from hewston_bff.errors import BffError, ErrorCode
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.ports import Framing
+from hewston_bff.hub.ports import INTERNAL_REASON, Framing
 from hewston_bff.net.clock import now_ms
 from hewston_bff.net.outlet import Outlet, OutletLimits
 
@@ -140,10 +140,16 @@ class EventSession:
             self.outlet.send_control(self._pack(event("end", encode(notice))))
             self._is_over.set()
 
-    def end(self, code: CloseCode, reason: str) -> None:  # noqa: ARG002 - there is no close code here
+    def end(self, code: CloseCode, reason: str) -> None:
         """Stop; the client comes back by itself with `Last-Event-ID`."""
+        if code is CloseCode.INTERNAL and not self.outlet.is_ended:
+            self.notify(Err(code=ErrorCode.INTERNAL, msg=reason))
         self.outlet.is_ended = True
         self._is_over.set()
+
+    def crashed(self) -> None:
+        """See `Ticked`."""
+        self.end(CloseCode.INTERNAL, INTERNAL_REASON)
 
     def bye(self, *, after_ms: int) -> None:
         """Have the client come back after a while, and stop."""

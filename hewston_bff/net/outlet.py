@@ -13,7 +13,7 @@ from typing import Protocol
 
 from hewston_bff.core.messages import CloseCode
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.ports import Framing
+from hewston_bff.hub.ports import INTERNAL_REASON, Framing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,10 @@ class Outlet:
     def framing(self) -> Framing:
         """See `ports.Sink`."""
         return self._wire.framing
+
+    def crashed(self) -> None:
+        """See `Ticked`."""
+        self._end(CloseCode.INTERNAL, INTERNAL_REASON)
 
     def can_take(self) -> bool:
         """See `ports.Sink`."""

@@ -38,7 +38,8 @@ from hewston_bff.core.messages import (
 from hewston_bff.errors import BffError, InvalidRequest, RateLimited
 from hewston_bff.hub.control import obey
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.ports import Credentials, Framing
+from hewston_bff.hub.ports import INTERNAL_REASON, Credentials, Framing
+from hewston_bff.hub.ticker import contain
 from hewston_bff.net.clock import now_ms
 from hewston_bff.net.outlet import Outlet, OutletLimits, Wire
 from hewston_bff.net.viewings import ViewingLimits, Viewings
@@ -153,8 +154,7 @@ class Session:
     async def serve(self, ws: web.WebSocketResponse, *, begin: Callable[[], None]) -> None:
         """Read and obey until the client goes or has to; `begin` subscribes to what it came for."""
         self._greet()
-        begin()
-        self.viewings.answer_all()
+        self._begin(begin, self.viewings.answer_all)
         try:
             async with asyncio.timeout(None) as self._deadline:
                 self._apply_ending()
@@ -176,7 +176,7 @@ class Session:
         # It cannot answer pings: that it takes what is sent is its sign of life.
         self.outlet.is_listened_to = False
         self._greet()
-        begin()
+        self._begin(begin)
         try:
             async with asyncio.timeout(None) as self._deadline:
                 self._apply_ending()
@@ -184,6 +184,17 @@ class Session:
         except TimeoutError:
             if self._ending is None:
                 raise
+
+    def _begin(self, *steps: Callable[[], None]) -> None:
+        """Subscribe to what the client came for: trouble with it ends the open connection."""
+        try:
+            for step in steps:
+                step()
+        except BffError as error:
+            self._send_error(error)
+            self.end(error.outcome.close or CloseCode.TOO_MANY, error.message)
+        except Exception as exc:  # noqa: BLE001 - the last line before the socket
+            contain(self, "session.crashed", exc, session_id=self.session_id)
 
     def _greet(self) -> None:
         self.outlet.start()
@@ -214,6 +225,10 @@ class Session:
             goodbye = Bye(code=CloseCode.SERVICE_RESTART, after_ms=after_ms)
             self.outlet.send_last(self._wire.message(goodbye))
         self.end(CloseCode.SERVICE_RESTART, "restarting: come back and resume")
+
+    def crashed(self) -> None:
+        """See `Ticked`."""
+        self.end(CloseCode.INTERNAL, INTERNAL_REASON)
 
     def close(self) -> None:
         """Let go of everything; the socket is gone."""
@@ -261,6 +276,12 @@ class Session:
 
     def take(self, data: bytes) -> None:
         """Obey one message, whichever way it came; what is wrong with it is answered."""
+        try:
+            self._take(data)
+        except Exception as exc:  # noqa: BLE001 - the last line before the socket
+            contain(self, "session.crashed", exc, session_id=self.session_id)
+
+    def _take(self, data: bytes) -> None:
         if self.outlet.is_mute:
             self.outlet.is_mute = False
             self.viewings.repeat_news()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from hewston_bff.core.features import Feature
 from hewston_bff.core.frame_log import FrameLog
+from hewston_bff.core.ids import parse_run_id
 from hewston_bff.core.messages import InvalidMessage, ResumePoint, Subscribe, decode_command
 from hewston_bff.core.positions import Resumed, Target
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
@@ -53,6 +54,7 @@ class EventsParameters(BaseModel):
     )
 
 
+_NO_RUN = "subscribe: must be a run id, or one JSON object with a `run_id`"
 _RESUME_INDEX = re.compile(r"[0-9]{1,15}")
 
 
@@ -213,16 +215,20 @@ def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
     A message that means nothing is answered on the stream: the other runs go on.
 
     Raises:
-        InvalidRequest: it is neither a run id nor an object.
+        InvalidRequest: it is neither a run id nor an object that names a run.
     """
     if not text.lstrip().startswith("{"):
+        if parse_run_id(text) is None:
+            raise InvalidRequest(_NO_RUN)
         return Subscribe(run_id=text)
     try:
         members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        if not bytes(members.get("run_id", b"")).startswith(b'"'):
+            raise InvalidRequest(_NO_RUN)
         members["t"] = msgspec.Raw(b'"subscribe"')
         command = decode_command(msgspec.json.encode(members))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise InvalidRequest("subscribe: must be a run id, or one JSON object") from exc
+        raise InvalidRequest(_NO_RUN) from exc
     except InvalidMessage as exc:
         return exc
     assert isinstance(command, Subscribe)  # noqa: S101 - its tag was set above

@@ -15,6 +15,7 @@ _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 Model = TypeVar("Model", bound=BaseModel)
 
+RUN_ID_RULE = "must be 1 to 128 of A-Z a-z 0-9 . _ - and neither . nor .."
 SYMBOL_RULE = (
     "must be 1 to 64 printable characters, without .. or //, a / first, or a space at an end"
 )
@@ -48,8 +49,7 @@ def run_id_of(request: web.Request) -> RunId:
     """
     run_id = parse_run_id(request.match_info["run_id"])
     if run_id is None:
-        reason = "must be 1 to 128 of A-Z a-z 0-9 . _ - and neither . nor .."
-        raise _invalid({"run_id": reason})
+        raise _invalid({"run_id": RUN_ID_RULE})
     return run_id
 
 

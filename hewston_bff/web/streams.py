@@ -35,6 +35,7 @@ SUBPROTOCOL = "hewston.bff.v1"
 QUERY = ("speed", "max_fps", "mode", "paused", "from", "updates")
 """The members of `subscribe` that the per-run doors take from the query."""
 _INDEX = re.compile(r"[0-9]{1,15}")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 _BEARER = "bearer."
 _NATIVE_FPS = 30.0
 _NATIVE_REQUEST = Subscribe(run_id="", paused=True, speed=60.0, max_fps=_NATIVE_FPS)
@@ -184,6 +185,9 @@ def from_query(request: web.Request) -> Subscribe:
     asked: dict[str, object] = dict(query)
     if "from" in query:
         begin = query["from"]
+        if _INTEGER.fullmatch(begin) and not _INDEX.fullmatch(begin):
+            # In a query a whole number is an index, never a time.
+            raise InvalidRequest("`from` must be a frame index or an ISO 8601 UTC time")
         asked["from"] = int(begin) if _INDEX.fullmatch(begin) else begin
     if "updates" in query:
         asked["updates"] = query["updates"].split(",")

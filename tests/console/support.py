@@ -50,6 +50,11 @@ class NodeClient:
         msg = f"the client ended before it came; last: {self.lines[-3:]}; {errors}"
         raise AssertionError(msg)
 
+    async def seen(self, wanted: Callable[[Line], bool]) -> None:
+        """Wait for a line that is `wanted`, unless one came before."""
+        if not any(wanted(line) for line in self.lines):
+            await self.until(wanted)
+
     async def event(self, name: str, *, run: str | None = None) -> Line:
         """The next event of this name, of any run or one."""
         return await self.until(lambda line: line[1] == name and run in {None, line[0]})

@@ -5,7 +5,7 @@ from math import isfinite, isnan
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hewston_bff.core.backend_wire import (
@@ -173,6 +173,13 @@ def test_a_number_that_a_float_holds_stays_as_it_is_written(number: bytes) -> No
     assert b'"mood":%b' % number in message.tail
 
 
+def test_an_id_that_looks_like_a_huge_number_is_kept_to_the_byte() -> None:
+    data = text(0, orders=1).replace(b'"0-0"', b'"9f31e4721e999"')
+    message = decode(data)
+    assert isinstance(message, RawFrame)
+    assert b'{"t": "frame", ' + message.tail == data
+
+
 @pytest.mark.parametrize(
     ("member", "right", "lacks"),
     [
@@ -266,12 +273,14 @@ def test_every_time_of_a_frame_goes_out_as_an_instant_with_z(written: bytes, rig
     assert message.lacks is None
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["ohlc", "orders", "equity", "dropped", "mood"]),
         st.recursive(
             st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=3)),
             lambda inner: st.one_of(
+                inner,
                 st.lists(inner, max_size=2),
                 st.dictionaries(
                     st.sampled_from(["o", "h", "c", "value", "ts", "ts_utc", "x"]), inner

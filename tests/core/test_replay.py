@@ -76,6 +76,7 @@ moments = st.integers(0, 6)
 """Few, so that frames share them and go back."""
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(moments, st.integers(0, 2)), max_size=40),
     st.lists(st.integers(0, 40), max_size=3),

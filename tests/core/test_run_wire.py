@@ -127,3 +127,12 @@ def test_numbers_of_the_backend_keep_their_digits() -> None:
     whole = parse_facts(RUN, body).whole()
     assert b'{"a":1.10,"b":12345678901234567890}' in whole
     assert b'"speed":60.0' in whole
+
+
+def test_a_number_that_is_none_costs_a_description_nothing_else() -> None:
+    facts = parse_facts(
+        RUN, b'{"status":"DONE","progress":NaN,"params":{"stop":-Infinity,"n":"NaN"}}'
+    )
+    whole = msgspec.json.decode(facts.whole())
+    assert facts.status == "DONE"
+    assert whole["params"] == {"stop": None, "n": "NaN"}

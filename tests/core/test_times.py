@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hewston_bff.core.ids import format_time, parse_time
@@ -107,6 +107,7 @@ def test_times_are_written_with_the_digits_that_they_need(ns_after: int, right: 
     assert format_time(HALF_PAST_TWO_NS + ns_after) == right
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)),  # noqa: DTZ001
     st.integers(0, 999),

@@ -8,7 +8,7 @@ import msgspec
 from hewston_bff.core.backend_wire import RawFrame
 from hewston_bff.core.ids import Epoch, RunId
 from hewston_bff.core.link import LinkTimes, Quiet
-from hewston_bff.core.messages import Ctrl, Notice, Subscribe, encode
+from hewston_bff.core.messages import CloseCode, Ctrl, Notice, Subscribe, encode
 from hewston_bff.core.spans import Updates
 from hewston_bff.errors import BffError
 from hewston_bff.hub.access import Access
@@ -40,6 +40,7 @@ class MemorySink:
     framing: PlainFraming = FRAMING
     is_slow: bool = False
     seen: list[Message] = field(default_factory=list)
+    ended: list[CloseCode] = field(default_factory=list)
 
     def can_take(self) -> bool:
         return not self.is_slow
@@ -55,6 +56,9 @@ class MemorySink:
 
     def notify(self, notice: Notice) -> None:
         self.seen.append(msgspec.json.decode(encode(notice)))
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        self.ended.append(code)
 
     def frames(self) -> list[Message]:
         return [message for message in self.seen if message["t"] == "frame"]

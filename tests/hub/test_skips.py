@@ -1,6 +1,6 @@
 """What is left out of a stream: how often it counts, and who is told when."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hewston_bff.core.skips import Skip
@@ -76,6 +76,7 @@ def test_a_replay_that_brings_the_skipped_frame_takes_it_back() -> None:
     assert not [message for message in late.seen if message["t"] == "err"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=5))
 def test_however_often_the_stream_breaks_the_count_is_that_of_one_way_through(
     cuts: list[int],

@@ -17,10 +17,17 @@ class Item:
     every_s: float = inf
     scheduled: int = -1
     at_s: list[float] = field(default_factory=list)
+    is_broken: bool = False
+    has_crashed: bool = False
 
     def tick(self, now_s: float) -> float:
         self.at_s.append(now_s)
+        if self.is_broken:
+            raise ZeroDivisionError("planted")
         return now_s + self.every_s
+
+    def crashed(self) -> None:
+        self.has_crashed = True
 
 
 def still() -> Ticker:
@@ -148,3 +155,14 @@ async def test_a_pause_of_the_loop_is_made_up_for_and_seen() -> None:
     await asyncio.sleep(2)
     assert ticker.late_s() == pytest.approx(2, abs=2 * PERIOD_S)
     assert loop.time() == pytest.approx(3, abs=PERIOD_S)
+
+
+def test_who_crashes_is_ended_and_everybody_else_acts() -> None:
+    ticker, good, bad, later = still(), Item(), Item(is_broken=True), Item()
+    for item in (good, bad, later):
+        ticker.wake(item)
+    ticker.advance()
+    assert [item.has_crashed for item in (good, bad, later)] == [False, True, False]
+    assert ticks_of(good) == ticks_of(later) == [1]
+    ticker.advance(5)
+    assert ticks_of(bad) == [1], "it does not come again"

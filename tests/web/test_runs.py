@@ -446,3 +446,57 @@ async def test_it_counts_among_the_aggregated_routes() -> None:
     async with run_stack(bff_rate_aggregated_per_minute=1) as (bff, _):
         await ask(bff)
         assert (await ask(bff, "status", 429))["error"]["code"] == "RATE_LIMITED"
+
+
+async def test_equity_is_thinned_unless_all_of_it_is_asked_for() -> None:
+    async with run_stack() as (bff, backend):
+        points = [
+            {"timestamp": 1_704_205_800 + 60 * n, "equity": 1_000.0 + n % 7} for n in range(5_000)
+        ]
+        backend.does["equity"] = says(points)
+        page = await ask(bff)
+        assert page["metadata"]["equity_points"] == len(page["equity"]) <= 2_000
+        every = await ask(bff, equity_points="all")
+        assert [point["equity"] for point in every["equity"]] == [each["equity"] for each in points]
+        assert every["equity"][0]["timestamp"] == "2024-01-02T14:30:00Z"
+
+
+async def test_a_point_without_a_number_keeps_its_place_and_one_without_a_time_is_told() -> None:
+    async with run_stack() as (bff, backend):
+        backend.does["metrics"] = says(
+            b'{"total_return":0.01,"sharpe":NaN,"profit_factor":Infinity,"hit_rate":1.0}'
+        )
+        backend.does["equity"] = says(
+            b'[{"ts":"2024-01-02T14:30:00","value":100},{"ts":"2024-01-02T14:31:00","value":NaN},'
+            b'{"ts":"2024-01-02T14:32:00","value":98},{"ts":"2024-01-02T14:33:00","value":99}]'
+        )
+        page = await ask(bff)
+        assert [point["equity"] for point in page["equity"]] == [100.0, None, 98.0, 99.0]
+        assert page["metadata"]["failed_sources"] == []
+        figures = page["metrics"]
+        assert (figures["total_return"], figures["profit_factor"]) == (0.01, None)
+        assert (figures["hit_rate"], figures["max_drawdown"]) == (1.0, pytest.approx(0.02))
+        assert figures["sharpe"] is not None
+        assert "metrics:computed" in page["metadata"]["data_sources"]
+        backend.does["equity"] = says(
+            [{"ts": "2024-01-02T14:30:00Z", "value": 1}, {"ts": "soon", "value": 2}]
+        )
+        page = await ask(bff, equity_points=200)
+        assert [point["equity"] for point in page["equity"]] == [1.0]
+        assert page["metadata"]["failed_sources"] == ["equity"]
+        assert page["metadata"]["partial_data"]
+
+
+@pytest.mark.parametrize("kind", ["day", "gaps"])
+async def test_the_stream_and_the_whole_run_tell_the_same_figures(kind: str) -> None:
+    run = generated_run("r", frame_count=1_500, null_ohlc=0.5 if kind == "gaps" else 0.0)
+    async with stack(run) as (bff, _, _), bff.viewer() as viewer:
+        await viewer.subscribe("r", speed=1_000, updates=["frames", "metrics"])
+        await viewer.until_end()
+        streamed = viewer.of("metrics")[-1]["metrics"]
+        whole = (await ask(bff, run_id="r"))["metrics"]
+        assert streamed.pop("orders") == len((await ask(bff, run_id="r"))["orders"])
+        assert streamed == {
+            name: pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
+            for name, value in whole.items()
+        }
