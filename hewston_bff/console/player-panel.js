@@ -70,6 +70,9 @@ export function drawFigures(elements, figures, precisions) {
   of.dataset["seq"] = figures === null ? "" : String(figures.seq);
 }
 
+/** A time that may break between date and hour, and nowhere else. @param {string} text */
+const unbroken = (text) => text.split(" ").flatMap((part, index) => [index > 0 && " ", h("span", {}, part)]);
+
 /**
  * @param {HTMLElement} body
  * @param {Orders} orders
@@ -80,7 +83,7 @@ export function drawOrders(body, orders, prices) {
     h(
       "tr",
       { class: isBuy(order) ? "buy" : "sell" },
-      h("td", {}, minute(time)),
+      h("td", {}, ...unbroken(minute(time))),
       h("td", { class: "side-of" }, String(order.side).toUpperCase()),
       h("td", { class: "number" }, quantity(order.qty)),
       h("td", { class: "number" }, prices.write(order.price)),

@@ -314,6 +314,35 @@ def test_what_was_skipped_is_told_by_name_and_count(skipped: str, words: str) ->
     assert in_node(script, modules={"skippedWords": "player-panel.js"}) == words
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_nothing"),
+    [
+        ({}, False),
+        ({"state": {"status": "ended"}}, True),
+        ({"state": {"status": "ended"}, "hasPicture": True}, False),
+        ({"isEmpty": True}, True),
+        ({"runStatus": "ERROR"}, True),
+        ({"runStatus": "ERROR", "hasPicture": True}, False),
+        ({"runStatus": "QUEUED", "upstream": {"status": "retrying"}}, False),
+        ({"upstream": {"status": "failed"}}, True),
+        ({"state": {"status": "connecting"}, "runStatus": "ERROR"}, False),
+    ],
+)
+def test_a_run_without_a_frame_has_nothing_to_play(
+    changes: dict[str, Any],
+    is_nothing: bool,  # noqa: FBT001
+) -> None:
+    usual = {
+        "state": {"status": "buffering"},
+        "upstream": None,
+        "runStatus": "",
+        "hasPicture": False,
+        "isEmpty": False,
+    }
+    script = f"return hasNothing({_json(usual | changes)})"
+    assert in_node(script, modules={"hasNothing": "player-status.js"}) is is_nothing
+
+
 @pytest.mark.parametrize("size", [5e-324, 1e-300, 1e-13, 0.001, 0, 1, 1e8, 4.6e14, 1e300, 1.7e308])
 def test_the_chart_is_given_numbers_it_can_count_with(size: float) -> None:
     script = (
