@@ -87,10 +87,14 @@ class Bff:
 
 @asynccontextmanager
 async def serving(backend_url: str, *, port: int = 0, **settings: Any) -> AsyncIterator[Bff]:
-    """The server in front of `backend_url`, with quick reconnects unless `settings` say otherwise."""
+    """The server in front of `backend_url`, with quick reconnects unless `settings` say otherwise.
+
+    And over WebSockets: `play` and `hb` are what most tests count and pace.
+    """
     defaults: dict[str, Any] = {
         "bff_hub_backoff_base_seconds": 0.02,
         "bff_hub_backoff_cap_seconds": 0.1,
+        "bff_upstream_transport": "ws",
     }
     app = create_app(Settings(hewston_backend_url=backend_url, **(defaults | settings)))
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=3, access_log=None)

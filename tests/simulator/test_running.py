@@ -228,3 +228,33 @@ async def test_requests_are_counted_by_route_and_run(serve: Serve) -> None:
 async def _healthz(session: aiohttp.ClientSession) -> int:
     async with session.get("/healthz") as answer:
         return answer.status
+
+
+@pytest.mark.parametrize("how", ["ws", "stream"])
+async def test_a_deaf_backend_serves_nothing_else_while_it_loads(serve: Serve, how: str) -> None:
+    options = replace(QUICK, play_silence_s=0.4, load_s_per_frame=0.001, deaf_while_flooding=True)
+    _, session = await serve(SimulatedBackend([_RUN], options=options))
+    loop = asyncio.get_running_loop()
+    asked_s = loop.time()
+    if how == "ws":
+        async with session.ws_connect(_WS) as socket:
+            await socket.send_str(PLAY)
+            await texts(socket, count=1)  # the echo: `play` was heard
+            assert await _healthz(session) == 200
+    else:
+        async with session.get("/backtests/r/stream"):
+            assert await _healthz(session) == 200
+    assert loop.time() - asked_s >= 0.8
+
+
+async def test_what_a_load_held_up_is_not_made_up_for(serve: Serve) -> None:
+    options = replace(QUICK, play_silence_s=0.3, sse_frames_per_s=1_000, deaf_while_flooding=True)
+    _, session = await serve(SimulatedBackend([_RUN], options=options))
+    loop = asyncio.get_running_loop()
+    async with session.get("/backtests/r/stream") as first:
+        await first.content.readline()
+        began_s = loop.time()
+        async with session.get("/backtests/r/stream") as second:
+            await second.content.readline()
+        await first.read()
+    assert loop.time() - began_s >= 0.3 + 0.3
