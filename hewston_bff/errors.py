@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     BUSY = "BUSY"
     FEATURE_DISABLED = "FEATURE_DISABLED"
     NOT_FOUND = "NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     FRAMES_SKIPPED = "FRAMES_SKIPPED"
     INTERNAL = "INTERNAL"
 
@@ -42,6 +43,7 @@ OUTCOMES = {
     ErrorCode.RUN_NOT_FOUND: Outcome(404),
     ErrorCode.NO_DATA: Outcome(404),
     ErrorCode.NOT_FOUND: Outcome(404),
+    ErrorCode.METHOD_NOT_ALLOWED: Outcome(405),
     ErrorCode.UNAUTHORIZED: Outcome(401, CloseCode.UNAUTHORIZED),
     ErrorCode.FORBIDDEN: Outcome(403, CloseCode.FORBIDDEN),
     ErrorCode.RANGE: Outcome(400),
@@ -103,6 +105,12 @@ class NotFound(BffError):
     """We have no such address."""
 
     code = ErrorCode.NOT_FOUND
+
+
+class MethodNotAllowed(BffError):
+    """The address is there, but not for this method."""
+
+    code = ErrorCode.METHOD_NOT_ALLOWED
 
 
 class Unauthorized(BffError):

@@ -133,6 +133,13 @@ class Settings(BaseSettings):
             raise ValueError("needs the extra `artifacts`: pip install 'hewston-bff[artifacts]'")
         return value
 
+    @field_validator("bff_event_loop")
+    @classmethod
+    def _has_its_loop(cls, value: str) -> str:
+        if value == "uvloop" and find_spec("uvloop") is None:
+            raise ValueError("needs the extra `uvloop`: pip install 'hewston-bff[uvloop]'")
+        return value
+
     @field_validator("bff_trusted_proxies", mode="before")
     @classmethod
     def _split_networks(cls, value: object) -> object:
@@ -172,6 +179,19 @@ class Settings(BaseSettings):
     def _without_password(self, value: str) -> str:
         url = urlsplit(value)
         return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+
+    def missing_paths(self) -> list[str]:
+        """What is set and not there now, in words: it may come later, so it is no error."""
+        catalog, folder = self.hewston_catalog_path, self.hewston_data_dir
+        features = self.bff_features_file
+        missing = []
+        if catalog is not None and not catalog.is_file():
+            missing.append(f"HEWSTON_CATALOG_PATH: no file {catalog}: runs are told without it")
+        if folder is not None and not folder.is_dir():
+            missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: runs are told without it")
+        if features is not None and not features.is_file():
+            missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings hold")
+        return missing
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -11,9 +11,8 @@ ratios, formed within a round, say more than the µs. The figure is the CPU (use
 server's process per delivered message, over exactly the window. The latency is that from the
 source's stamp to the client: ours includes the leg from the backend, where the others have none.
 
-The C tools are no part of this repository: --tools names the folder with wsdrain.c (the clients)
-and wsfan.c (the floor). They are compiled into a temporary folder, with gcc and liburing. Only the
-loopback interface is used, and everything that was started is ended.
+The floor and the clients are fanout.c beside this file, compiled into a temporary folder: gcc is
+needed. Only the loopback interface is used, and everything that was started is ended.
 """
 
 import argparse
@@ -98,7 +97,7 @@ class Scale:
     seconds: float
     warmup_s: float
     speed: float
-    drain: Path
+    fanout: Path
 
 
 Measure = Callable[[], Sample]
@@ -155,10 +154,10 @@ def running(*command: str, port: int, ready: Callable[[], bool]) -> Iterator[Ser
                 process.wait()
 
 
-def floor(fan: Path) -> AbstractContextManager[Server]:
+def floor(fanout: Path) -> AbstractContextManager[Server]:
     """The C server: one send(2) a message."""
     port = free_port()
-    command = (str(fan), "-p", f"{port}", "-B", f"{FRAME_BYTES}", "-r", f"{FPS}")
+    command = (str(fanout), "serve", f"{port}", f"{FRAME_BYTES}", f"{FPS}")
     return running(*command, port=port, ready=lambda: listens(port))
 
 
@@ -190,7 +189,7 @@ def service(backend: Server) -> AbstractContextManager[Server]:
 
 
 class Percentile(msgspec.Struct):
-    """A part of what wsdrain prints."""
+    """A part of what the clients print."""
 
     samples: int
     p99: float
@@ -203,7 +202,7 @@ class Cpu(msgspec.Struct):
 
 
 class Drained(msgspec.Struct):
-    """What wsdrain prints."""
+    """What the clients print."""
 
     opened: int
     closed: int
@@ -216,15 +215,13 @@ def drained(
     server: Server, scale: Scale, *, path: str, say: str = "", channels: int = 0
 ) -> Measure:
     """Clients that send `say` (%d: their number modulo `channels`) and take what comes."""
-    command = [str(scale.drain), "-p", f"{server.port}", "-P", path, "-n", f"{scale.clients}"]
-    command += ["-w", f"{scale.warmup_s}", "-t", f"{scale.seconds}", "-i", f"{server.pid}"]
-    command += ["-s", say] if say else []
-    command += ["-c", f"{channels}"] if channels else []
+    command = [str(scale.fanout), "drain", f"{server.port}", path, f"{scale.clients}"]
+    command += [f"{scale.warmup_s}", f"{scale.seconds}", f"{server.pid}", f"{channels}", say]
 
     def measure() -> Sample:
         done = subprocess.run(command, capture_output=True, check=False, timeout=300)  # noqa: S603
         if not done.stdout:
-            raise Failed("wsdrain measured nothing", done.stderr.decode())
+            raise Failed("the clients measured nothing", done.stderr.decode())
         found = msgspec.json.decode(done.stdout, type=Drained)
         if found.opened < scale.clients or found.closed or not found.msgs_per_s:
             raise Failed("not all clients got in, remained, and were sent messages", f"{found}")
@@ -323,9 +320,9 @@ async def warm(server: Server, runs: tuple[str, ...]) -> None:
 Entries = dict[str, Measure]
 
 
-def entries(case: str, scale: Scale, stack: ExitStack, fan: Path) -> Entries:
+def entries(case: str, scale: Scale, stack: ExitStack) -> Entries:
     """Who takes part in a case, by name, with servers that live as long as `stack`."""
-    bottom = stack.enter_context(floor(fan))
+    bottom = stack.enter_context(floor(scale.fanout))
     source = stack.enter_context(role("source"))
     ours_live = stack.enter_context(service(source))
     found = {
@@ -347,11 +344,11 @@ def entries(case: str, scale: Scale, stack: ExitStack, fan: Path) -> Entries:
     return {**found, case: tested(ours, scale, runs=runs, subscriptions=subscriptions)}
 
 
-def bench(case: str, scale: Scale, *, rounds: int, fan: Path, console: Console) -> None:
+def bench(case: str, scale: Scale, *, rounds: int, console: Console) -> None:
     """Measure one case and print its table."""
     samples: dict[str, list[Sample]] = {}
     with ExitStack() as stack, console.status(f"{case}: starting the servers") as status:
-        contenders = entries(case, scale, stack, fan)
+        contenders = entries(case, scale, stack)
         for number in range(1, rounds + 1):
             for name, measure in contenders.items():
                 status.update(f"{case}: round {number} of {rounds}, {name}")
@@ -393,7 +390,7 @@ def stamped_frame() -> str:
     """A frame as the backend sends it, of about FRAME_BYTES, with the time it was made."""
     frame = {
         "t": "frame",
-        # Early, as wsdrain looks for it in the first bytes only.
+        # Early, as the clients look for it in the first bytes only.
         "sent_ns": time.monotonic_ns(),
         "ts": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() % 10**9:09d}Z",
         "ohlc": {"o": 187.15, "h": 187.41, "l": 187.02, "c": 187.33, "v": 48_211},
@@ -474,19 +471,16 @@ async def serve(name: str, port: int) -> None:
 # The command
 
 
-def compiled(tools: Path, into: Path) -> tuple[Path, Path]:
-    """The clients and the floor as programs."""
-    if not (tools / "wsdrain.c").is_file() or not (tools / "wsfan.c").is_file():
-        raise Failed("name the folder of wsdrain.c and wsfan.c with --tools; not here:", f"{tools}")
-    compiler = shutil.which("gcc")
+def compiled(into: Path) -> Path:
+    """The floor and the clients as one program."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
-        raise Failed("gcc is needed to compile the C tools")
-    for name, libraries in (("wsdrain", ()), ("wsfan", ("-luring",))):
-        command = (compiler, "-O2", "-o", str(into / name), str(tools / f"{name}.c"), *libraries)
-        done = subprocess.run(command, capture_output=True, check=False, text=True)  # noqa: S603
-        if done.returncode:
-            raise Failed("the C tools do not compile; is liburing-dev there?", done.stderr)
-    return into / "wsdrain", into / "wsfan"
+        raise Failed("gcc is needed to compile the floor and the clients: install it first")
+    command = (compiler, "-O2", "-o", str(into / "fanout"), str(ROOT / "scripts" / "fanout.c"))
+    done = subprocess.run(command, capture_output=True, check=False, text=True)  # noqa: S603
+    if done.returncode:
+        raise Failed("fanout.c does not compile", done.stderr)
+    return into / "fanout"
 
 
 def main() -> int:
@@ -505,7 +499,6 @@ def main() -> int:
         default=10.0,
         help="of many-runs and one-socket, whose runs are a month: slow enough to outlast a window",
     )
-    parser.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "tools")
     parser.add_argument("--serve", choices=("naive", "source"), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -517,16 +510,16 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 110)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            drain, fan = compiled(options.tools, Path(folder))
+            fanout = compiled(Path(folder))
             scale = Scale(
                 clients=options.clients,
                 seconds=options.seconds,
                 warmup_s=options.warm_up,
                 speed=options.speed,
-                drain=drain,
+                fanout=fanout,
             )
             for case in options.case or ["live"]:
-                bench(case, scale, rounds=options.rounds, fan=fan, console=console)
+                bench(case, scale, rounds=options.rounds, console=console)
         except Failed as exc:
             Console(stderr=True).print(str(exc), markup=False)
             return 1

@@ -43,9 +43,16 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings.from_env(**overrides)
     except SettingsError as error:
-        err.print("[red]These settings cannot be:[/red]")
+        err.print("[red]Invalid settings:[/red]")
         err.print(str(error), markup=False, highlight=False)
         raise typer.Exit(2) from error
+
+
+def warn(settings: Settings) -> None:
+    """Say what is odd about the settings, although they hold."""
+    warnings = [f"unknown setting {name} (ignored)" for name in unknown_variables()]
+    for text in [*warnings, *settings.missing_paths()]:
+        err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
 
 @cli.command()
@@ -59,8 +66,7 @@ def serve(
     """Serve browsers in front of the platform's backend. Settings: environment, .env, options."""
     settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url=backend_url)
     configure_logging(level=settings.bff_log_level, fmt=settings.bff_log_format)
-    for name in unknown_variables():
-        err.print(f"warning: {name} is set, but means nothing here", style="yellow")
+    warn(settings)
     serve_app(create_app(settings), settings=settings)
 
 
@@ -158,13 +164,11 @@ def backend(
 
 @cli.command("check-config")
 def check_config() -> None:
-    """Say which settings hold, or which cannot be (exit status 2)."""
+    """Say which settings hold, or which are invalid (exit status 2): what `serve` would refuse."""
     settings = load_settings()
     for name, value in settings.model_dump().items():
         out.print(f"{name.upper()}={value}", markup=False, highlight=False)
-    unknown = unknown_variables()
-    for name in unknown:
-        err.print(f"warning: {name} is set, but means nothing here", style="yellow")
+    warn(settings)
 
 
 cli.command()(watch)

@@ -16,20 +16,10 @@ err = Console(stderr=True)
 
 
 def new_event_loop(settings: Settings) -> asyncio.AbstractEventLoop:
-    """The loop that the settings name.
-
-    Raises:
-        typer.Exit: with 2 if it is not installed.
-    """
+    """The loop that the settings name; they have looked whether it is installed."""
     if settings.bff_event_loop == "asyncio":
         return asyncio.new_event_loop()
-    try:
-        uvloop = import_module("uvloop")
-    except ImportError as error:
-        message = "BFF_EVENT_LOOP=uvloop needs the extra: pip install 'hewston-bff[uvloop]'"
-        err.print(message, style="red", markup=False)
-        raise typer.Exit(2) from error
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
     return loop
 
 

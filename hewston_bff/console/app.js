@@ -3,7 +3,7 @@ import { say } from "./dom.js";
 import { age } from "./format.js";
 import { applyTheme, toggleTheme, watchSystemTheme } from "./theme.js";
 import { hubView } from "./hub.js";
-import { notice, link } from "./notice.js";
+import { link, noticePage } from "./notice.js";
 import { Player } from "./player.js";
 import { RunsView } from "./runs.js";
 import { WallView } from "./wall.js";
@@ -23,6 +23,7 @@ import { WallView } from "./wall.js";
  * @property {Api.Connection} connection
  * @property {() => void} reload show the same view anew
  * @property {() => void} askForToken
+ * @property {boolean} hasToken whether one is sent
  */
 
 const TOKEN = "hewston.token";
@@ -44,11 +45,16 @@ class Console {
     this.connection = this.#connect();
     globalThis.addEventListener("hashchange", () => this.reload());
     document.addEventListener("keydown", (event) => this.#key(event));
+    giveKeysBack();
     part("[data-theme-toggle]").addEventListener("click", toggleTheme);
     part("[data-help]").addEventListener("click", () => this.#help.showModal());
     part("[data-token]").addEventListener("click", () => this.askForToken());
     this.#tokenDialog.addEventListener("close", () => this.#tokenGiven());
     this.reload();
+  }
+
+  get hasToken() {
+    return sessionStorage.getItem(TOKEN) !== null;
   }
 
   askForToken() {
@@ -82,7 +88,7 @@ class Console {
       case "hub":
         return hubView(this);
       default: {
-        const element = notice("No such page", "This address leads nowhere.", link("All runs", "#/runs"));
+        const element = noticePage("No such page", "This address leads nowhere.", link("All runs", "#/runs"));
         return { element, close: () => undefined };
       }
     }
@@ -92,7 +98,8 @@ class Console {
 
   #connect() {
     const token = sessionStorage.getItem(TOKEN) ?? undefined;
-    const connection = connect("", token === undefined ? {} : { token });
+    // The server is where this page is, under whatever prefix a proxy has put both.
+    const connection = connect(new URL(".", document.baseURI).href, token === undefined ? {} : { token });
     connection.on("status", (state) => this.#connected(state));
     this.#connected(connection.state);
     return connection;
@@ -106,7 +113,7 @@ class Console {
       online: `Connected${by}`,
       offline: `Offline, attempt ${attempt} in ${age(retryInMs)}`,
       idle: "Connected when a run is watched",
-      closed: `Closed: ${reason}`,
+      closed: `${this.hasToken && /token|unauthorized/i.test(reason) ? "The token was refused" : "Closed"}: ${reason}`,
     };
     this.#indicator.dataset.connection = status;
     say(this.#indicator, words[status]);
@@ -131,6 +138,7 @@ class Console {
     const target = /** @type {HTMLElement} */ (event.target);
     const isTyping = target.matches("input, select, textarea");
     const isAsked = document.querySelector("dialog[open]") !== null;
+    if (isTyping && event.key === "Escape") target.blur();
     if (isTyping || isAsked || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === " " && target.matches("button, a, summary")) return;
     if (this.#view?.key?.(event) || this.#ownKey(event.key)) event.preventDefault();
@@ -140,13 +148,30 @@ class Console {
   #ownKey(key) {
     /** @type {Record<string, string>} */
     const pages = { r: "#/runs", w: "#/wall", h: "#/hub" };
-    const page = pages[key];
+    const page = pages[key.toLowerCase()];
     if (page !== undefined) location.hash = page;
-    else if (key === "t") toggleTheme();
+    else if (key.toLowerCase() === "t") toggleTheme();
     else if (key === "?") this.#help.showModal();
     else return false;
     return true;
   }
+}
+
+/**
+ * What was chosen by mouse keeps no focus: the next key is the page's again. Who uses the keyboard
+ * keeps his place.
+ */
+function giveKeysBack() {
+  let isPointer = false;
+  document.addEventListener("pointerdown", () => (isPointer = true), true);
+  document.addEventListener("keydown", () => (isPointer = false), true);
+  document.addEventListener("change", ({ target }) => {
+    if (isPointer && target instanceof HTMLSelectElement) target.blur();
+  });
+  document.addEventListener("click", ({ target, detail }) => {
+    // A click that a key made counts none.
+    if (detail > 0 && target instanceof HTMLButtonElement) target.blur();
+  });
 }
 
 /** @param {string} text */

@@ -2,7 +2,7 @@ import { seconds } from "./format.js";
 
 /**
  * @import * as Api from "./client/hewston-bff.js"
- * @import { Piece } from "./candles.js"
+ * @import { Piece } from "./history.js"
  */
 
 /** Days that hold about as many candles as are in sight; a day's candles are exact without. */

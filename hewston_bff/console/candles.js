@@ -1,9 +1,7 @@
-import { seconds } from "./format.js";
-
 /**
- * What was delivered up to the cursor, and the candles made of it. No drawing, no network.
+ * The candles of one timeframe, made of what was delivered up to the cursor. No drawing, no network.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import { History, Piece } from "./history.js"
  */
 
 const MINUTE = 60;
@@ -12,265 +10,162 @@ const DAY = 86_400;
 /** Regular hours begin at half past: hours are counted from there, as the backend's bars are. */
 const HALF_PAST = 1_800;
 
-/** @type {Record<string, (t: number) => number>} */
-export const TIMEFRAMES = {
-  "1m": (t) => t - (t % MINUTE),
-  "5m": (t) => t - (t % (5 * MINUTE)),
-  "15m": (t) => t - (t % (15 * MINUTE)),
-  "1H": (t) => t - ((t - HALF_PAST) % HOUR),
-  "1D": (t) => t - (t % DAY),
-};
+/** Of each timeframe: the length of its buckets, and where the first begins, both in seconds. */
+const BUCKETS = { "1m": [MINUTE, 0], "5m": [5 * MINUTE, 0], "15m": [15 * MINUTE, 0], "1H": [HOUR, HALF_PAST], "1D": [DAY, 0] };
+
+/** @typedef {keyof typeof BUCKETS} Timeframe */
+
+export const TIMEFRAMES = /** @type {Timeframe[]} */ (Object.keys(BUCKETS));
+
+/** Length of a bucket, in seconds. @param {Timeframe} timeframe */
+export const lengthOf = (timeframe) => /** @type {number} */ (BUCKETS[timeframe][0]);
+
+/**
+ * When the bucket of a time begins, in seconds.
+ * @param {Timeframe} timeframe
+ * @param {number} time
+ */
+export function bucketOf(timeframe, time) {
+  const [length = MINUTE, first = 0] = BUCKETS[timeframe];
+  return Math.floor((time - first) / length) * length + first;
+}
+
+/**
+ * What holds after a frame, whether it changed it or not. Each NaN: none yet, or not defined.
+ * @typedef {object} Standing
+ * @property {number} close the last price
+ * @property {number} equity
+ * @property {number} peak the highest equity so far
+ * @property {number} drawdown how far equity is below the peak, as a share of it: 0 or negative; NaN
+ *   where the peak is not positive
+ * @property {number} loss the same in money: 0 or negative
+ */
 
 /**
  * @typedef {object} Candle
  * @property {number} time of its bucket, in seconds
- * @property {number} open NaN: no price yet
+ * @property {number} open NaN: no price
  * @property {number} high
  * @property {number} low
  * @property {number} close
  * @property {number} volume
  * @property {number} equity NaN: none yet
- * @property {number} drawdown a share, 0 or negative: the deepest in this bucket
+ * @property {number} drawdown the deepest in this bucket, a share; NaN where it is not defined
+ * @property {number} loss the same in money
+ * @property {number} first index of its first piece
+ * @property {Standing} end what holds after its last piece
  */
 
-const COLUMNS = /** @type {const} */ ([
-  "seq",
-  "time",
-  "open",
-  "high",
-  "low",
-  "close",
-  "volume",
-  "equity",
-  "least",
-  "most",
-]);
+/** @type {Standing} */
+const NOTHING_YET = { close: NaN, equity: NaN, peak: NaN, drawdown: NaN, loss: NaN };
 
-/** @typedef {{[column in typeof COLUMNS[number]]: number}} Piece one frame, or some merged */
+/** Candles of a history, folded as it grows; a bucket in which nothing happened has none. */
+export class Candles {
+  timeframe;
+  /** In order of time. @type {Candle[]} */
+  list = [];
+  /** Pieces folded so far. */
+  #taken = 0;
 
-/** Pieces in order of time, in columns: a year of minutes takes 8 MB. */
-export class History {
-  length = 0;
-  /** @type {Record<string, Float64Array>} */
-  #columns = Object.fromEntries(COLUMNS.map((name) => [name, new Float64Array(1_024)]));
-
-  /** @param {Piece} piece */
-  add(piece) {
-    if (this.length === this.#column("seq").length) this.#grow();
-    for (const name of COLUMNS) this.#column(name)[this.length] = piece[name];
-    this.length += 1;
-  }
-
-  /** Index of the last frame in it, -1 for none; NaN where only the time is known. */
-  get lastSeq() {
-    return this.length === 0 ? -1 : this.#at("seq", this.length - 1);
-  }
-
-  /** Time of the last frame in it, in seconds. */
-  get lastTime() {
-    return this.length === 0 ? -Infinity : this.#at("time", this.length - 1);
-  }
-
-  /**
-   * Forget what lies after a position; nothing shown may be from after the cursor.
-   * @param {number} seq
-   * @param {number} time in seconds; NaN: not known, and pieces without an index go too
-   */
-  cut(seq, time) {
-    while (this.length > 0 && !this.#isBefore(seq, time)) this.length -= 1;
-  }
-
-  /** @param {number} seq @param {number} time */
-  #isBefore(seq, time) {
-    if (Number.isNaN(this.lastSeq)) return this.lastTime <= time;
-    return this.lastSeq <= seq && !(this.lastTime > time);
-  }
-
-  clear() {
-    this.length = 0;
-  }
-
-  /**
-   * Put minutes in the place of wider pieces of the same prices; frames stay.
-   * @param {Piece[]} minutes in order of time
-   */
-  refine(minutes) {
-    const pieces = Array.from({ length: this.length }, (_, index) => this.piece(index));
-    let next = 0;
-    let before = -Infinity;
-    this.clear();
-    for (const piece of pieces) {
-      while ((minutes[next]?.time ?? Infinity) <= before) next += 1;
-      const first = next;
-      while ((minutes[next]?.time ?? Infinity) <= piece.time) next += 1;
-      for (const finer of within(piece, minutes.slice(first, next))) this.add(finer);
-      before = piece.time;
-    }
-  }
-
-  /** @param {number} index @returns {Piece} */
-  piece(index) {
-    return {
-      seq: this.#at("seq", index),
-      time: this.#at("time", index),
-      open: this.#at("open", index),
-      high: this.#at("high", index),
-      low: this.#at("low", index),
-      close: this.#at("close", index),
-      volume: this.#at("volume", index),
-      equity: this.#at("equity", index),
-      least: this.#at("least", index),
-      most: this.#at("most", index),
-    };
-  }
-
-  /** @param {string} name */
-  #column(name) {
-    return /** @type {Float64Array} */ (this.#columns[name]);
-  }
-
-  /** @param {string} name @param {number} index */
-  #at(name, index) {
-    return /** @type {number} */ (this.#column(name)[index]);
-  }
-
-  #grow() {
-    for (const name of COLUMNS) {
-      const larger = new Float64Array(this.length * 2);
-      larger.set(this.#column(name));
-      this.#columns[name] = larger;
-    }
-  }
-}
-
-/**
- * The minutes that a piece was made of, its equity with the last of them; itself, if it is a frame
- * or they are others.
- * @param {Piece} piece
- * @param {Piece[]} minutes
- */
-function within(piece, minutes) {
-  const last = minutes.at(-1);
-  const isSame =
-    Number.isNaN(piece.seq) &&
-    last?.time === piece.time &&
-    last.close === piece.close &&
-    minutes[0]?.open === piece.open &&
-    Math.max(...minutes.map(({ high }) => high)) === piece.high &&
-    Math.min(...minutes.map(({ low }) => low)) === piece.low;
-  if (!isSame) return [piece];
-  const { equity, least, most } = piece;
-  return [...minutes.slice(0, -1), { ...last, equity, least, most }];
-}
-
-/** Pieces folded into candles of one timeframe, one after the other. */
-export class Folding {
-  /** @type {Candle | null} */
-  candle = null;
-  #bucket;
-  #peak = NaN;
-  /** Of the last equity known. */
-  #drop = 0;
-
-  /** @param {keyof typeof TIMEFRAMES} timeframe */
+  /** @param {Timeframe} timeframe */
   constructor(timeframe) {
-    this.#bucket = /** @type {(t: number) => number} */ (TIMEFRAMES[timeframe]);
+    this.timeframe = timeframe;
+  }
+
+  /** Whether something happened, and nothing had a price. */
+  get isPriceless() {
+    return this.list.length > 0 && Number.isNaN(this.standing.close) && this.list.every(({ close, open }) => Number.isNaN(close) && Number.isNaN(open));
+  }
+
+  /** What holds after the last piece. */
+  get standing() {
+    return this.list.at(-1)?.end ?? NOTHING_YET;
   }
 
   /**
-   * Take in the next piece; the candle that it changed or began. A merged piece counts for the
-   * bucket of its last frame.
-   * @param {Piece} piece
+   * Fold what the history has beyond the pieces taken. A merged piece counts for the bucket of its
+   * last frame.
+   * @param {History} history
+   * @returns {number} index of the first candle that is new or another than before
    */
-  add(piece) {
-    const time = this.#bucket(piece.time);
-    const drawdown = this.#drawdown(piece);
-    const last = this.candle;
-    if (last === null || time !== last.time) {
+  take(history) {
+    let changed = this.list.length;
+    for (; this.#taken < history.length; this.#taken += 1) {
+      if (this.#add(history.piece(this.#taken), this.#taken)) changed = Math.min(changed, this.list.length - 1);
+    }
+    return changed;
+  }
+
+  /** The history has become shorter: as if the rest had never been. @param {History} history */
+  cut(history) {
+    if (history.length >= this.#taken) return;
+    while ((this.list.at(-1)?.first ?? -1) >= history.length) this.list.pop();
+    // Its later pieces may be gone: it is folded anew.
+    this.#taken = this.list.pop()?.first ?? 0;
+    this.take(history);
+  }
+
+  /**
+   * @param {Piece} piece
+   * @param {number} index
+   * @returns {boolean} whether a candle has changed
+   */
+  #add(piece, index) {
+    const last = this.list.at(-1);
+    const before = last?.end ?? NOTHING_YET;
+    const isPriced = !(Number.isNaN(piece.close) && Number.isNaN(piece.open) && Number.isNaN(piece.high) && Number.isNaN(piece.low));
+    const isMoved = !Number.isNaN(piece.equity) && (piece.equity !== before.equity || piece.least !== piece.most);
+    const time = bucketOf(this.timeframe, piece.time);
+    if (last === undefined || time > last.time) {
+      // Nights, weekends, minutes without a trade: no bucket, so that the picture has no holes.
+      if (!isPriced && !isMoved) return false;
       const { open, high, low, close, volume } = piece;
-      // Between two equity points the older one holds.
-      const equity = Number.isNaN(piece.equity) ? (last?.equity ?? NaN) : piece.equity;
-      this.candle = { time, open, high, low, close, volume, equity, drawdown };
-      return this.candle;
+      const { end, drawdown, loss } = stand(before, piece);
+      this.list.push({ time, open, high, low, close, volume, equity: end.equity, drawdown, loss, first: index, end });
+      return true;
     }
-    if (!Number.isNaN(piece.close)) {
+    if (isPriced) {
+      // What a frame lacks is skipped, as where the server merges.
       if (Number.isNaN(last.open)) last.open = piece.open;
-      last.high = Number.isNaN(last.high) ? piece.high : Math.max(last.high, piece.high);
-      last.low = Number.isNaN(last.low) ? piece.low : Math.min(last.low, piece.low);
-      last.close = piece.close;
+      if (!(piece.high <= last.high) && !Number.isNaN(piece.high)) last.high = piece.high;
+      last.low = deeper(last.low, piece.low);
+      if (!Number.isNaN(piece.close)) last.close = piece.close;
     }
-    if (!Number.isNaN(piece.volume)) last.volume += piece.volume;
-    if (!Number.isNaN(piece.equity)) last.equity = piece.equity;
-    last.drawdown = Math.min(last.drawdown, drawdown);
-    return last;
+    const hasVolume = !Number.isNaN(piece.volume);
+    if (hasVolume) last.volume = (Number.isNaN(last.volume) ? 0 : last.volume) + piece.volume;
+    const { end, drawdown, loss } = stand(before, piece);
+    last.end = end;
+    last.equity = end.equity;
+    last.drawdown = deeper(last.drawdown, drawdown);
+    last.loss = deeper(last.loss, loss);
+    return isPriced || isMoved || hasVolume;
   }
+}
 
-  /** @param {Piece} piece */
-  #drawdown({ equity, least, most }) {
-    if (Number.isNaN(equity)) return this.#drop;
-    // Of merged frames the order of low and high is not known: the low is held against the old peak.
-    const before = Number.isNaN(this.#peak) ? equity : this.#peak;
-    const deepest = Math.min(0, (least - before) / before);
-    this.#peak = Math.max(before, most);
-    this.#drop = (equity - this.#peak) / this.#peak;
-    return Math.min(deepest, this.#drop);
-  }
+/** @param {number} one @param {number} other */
+const deeper = (one, other) => (Number.isNaN(one) ? other : Number.isNaN(other) ? one : Math.min(one, other));
+
+/**
+ * What holds after a piece, and the deepest within it.
+ * @param {Standing} before
+ * @param {Piece} piece
+ */
+function stand(before, { close: price, equity, least, most }) {
+  const close = Number.isNaN(price) ? before.close : price;
+  // Between two equity points the older one holds.
+  if (Number.isNaN(equity)) return { end: { ...before, close }, drawdown: before.drawdown, loss: before.loss };
+  // Of merged frames the order of low and high is not known: the low is held against the old peak.
+  const old = Number.isNaN(before.peak) ? equity : before.peak;
+  const peak = Math.max(old, most);
+  const end = { close, equity, peak, drawdown: share(equity, peak), loss: equity - peak };
+  const drawdown = deeper(Math.min(0, share(least, old)), end.drawdown);
+  return { end, drawdown, loss: Math.min(0, least - old, end.loss) };
 }
 
 /**
- * All candles of a history.
- * @param {History} history
- * @param {Folding} folding new; it goes on from the last candle
+ * How far a value is below the peak, as a share of it. Source: the platform's definition of
+ * drawdown, which has none over a peak that is not positive.
+ * @param {number} value
+ * @param {number} peak
  */
-export function fold(history, folding) {
-  /** @type {Candle[]} */
-  const candles = [];
-  for (let index = 0; index < history.length; index += 1) {
-    const candle = folding.add(history.piece(index));
-    if (candles.at(-1) !== candle) candles.push(candle);
-  }
-  return candles;
-}
-
-/** @param {Api.Frame} frame @returns {Piece} */
-export function pieceOf({ seq, ts, ohlc, equity }) {
-  return { seq, time: seconds(ts), ...prices(ohlc), ...worth(equity) };
-}
-
-/** @param {Api.Bar | null | undefined} bar */
-function prices(bar) {
-  const { o = NaN, h = NaN, l = NaN, c = NaN, v = NaN } = bar ?? {};
-  const some = [c, o, h, l].find((price) => !Number.isNaN(price)) ?? NaN;
-  /** @param {number} price */
-  const or = (price) => (Number.isNaN(price) ? some : price);
-  return { open: or(o), high: or(h), low: or(l), close: or(c), volume: v };
-}
-
-/** @param {Api.EquityPoint | null | undefined} point */
-function worth(point) {
-  const equity = point?.value ?? NaN;
-  return { equity, least: point?.min ?? equity, most: point?.max ?? equity };
-}
-
-/**
- * The pieces of a snapshot that a history lacks. They are wider than frames, and have no index: of
- * one that the history has a part of, that part goes.
- * @param {Api.Snapshot} snapshot
- * @param {History} history
- */
-export function piecesOf({ bars, equity }, history) {
-  const cut = bars.find(({ ts }) => seconds(ts) > history.lastTime);
-  if (cut !== undefined && seconds(cut.ts0) <= history.lastTime) history.cut(Infinity, seconds(cut.ts0) - 1);
-  const after = history.lastTime;
-  let next = 0;
-  return bars.flatMap((bar) => {
-    const time = seconds(bar.ts);
-    let point = null;
-    while (next < equity.length && seconds(/** @type {Api.EquityPoint} */ (equity[next]).ts) <= time) {
-      point = equity[next];
-      next += 1;
-    }
-    if (seconds(bar.ts0) <= after) return [];
-    return [{ seq: NaN, time, ...prices(bar), ...worth(point) }];
-  });
-}
+const share = (value, peak) => (peak > 0 ? (value - peak) / peak : NaN);

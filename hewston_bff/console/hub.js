@@ -90,7 +90,7 @@ export function hubView(app) {
       failed(error) {
         say(health, "");
         words.replaceChildren(
-          errorNotice(error, { retry: () => polling.now(), askForToken: () => app.askForToken() }),
+          errorNotice(error, { retry: () => polling.now(), askForToken: () => app.askForToken(), hasToken: app.hasToken }),
         );
       },
     },

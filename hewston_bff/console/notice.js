@@ -3,16 +3,32 @@ import { h } from "./dom.js";
 /** @import { HewstonError } from "./client/hewston-bff.js" */
 
 /**
- * A state in words, and what to do about it.
+ * A state in words, and what to do about it, on a page with a heading of its own.
  * @param {string} title
  * @param {string} text
  * @param {...(Node | null)} actions
  */
-export function notice(title, text, ...actions) {
+export const notice = (title, text, ...actions) => section("h2", title, text, actions);
+
+/**
+ * The same, where there is nothing else on the page.
+ * @param {string} title
+ * @param {string} text
+ * @param {...(Node | null)} actions
+ */
+export const noticePage = (title, text, ...actions) => section("h1", title, text, actions);
+
+/**
+ * @param {"h1" | "h2"} heading
+ * @param {string} title
+ * @param {string} text
+ * @param {(Node | null)[]} actions
+ */
+function section(heading, title, text, actions) {
   return h(
     "section",
     { class: "notice", role: "status" },
-    h("h2", {}, title),
+    h(heading, {}, title),
     h("p", {}, text),
     actions.length > 0 && h("div", { class: "actions" }, ...actions),
   );
@@ -37,21 +53,50 @@ const WORDS = {
   RATE_LIMITED: ["Too many requests", "Wait a moment before the next one."],
 };
 
+/** What the same codes mean where a token was given. @type {Record<string, [title: string, text: string]>} */
+const REFUSED = {
+  UNAUTHORIZED: ["The token was refused", "The backend does not know this token, or it has expired. Enter another one."],
+  FORBIDDEN: ["Not permitted", "The backend knows this token and does not let it see this run. Enter another one."],
+};
+
 const isAtHome = () => location.hash === "" || location.hash === "#/runs";
 
 /**
- * An error in words, with the next step.
- * @param {HewstonError} error
- * @param {{retry?: () => void, askForToken: () => void}} next
+ * What is next after an error.
+ * @typedef {object} Next
+ * @property {() => void} [retry]
+ * @property {() => void} askForToken
+ * @property {boolean} hasToken whether one was sent
  */
-export function errorNotice(error, { retry, askForToken }) {
-  const [title, text] = WORDS[error.code] ?? ["That did not work", error.message];
+
+/**
+ * An error in words, with the next step, on a page with a heading of its own.
+ * @param {HewstonError} error
+ * @param {Next} next
+ */
+export const errorNotice = (error, next) => notice(...described(error, next));
+
+/**
+ * The same, where there is nothing else on the page.
+ * @param {HewstonError} error
+ * @param {Next} next
+ */
+export const errorPage = (error, next) => noticePage(...described(error, next));
+
+/**
+ * @param {HewstonError} error
+ * @param {Next} next
+ * @returns {[title: string, text: string, ...actions: (Node | null)[]]}
+ */
+function described(error, { retry, askForToken, hasToken }) {
+  const told = (hasToken ? REFUSED[error.code] : undefined) ?? WORDS[error.code];
+  const [title, text] = told ?? ["That did not work", error.message];
   const isAboutToken = error.code === "UNAUTHORIZED" || error.code === "FORBIDDEN";
-  return notice(
+  return [
     title,
     text,
-    isAboutToken ? button("Enter a token", askForToken) : null,
+    isAboutToken ? button(hasToken ? "Enter another token" : "Enter a token", askForToken) : null,
     retry && !isAboutToken ? button("Try again", retry) : null,
     isAtHome() ? null : link("All runs", "#/runs"),
-  );
+  ];
 }

@@ -1,19 +1,22 @@
 import { TIMEFRAMES } from "./candles.js";
 import { h } from "./dom.js";
 import { NOTHING } from "./format.js";
+import { SPEEDS } from "./pace.js";
 
-/** What the player consists of; the parts that change are named. */
-
-export const SPEEDS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 1_000, 5_000];
+/**
+ * What the player consists of; the parts that change are named.
+ *
+ * @import { Timeframe } from "./candles.js"
+ */
 
 /** @type {[id: string, label: string, hint: string][]} */
 const FIGURES = [
   ["close", "Close", "Last price at the cursor"],
   ["equity", "Equity", "Account value at the cursor"],
-  ["total_return", "Return", "Since the start of the run"],
-  ["drawdown", "Drawdown", "Now, below the highest equity so far"],
+  ["total_return", "Return", "Since the start of the run; in money where equity began at or below 0"],
+  ["drawdown", "Drawdown", "At this frame, below the highest equity so far"],
   ["max_drawdown", "Max drawdown", "The deepest so far"],
-  ["sharpe", "Sharpe", "Annualised, of minute returns so far"],
+  ["sharpe", "Sharpe", "Annualised, of the returns so far"],
   ["sortino", "Sortino", "Annualised, counting losses only"],
   ["orders", "Orders", "Filled so far"],
 ];
@@ -54,7 +57,7 @@ function figures(definitions) {
  * @property {(speed: number) => void} speed
  * @property {() => void} live
  * @property {(time: string) => void} jump
- * @property {(timeframe: string) => void} timeframe
+ * @property {(timeframe: Timeframe) => void} timeframe
  */
 
 /** @param {Actions} actions */
@@ -70,25 +73,31 @@ function transport(actions) {
   });
   speed.append(...SPEEDS.map((value) => h("option", { value }, `${value} ×`)));
   const date = h("input", { type: "datetime-local", "aria-label": "Jump to (UTC)", title: "Jump to (J), UTC" });
+  const go = h("button", { type: "submit" }, "Jump");
   const jump = h(
     "form",
     {
       class: "jump",
+      // What the run has is said by the run, in words: not by the browser's.
+      novalidate: true,
       onsubmit: (/** @type {Event} */ event) => {
         event.preventDefault();
-        if (date.value) actions.jump(`${date.value.slice(0, 16)}:00Z`);
+        if (date.value) actions.jump(`${date.value}${date.value.length === 16 ? ":00" : ""}Z`);
+        // The keys are the player's again.
+        date.blur();
       },
     },
     date,
-    h("button", { type: "submit" }, "Jump"),
+    h("span", { class: "quiet small" }, "UTC"),
+    go,
   );
-  return { play, back, next, live, speed, date, jump };
+  return { play, back, next, live, speed, date, go, jump };
 }
 
 /** @param {Actions} actions */
 function timeframes(actions) {
   const group = h("div", { class: "segments", role: "group", "aria-label": "Timeframe" });
-  for (const timeframe of Object.keys(TIMEFRAMES)) {
+  for (const timeframe of TIMEFRAMES) {
     const choose = () => actions.timeframe(timeframe);
     group.append(h("button", { type: "button", "data-timeframe": timeframe, onclick: choose }, timeframe));
   }
@@ -103,14 +112,20 @@ function timeframes(actions) {
 export function playerLayout(runId, scrubber, actions) {
   const status = h("span", { class: "pill", "data-status": "" }, "connecting");
   const about = h("p", { class: "about" });
-  const time = h("output", { class: "time", "data-figure": "time" }, NOTHING);
+  // Not read aloud: it changes many times a second. What is worth saying is said by `spoken`.
+  const time = h("span", { class: "time", "data-figure": "time" }, NOTHING);
+  const spoken = h("p", { class: "spoken", role: "status" });
+  const notes = h("div", { class: "notes" });
   const chart = h("div", { class: "chart", "aria-label": "Candles, equity and drawdown" });
   const cover = h("div", { class: "cover", role: "status" });
+  const thinned = h("p", { class: "thinned quiet small" });
   const said = h("p", { class: "said", role: "status" });
   const controls = transport(actions);
   const frames = timeframes(actions);
   const cursor = figures(FIGURES);
   const health = figures(HEALTH);
+  const of = h("p", { class: "of quiet small", title: "All figures here are of this frame" });
+  const note = h("p", { class: "quiet small" });
   const orders = h("tbody");
   const unseen = h("p", { class: "quiet small" });
   const element = h(
@@ -122,12 +137,14 @@ export function playerLayout(runId, scrubber, actions) {
       h("div", { class: "title" }, h("h1", {}, runId), status, about),
       time,
       frames,
+      notes,
+      spoken,
     ),
-    h("div", { class: "stage" }, chart, cover),
+    h("div", { class: "stage" }, chart, thinned, h("span", { class: "zone quiet small" }, "UTC"), cover),
     h(
       "aside",
       { class: "side" },
-      h("section", {}, h("h2", {}, "At the cursor"), cursor.list),
+      h("section", {}, h("h2", {}, "At the cursor"), of, cursor.list, note),
       h(
         "section",
         { class: "orders" },
@@ -135,7 +152,7 @@ export function playerLayout(runId, scrubber, actions) {
         h(
           "table",
           {},
-          h("thead", {}, h("tr", {}, h("th", {}, "Time"), h("th", {}, "Side"), h("th", { class: "number" }, "Qty"), h("th", { class: "number" }, "Price"))),
+          h("thead", {}, h("tr", {}, h("th", {}, "Time (UTC)"), h("th", {}, "Side"), h("th", { class: "number" }, "Qty"), h("th", { class: "number" }, "Price"))),
           orders,
         ),
         unseen,
@@ -149,5 +166,6 @@ export function playerLayout(runId, scrubber, actions) {
       scrubber,
     ),
   );
-  return { element, status, about, time, chart, cover, said, frames, orders, unseen, ...controls, cursor: cursor.values, health: health.values };
+  const parts = { element, status, about, time, spoken, notes, chart, thinned, cover, said, frames, orders, unseen };
+  return { ...parts, ...controls, cursor: { ...cursor.values, of, note }, health: health.values };
 }

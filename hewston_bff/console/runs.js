@@ -40,7 +40,7 @@ export class RunsView {
   #table = h(
     "table",
     { class: "runs cards" },
-    h("thead", {}, h("tr", {}, ...["Run", "Status", "Symbol", "Strategy", "Period", "Created"].map((name) => h("th", { scope: "col" }, name)))),
+    h("thead", {}, h("tr", {}, ...["Run", "Status", "Symbol", "Strategy", "Period", "Created (UTC)"].map((name) => h("th", { scope: "col" }, name)))),
     this.#body,
   );
   #poll;
@@ -168,7 +168,7 @@ export class RunsView {
     say(this.#count, "");
     this.#table.hidden = true;
     this.#notice.replaceChildren(
-      errorNotice(error, { retry: () => this.#poll.now(), askForToken: () => this.#app.askForToken() }),
+      errorNotice(error, { retry: () => this.#poll.now(), askForToken: () => this.#app.askForToken(), hasToken: this.#app.hasToken }),
     );
   }
 }

@@ -1,5 +1,5 @@
 import { colour, h, surface } from "./dom.js";
-import { minute } from "./format.js";
+import { clock } from "./format.js";
 
 /** @typedef {{time: number, value: number}} Point */
 
@@ -62,7 +62,7 @@ export class Scrubber {
     if (time > this.#end) this.#end = time;
     this.draw();
     this.element.setAttribute("aria-valuenow", String(Math.round(this.#share(time) * 100)));
-    this.element.setAttribute("aria-valuetext", minute(new Date(time * 1_000).toISOString()));
+    this.element.setAttribute("aria-valuetext", clock(time));
   }
 
   close() {
@@ -81,8 +81,14 @@ export class Scrubber {
     return this.#start + share * (this.#end - this.#start);
   }
 
+  /** @param {boolean} isDisabled there is nothing to go to */
+  disable(isDisabled) {
+    this.element.setAttribute("aria-disabled", String(isDisabled));
+  }
+
   /** @param {PointerEvent} event */
   #down(event) {
+    if (this.element.getAttribute("aria-disabled") === "true") return;
     this.#isDragged = true;
     this.element.setPointerCapture(event.pointerId);
     this.#onSeek(this.#timeOf(event));
@@ -161,7 +167,7 @@ export class Scrubber {
    * @param {number} height
    */
   #label(context, at, width, height) {
-    const text = minute(new Date(/** @type {number} */ (this.#hover) * 1_000).toISOString());
+    const text = clock(this.#hover);
     context.fillStyle = colour("text-quiet");
     context.fillRect(at, 0, 1, height);
     context.font = "11px system-ui, sans-serif";

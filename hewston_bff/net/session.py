@@ -154,7 +154,7 @@ class Session:
     async def serve(self, ws: web.WebSocketResponse, *, begin: Callable[[], None]) -> None:
         """Read and obey until the client goes or has to; `begin` subscribes to what it came for."""
         self._greet()
-        self._begin(begin)
+        self._begin(begin, self.viewings.answer_all)
         try:
             async with asyncio.timeout(None) as self._deadline:
                 self._apply_ending()
@@ -185,11 +185,11 @@ class Session:
             if self._ending is None:
                 raise
 
-    def _begin(self, begin: Callable[[], None]) -> None:
+    def _begin(self, *steps: Callable[[], None]) -> None:
         """Subscribe to what the client came for: trouble with it ends the open connection."""
         try:
-            begin()
-            self.viewings.answer_all()
+            for step in steps:
+                step()
         except BffError as error:
             self._send_error(error)
             self.end(error.outcome.close or CloseCode.TOO_MANY, error.message)

@@ -13,7 +13,7 @@ async def put_body(
     request: web.Request, response: web.Response, body: ReadyBody, *, end: bytes
 ) -> None:
     """Make `body` and its `end` what `response` consists of."""
-    if _takes_gzip(request):
+    if accepts_gzip(request):
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
         response.body = body.gzipped(end)
     else:
@@ -29,7 +29,8 @@ def private_json() -> web.Response:
     return response
 
 
-def _takes_gzip(request: web.Request) -> bool:
+def accepts_gzip(request: web.Request) -> bool:
+    """Whether the client takes a body as gzip (RFC 9110, 12.5.3)."""
     offers = request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().replace(" ", "").split(",")
     takes = {
         coding: _NEVER.fullmatch(weight) is None

@@ -80,8 +80,13 @@ async def client_file(request: web.Request) -> web.Response:
 
 
 async def docs(request: web.Request) -> web.Response:
-    """`GET /api/v1/docs`, `/api/v1/docs/streams`: a page that shows one of the documents."""
+    """`GET /api/v1/docs`: a page that shows what is called over HTTP."""
     return _answer(request, "docs/index.html")
+
+
+async def docs_of_streams(request: web.Request) -> web.Response:
+    """`GET /api/v1/docs/streams`: the same page for streams, with links relative to its address."""
+    return _answer(request, "docs/streams.html")
 
 
 async def docs_file(request: web.Request) -> web.Response:

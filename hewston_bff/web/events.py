@@ -33,7 +33,6 @@ from hewston_bff.net.ws_frames import prepare_transport
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, EVENT_STREAMS, HUB, SETTINGS
-from hewston_bff.web.parameters import RUN_ID_RULE
 from hewston_bff.web.streams import (
     Wanted,
     admitted,
@@ -55,7 +54,7 @@ class EventsParameters(BaseModel):
     )
 
 
-_NO_SUBSCRIBE = "subscribe: must be a run id, or one JSON object"
+_NO_RUN = "subscribe: must be a run id, or one JSON object with a `run_id`"
 _RESUME_INDEX = re.compile(r"[0-9]{1,15}")
 
 
@@ -216,20 +215,20 @@ def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
     A message that means nothing is answered on the stream: the other runs go on.
 
     Raises:
-        InvalidRequest: it is neither a run id nor an object.
+        InvalidRequest: it is neither a run id nor an object that names a run.
     """
     if not text.lstrip().startswith("{"):
         if parse_run_id(text) is None:
-            raise InvalidRequest(_NO_SUBSCRIBE, details={"subscribe": RUN_ID_RULE})
+            raise InvalidRequest(_NO_RUN)
         return Subscribe(run_id=text)
     try:
         members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        if "run_id" not in members:
-            raise InvalidRequest(_NO_SUBSCRIBE, details={"subscribe": "`run_id` is missing"})
+        if not bytes(members.get("run_id", b"")).startswith(b'"'):
+            raise InvalidRequest(_NO_RUN)
         members["t"] = msgspec.Raw(b'"subscribe"')
         command = decode_command(msgspec.json.encode(members))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise InvalidRequest(_NO_SUBSCRIBE) from exc
+        raise InvalidRequest(_NO_RUN) from exc
     except InvalidMessage as exc:
         return exc
     assert isinstance(command, Subscribe)  # noqa: S101 - its tag was set above

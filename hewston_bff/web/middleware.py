@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from hewston_bff.core.messages import Details
-from hewston_bff.errors import BffError, ErrorCode, Forbidden, NotFound
+from hewston_bff.errors import BffError, ErrorCode, Forbidden, MethodNotAllowed, NotFound
 from hewston_bff.web.keys import CORRELATION_ID
 
 logger = structlog.get_logger("http")
@@ -81,7 +81,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         message = (
             f"{request.method} is not possible here: use {', '.join(sorted(exc.allowed_methods))}"
         )
-        response = error_response(request, NotFound(message), status=405)
+        response = error_response(request, MethodNotAllowed(message))
         response.headers["Allow"] = exc.headers["Allow"]
         return response
     except web.HTTPForbidden as exc:
@@ -93,16 +93,14 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         return error_response(request, BffError("an error on our side; it was logged"))
 
 
-def error_response(
-    request: web.Request, error: BffError, *, status: int | None = None
-) -> web.Response:
+def error_response(request: web.Request, error: BffError) -> web.Response:
     """An error as the contract's envelope."""
     body = ErrorEnvelope(
         ErrorBody(error.code, error.message, dict(error.details), request.get(CORRELATION_ID, "-"))
     )
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     return web.Response(
-        status=error.outcome.status if status is None else status,
+        status=error.outcome.status,
         body=msgspec.json.encode(body),
         content_type="application/json",
         headers=headers,

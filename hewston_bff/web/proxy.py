@@ -15,6 +15,7 @@ from yarl import URL
 
 from hewston_bff.core.ids import is_symbol
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
+from hewston_bff.web.bodies import accepts_gzip
 from hewston_bff.web.forwarding import headers_to_backend, headers_to_client
 from hewston_bff.web.keys import REQUESTS, SETTINGS
 from hewston_bff.web.parameters import SYMBOL_RULE, run_id_of
@@ -31,9 +32,12 @@ TABLE = (
     ("/bars/minute_decimated", _READING),
     ("/bars/hour", _READING),
 )
-"""All that is passed on: the backend's paths and their methods."""
+"""All that is passed on under both prefixes: the backend's paths and their methods."""
+HEALTHZ = "/healthz"
+"""Passed on too, at this address alone: whoever watched the backend there still does."""
 
 _SMALL_BYTES = 1 << 16
+_TEXTS = frozenset({"application/json", "text/plain", "text/html"})
 _QUERY = re.compile(r"[\x21-\x7e]*")
 
 
@@ -71,10 +75,13 @@ class ProxyRoute:
 def proxy_routes() -> list[ProxyRoute]:
     """All addresses, with and without the prefix, and with the slash too many: a 307 there."""
     return [
-        ProxyRoute(prefix, path + slash, methods)
-        for path, methods in TABLE
-        for prefix in (PREFIX, "")
-        for slash in ("", "/")
+        ProxyRoute("", HEALTHZ, _READING),
+        *(
+            ProxyRoute(prefix, path + slash, methods)
+            for path, methods in TABLE
+            for prefix in (PREFIX, "")
+            for slash in ("", "/")
+        ),
     ]
 
 
@@ -112,6 +119,8 @@ async def _respond(
         return web.Response(status=answer.status, headers=headers, body=await answer.read())
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = length
+    if _is_to_be_compressed(request, answer):
+        _compress(response)
     await response.prepare(request)
     try:
         await _relay(answer, response, patience_s=patience_s)
@@ -121,6 +130,32 @@ async def _respond(
         if request.transport is not None:
             request.transport.abort()
     return response
+
+
+def _is_to_be_compressed(request: web.Request, answer: aiohttp.ClientResponse) -> bool:
+    """Whether the client takes gzip of a large text that the backend sends as it is.
+
+    A body of unknown length may come in bits that somebody waits for, which packing would hold up.
+    """
+    return (
+        request.method != hdrs.METH_HEAD
+        and answer.status == 200
+        and (answer.content_length or 0) > _SMALL_BYTES
+        and hdrs.CONTENT_ENCODING not in answer.headers
+        and answer.content_type in _TEXTS
+        and accepts_gzip(request)
+    )
+
+
+def _compress(response: web.StreamResponse) -> None:
+    """Have the body compressed as it goes, in a thread."""
+    response.enable_compression(web.ContentCoding.gzip)
+    varies = [response.headers[hdrs.VARY]] if hdrs.VARY in response.headers else []
+    response.headers[hdrs.VARY] = ", ".join([*varies, hdrs.ACCEPT_ENCODING])
+    tag = response.headers.get(hdrs.ETAG, "")
+    if tag.startswith('"'):
+        # The same data in other bytes.
+        response.headers[hdrs.ETAG] = f"W/{tag}"
 
 
 async def _relay(

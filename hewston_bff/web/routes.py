@@ -33,7 +33,7 @@ ROUTES = (
     ("/api/v1/openapi.json", documents.openapi_json),
     ("/api/v1/asyncapi.json", documents.asyncapi_json),
     ("/api/v1/docs", console.docs),
-    ("/api/v1/docs/streams", console.docs),
+    ("/api/v1/docs/streams", console.docs_of_streams),
     ("/api/v1/docs/{name}", console.docs_file),
     ("/client/{name}", console.client_file),
 )

@@ -105,6 +105,14 @@ async def test_settings_that_cannot_be_are_named_and_exit_with_2() -> None:
     assert CliRunner().invoke(cli, ["check-config"], env=wrong).exit_code == 2
 
 
+def test_what_is_set_and_not_there_is_told_by_name() -> None:
+    environ = {"HEWSTON_DATA_DIR": "/nowhere/data", "HEWSTON_CATALOG_PATH": "/nowhere/catalog"}
+    result = CliRunner().invoke(cli, ["check-config"], env=environ)
+    assert result.exit_code == 0
+    assert "HEWSTON_DATA_DIR: no folder /nowhere/data" in result.output
+    assert "HEWSTON_CATALOG_PATH: no file /nowhere/catalog" in result.output
+
+
 def test_check_config_shows_what_holds_but_no_secret() -> None:
     address = "redis://us:opensesame@cache:1/2?password=opensesame"
     environ = {"BFF_BACKEND_TOKEN": "opensesame", "BFF_PORT": "9", "REDIS_URL": address}

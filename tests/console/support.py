@@ -5,6 +5,7 @@ import random
 import shutil
 import socket
 import struct
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ class NodeClient:
         errors = (await self.process.stderr.read()).decode()
         msg = f"the client ended before it came; last: {self.lines[-3:]}; {errors}"
         raise AssertionError(msg)
+
+    async def seen(self, wanted: Callable[[Line], bool]) -> None:
+        """Wait for a line that is `wanted`, unless one came before."""
+        if not any(wanted(line) for line in self.lines):
+            await self.until(wanted)
 
     async def event(self, name: str, *, run: str | None = None) -> Line:
         """The next event of this name, of any run or one."""
@@ -104,6 +110,26 @@ async def node_client(url: str, runs: dict[str, Any], **options: Any) -> AsyncIt
         # The end of its input ends it. A signal would not do: `node` may be a wrapper's name, and
         # the program itself would live on.
         await process.communicate(b"")
+
+
+def in_node(script: str, *, modules: dict[str, str]) -> Any:
+    """What `script` returns, with these modules of the console at hand: names → file."""
+    node = shutil.which("node")
+    assert node is not None, "Node is needed: scripts/check installs it"
+    imports = "".join(
+        f"import {{ {names} }} from {msgspec.json.encode((CONSOLE / file).as_uri()).decode()};\n"
+        for names, file in modules.items()
+    )
+    # What is not finite has no JSON: as text.
+    program = (
+        f"{imports}const result = (() => {{ {script} }})();\n"
+        "process.stdout.write(JSON.stringify(result, (_, value) => typeof value === 'number'"
+        " && !Number.isFinite(value) ? String(value) : value));"
+    )
+    command = [node, "--no-warnings", "--input-type=module", "-e", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    return msgspec.json.decode(done.stdout)
 
 
 @dataclass

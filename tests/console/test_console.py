@@ -39,12 +39,12 @@ async def test_the_cursor_goes_where_the_user_says(browser: Browser) -> None:
             await user.pause()
             await user.page.get_by_label("Jump to (UTC)").fill("2024-01-16T15:00")
             await user.page.get_by_role("button", name="Jump").click()
-            time = user.page.locator(".strip output")
-            await expect(time).to_have_text("2024-01-16 15:00")
+            time = user.page.locator(".strip .time")
+            await expect(time).to_have_text("2024-01-16 15:00 UTC")
             await user.page.get_by_role("button", name="+ 1").click()
-            await expect(time).to_have_text("2024-01-16 15:01")
+            await expect(time).to_have_text("2024-01-16 15:01 UTC")
             await user.page.get_by_role("button", name="− 1").click()
-            await expect(time).to_have_text("2024-01-16 15:00")
+            await expect(time).to_have_text("2024-01-16 15:00 UTC")
             await user.keep("seek")
             slider = user.page.get_by_role("slider")
             box = await slider.bounding_box()
@@ -75,19 +75,6 @@ async def test_what_a_jump_passed_over_is_there_minute_by_minute(browser: Browse
             await user.page.get_by_role("button", name="Jump").click()
             await expect(player).to_have_attribute("data-seq", str(390 + 30))
             await expect(player).to_have_attribute("data-held", str(390 + 31))
-
-
-async def test_a_drawdown_holds_where_no_equity_is_known(browser: Browser) -> None:
-    folded = """async () => {
-      const { Folding } = await import("/console/candles.js");
-      const folding = new Folding("1m");
-      return [100, 90, NaN, 95].map((equity, minute) => folding.add({
-        seq: minute, time: minute * 60, open: 1, high: 1, low: 1, close: 1, volume: 1,
-        equity, least: equity, most: equity,
-      }).drawdown);
-    }"""
-    async with console(MONTH) as (bff, _, _), tab(browser, bff.url) as user:
-        assert await user.page.evaluate(folded) == [0, -0.1, -0.1, -0.05]
 
 
 async def test_two_tabs_on_one_run_are_independent(browser: Browser) -> None:
@@ -189,8 +176,8 @@ async def test_all_of_the_player_can_be_done_by_keys(browser: Browser) -> None:
         await press("ArrowDown")
         await press("Enter")
         speed = user.page.get_by_label("Speed")
-        await expect(speed).to_have_value("60")
-        for slower in ("30", "15", "5"):
+        await expect(speed).to_have_value("15")
+        for slower in ("5",):
             await press("-")
             await expect(speed).to_have_value(slower)
         await user.past(30)

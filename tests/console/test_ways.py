@@ -1,6 +1,6 @@
 """The ways around an obstacle keep the promises of the main way."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
@@ -48,12 +48,6 @@ async def _rest(client: NodeClient, call: str, *args: Any) -> Any:
     return answer[3]
 
 
-async def _seen(client: NodeClient, wanted: Callable[[Line], bool]) -> None:
-    """Wait for a line unless it came before."""
-    if not any(wanted(line) for line in client.lines):
-        await client.until(wanted)
-
-
 # -- where WebSockets do not pass
 
 
@@ -80,12 +74,12 @@ async def test_on_an_event_stream_every_command_is_there() -> None:
             assert (await client.call("day", "pause"))[3]["status"] == "paused"
             await client.call("day", "step", 5)
             # It may come in one piece with the answer, and before it.
-            await _seen(client, lambda line: line[1] == "frame" and line[3] - line[2] == 4)
+            await client.seen(lambda line: line[1] == "frame" and line[3] - line[2] == 4)
             assert (await client.call("day", "seek", 100))[3]["seq"] == 99
             await client.call("day", "mode", "all")
             await client.call("day", "speed", 10_000)
             await client.call("day", "play")
-            await _seen(client, lambda line: line[1] == "end")
+            await client.seen(lambda line: line[1] == "end")
             seqs = client.seqs()
             assert seqs[seqs.index(101) :] == list(range(101, 390))
             beyond = await client.call("day", "seek", 1_000)

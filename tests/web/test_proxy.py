@@ -176,6 +176,60 @@ async def test_an_encoded_body_passes_as_it_is(backend: ReplayingBackend, bff: B
         assert await response.read() == packed
 
 
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        ("gzip", "gzip"),
+        ("br, GZIP;q=0.5", "gzip"),
+        ("*", "gzip"),
+        ("gzip;q=0", None),
+        ("identity", None),
+    ],
+)
+async def test_a_large_body_is_compressed_for_who_takes_it(
+    backend: ReplayingBackend, bff: Bff, accept: str, coding: str | None
+) -> None:
+    body = b'{"bars":[' + b",".join(b'{"t":%d}' % n for n in range(20_000)) + b"]}"
+    backend.answer_with(body, headers={"Content-Type": "application/json", "ETag": '"a"'})
+    request = bff.session.get(
+        bff.url + "/bars/minute?symbol=A",
+        headers={"Accept-Encoding": accept},
+        auto_decompress=False,
+    )
+    async with request as response:
+        sent = await response.read()
+        assert response.headers.get("Content-Encoding") == coding
+        if coding:
+            assert response.headers["ETag"] == 'W/"a"'
+            assert "Accept-Encoding" in response.headers["Vary"]
+            assert len(sent) < len(body) / 3
+            assert gzip.decompress(sent) == body
+        else:
+            assert response.headers["ETag"] == '"a"'
+            assert sent == body
+
+
+async def test_small_bodies_images_and_heads_are_not_compressed(
+    backend: ReplayingBackend, bff: Bff
+) -> None:
+    large = b"x" * 200_000
+    for body, content_type in ((b"{}", "application/json"), (large, "image/png")):
+        backend.answer_with(body, headers={"Content-Type": content_type})
+        async with bff.session.get(bff.url + RUN, auto_decompress=False) as response:
+            assert "Content-Encoding" not in response.headers
+            assert await response.read() == body
+    backend.answer_with(large, headers={"Content-Type": "application/json"})
+    async with bff.session.head(bff.url + RUN) as response:
+        assert "Content-Encoding" not in response.headers
+
+
+async def test_the_backends_health_is_passed_on(backend: ReplayingBackend, bff: Bff) -> None:
+    backend.answer_with(b'{"status":"ok"}')
+    async with bff.session.get(bff.url + "/healthz") as response:
+        assert (response.status, await response.json()) == (200, {"status": "ok"})
+    assert [asked.raw_path for asked in backend.asked] == ["/healthz"]
+
+
 async def test_an_answer_is_streamed_both_ways(backend: ReplayingBackend, bff: Bff) -> None:
     first, second = asyncio.Event(), asyncio.Event()
 
@@ -379,6 +433,7 @@ async def test_other_methods_are_not_passed_on(
     async with bff.session.request(method, bff.url + "/backtests") as response:
         assert response.status == 405
         assert set(response.headers["Allow"].split(",")) >= {"GET", "POST"}
+        assert (await response.json())["error"]["code"] == "METHOD_NOT_ALLOWED"
     async with bff.session.options(bff.url + "/backtests") as response:
         assert response.status == 204
         assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"

@@ -16,7 +16,7 @@ from hewston_bff.errors import (
 )
 from hewston_bff.web.contract.operation import Answer, Header, Operation, Tag
 from hewston_bff.web.parameters import Symbol
-from hewston_bff.web.proxy import PREFIX
+from hewston_bff.web.proxy import HEALTHZ, PREFIX
 
 
 class _Open(BaseModel):
@@ -149,6 +149,12 @@ class CodedError(_Open):
     error: BackendFault
 
 
+class BackendHealth(_Open):
+    """What the backend says of itself."""
+
+    status: str = Field(examples=["ok"])
+
+
 class BackendError(RootModel[DetailError | CodedError]):
     """An error of the backend's, in one of its shapes."""
 
@@ -246,9 +252,16 @@ _TABLE = (
 )
 
 
+_HEALTHZ = replace(
+    _passed_on("get_backend_health", HEALTHZ, "Whether the backend is well", answer=BackendHealth),
+    tag=Tag.UNPREFIXED,
+    is_for_viewers=False,
+)
+
+
 def backend_operations() -> list[Operation]:
     """All of them, with our prefix and without."""
     prefixed = [replace(one, path=PREFIX + one.path) for one in _TABLE]
-    return prefixed + [
+    return [_HEALTHZ, *prefixed] + [
         replace(one, name=f"{one.name}_unprefixed", tag=Tag.UNPREFIXED) for one in _TABLE
     ]

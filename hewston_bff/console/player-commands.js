@@ -1,0 +1,111 @@
+import { clock } from "./format.js";
+import { SPEEDS } from "./pace.js";
+
+/**
+ * What the viewer can do with the cursor, by button or key. What the buttons cannot do now, the keys
+ * cannot either; what is refused is said.
+ *
+ * @import * as Api from "./client/hewston-bff.js"
+ * @import { Pace } from "./pace.js"
+ */
+
+/** @typedef {Pick<ReturnType<typeof import("./player-layout.js").playerLayout>, "play" | "next" | "live" | "date">} Page */
+
+export class Commands {
+  /** Whether it plays, or will as soon as it can. */
+  isMoving = true;
+  /** Somebody asked for a time: the next snapshot answers that. */
+  isSought = false;
+  /** What the run has, said because something beyond was asked for. */
+  range = "";
+  #subscription;
+  #page;
+  #pace;
+  #say;
+
+  /**
+   * @param {Api.Subscription} subscription
+   * @param {Page} page
+   * @param {{pace: Pace, say: (text: string) => void}} told
+   */
+  constructor(subscription, page, { pace, say }) {
+    this.#subscription = subscription;
+    this.#page = page;
+    this.#pace = pace;
+    this.#say = say;
+  }
+
+  toggle() {
+    if (this.#page.play.disabled) return;
+    this.range = "";
+    this.#give(this.isMoving ? this.#subscription.pause() : this.#subscription.play());
+  }
+
+  /** @param {number} frames */
+  step(frames) {
+    if (this.#page.next.disabled) return;
+    this.range = "";
+    this.#say("");
+    this.#give(this.#subscription.step(frames));
+  }
+
+  /** @param {Api.Position} position */
+  seek(position) {
+    if (this.#page.date.disabled) return;
+    this.isSought = true;
+    this.range = "";
+    this.#say("");
+    this.#give(this.#subscription.seek(position));
+  }
+
+  live() {
+    if (this.#page.live.disabled) return;
+    this.isSought = true;
+    this.#give(this.#subscription.live());
+  }
+
+  /** @param {number} by steps of the list of speeds */
+  #changeSpeed(by) {
+    const at = SPEEDS.indexOf(this.#pace.speed) + by;
+    const speed = SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, at))];
+    if (speed !== undefined) this.#pace.choose(speed);
+  }
+
+  /** @param {KeyboardEvent} event @returns {boolean} whether it meant something here */
+  key({ key, shiftKey }) {
+    const frames = shiftKey ? 60 : 1;
+    const letter = key.toLowerCase();
+    if (key === " ") this.toggle();
+    else if (key === "ArrowRight") this.step(frames);
+    else if (key === "ArrowLeft") this.step(-frames);
+    else if (key === "+" || key === "=") this.#changeSpeed(1);
+    else if (key === "-") this.#changeSpeed(-1);
+    else if (key === "Home") this.seek(0);
+    else if (key === "End" || letter === "l") this.live();
+    else if (letter === "j") this.#page.date.focus();
+    else return false;
+    return true;
+  }
+
+  /** @param {Promise<unknown>} answer */
+  #give(answer) {
+    answer.catch((error) => {
+      // Of a place that the run does not have the server tells by itself, now or once it knows.
+      if (error.code !== "CLOSED" && error.code !== "RANGE") this.#say(error.message);
+    });
+  }
+
+  /** The run has no such place. @param {Api.HewstonError} error */
+  outOfRange(error) {
+    const { min_ts: from, max_ts: to, max } = error.details ?? {};
+    if (typeof from !== "string" || typeof to !== "string") {
+      this.#say(error.message);
+      return;
+    }
+    // Who asks for the last day, or for a minute after it, wants to see the end.
+    this.isSought = true;
+    void this.#subscription.seek(Number(max)).catch(() => undefined);
+    this.range = `The run goes from ${clock(from)} to ${clock(to)}: this is its last frame.`;
+    this.#say(this.range);
+  }
+}
