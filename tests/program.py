@@ -9,6 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.waiting import eventually
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -48,10 +50,15 @@ async def printed(process: asyncio.subprocess.Process, words: str) -> str:
 
 async def once_up(session: aiohttp.ClientSession, path: str) -> dict[str, object]:
     """The JSON of an address, as soon as somebody listens there."""
-    while True:
+    body: dict[str, object] = {}
+
+    async def is_up() -> bool:
         try:
             async with session.get(path) as response:
-                body: dict[str, object] = await response.json()
-                return body
+                body.update(await response.json())
+                return True
         except aiohttp.ClientConnectorError:
-            continue
+            return False
+
+    await eventually(is_up)
+    return body

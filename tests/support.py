@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -26,7 +25,6 @@ from hewston_bff.simulator import (
 )
 from hewston_bff.web.keys import HUB
 
-RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 Message = dict[str, Any]
 
 QUICK = SimulatorOptions(play_silence_s=0.02, hb_interval_s=0.3)

@@ -9,6 +9,7 @@ import pytest
 from hewston_bff.simulator import SimulatedBackend, SimulatorOptions, generated_run
 from tests.simulator.conftest import Serve
 from tests.simulator.support import PLAY, QUICK, next_heartbeat, texts
+from tests.waiting import PATIENCE_S
 
 _WS = "/backtests/r/ws"
 _RUN = generated_run("r", frame_count=400)
@@ -164,7 +165,7 @@ async def test_a_deaf_backend_is_free_at_once_when_the_reader_aborts(serve: Serv
     await socket.send_str(PLAY)
     await texts(socket, count=1)
     await watcher.close()  # without a goodbye on the socket
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_S):
         assert await _healthz(session) == 200
 
 
@@ -185,7 +186,7 @@ async def test_an_idle_connection_is_closed(serve: Serve) -> None:
     running, _ = await serve(SimulatedBackend([], options=options))
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await reader.read()).endswith(b'{"status":"ok"}')
     writer.close()
     await writer.wait_closed()
