@@ -20,7 +20,7 @@ async def program(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subp
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hewston_bff", *arguments),
         cwd=ROOT,
-        env=_clean_environ() | {"COLUMNS": "200"} | environ,
+        env=clean_environ() | {"COLUMNS": "200"} | environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -32,7 +32,8 @@ async def program(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subp
         await process.communicate()
 
 
-def _clean_environ() -> dict[str, str]:
+def clean_environ() -> dict[str, str]:
+    """Our environment without settings of the program's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
     return kept | {"PYTHONUNBUFFERED": "1"}
 

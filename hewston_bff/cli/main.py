@@ -14,7 +14,7 @@ from hewston_bff.app import SETTINGS, create_app
 from hewston_bff.cli.loadtest import loadtest
 from hewston_bff.cli.serving import serve_app
 from hewston_bff.cli.watch import watch
-from hewston_bff.log import configure_logging
+from hewston_bff.log import configure_logging, say
 from hewston_bff.settings import Settings, SettingsError, unknown_variables
 from hewston_bff.simulator import (
     DEAF,
@@ -54,7 +54,9 @@ def warn(settings: Settings) -> None:
     """Say what is odd about the settings, although they hold."""
     warnings = [f"unknown setting {name} (ignored)" for name in unknown_variables()]
     for text in [*warnings, *settings.missing_paths()]:
-        err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        with err.capture() as shown:
+            err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        say(shown.get(), sys.stderr)
 
 
 @cli.command()
