@@ -10,6 +10,7 @@ from aiohttp import web
 from hewston_bff.core.features import Feature
 from hewston_bff.core.link import LinkTimes
 from hewston_bff.hub.access import AccessTimes
+from hewston_bff.hub.backend_activity import BackendActivity
 from hewston_bff.hub.feeder import FeederTimes
 from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.tasks import running
@@ -47,6 +48,8 @@ SETTINGS = keys.SETTINGS
 _REQUEST_LINE_BYTES = 1 << 16  # so that a parameter that is too long is refused by its name
 CRASHED = web.AppKey("crashed", list[BaseException])
 """Bugs of its own that stopped the service."""
+
+_ACTIVITY = web.AppKey("activity", BackendActivity)
 
 logger = structlog.get_logger(__name__)
 
@@ -125,8 +128,11 @@ async def _backend(app: web.Application) -> AsyncIterator[None]:
         cooldown_s=settings.bff_backend_breaker_seconds,
     )
     async with connections(connect_s=options.connect_s) as shared:
-        app[keys.BACKEND] = HttpBackend(options, connections=shared)
-        app[keys.REQUESTS] = BackendRequests(options.url, connections=shared, breaker=breaker)
+        activity = app[_ACTIVITY] = BackendActivity()
+        app[keys.BACKEND] = HttpBackend(options, connections=shared, activity=activity)
+        app[keys.REQUESTS] = BackendRequests(
+            options.url, connections=shared, breaker=breaker, activity=activity
+        )
         yield
 
 
@@ -153,7 +159,9 @@ async def _answers(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _hub(app: web.Application) -> AsyncIterator[None]:
-    hub = app[keys.HUB] = Hub(app[keys.BACKEND], options=hub_options(app[keys.SETTINGS]))
+    hub = app[keys.HUB] = Hub(
+        app[keys.BACKEND], options=hub_options(app[keys.SETTINGS]), activity=app[_ACTIVITY]
+    )
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
         yield
@@ -208,8 +216,11 @@ def hub_options(settings: Settings) -> HubOptions:
             backoff_base_s=settings.bff_hub_backoff_base_seconds,
             backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
             healthy_after_s=settings.bff_hub_healthy_after_seconds,
+            load_s=settings.bff_hub_load_seconds,
         ),
-        feeder=FeederTimes(silence_s=settings.bff_hub_silence_seconds),
+        feeder=FeederTimes(
+            silence_s=settings.bff_hub_silence_seconds, load_s=settings.bff_hub_load_seconds
+        ),
         access=AccessTimes(
             fresh_s=settings.bff_hub_access_fresh_seconds,
             stale_s=settings.bff_hub_access_stale_seconds,

@@ -1,7 +1,17 @@
-"""Structured logs: one JSON object a line, with the request's id bound as context."""
+"""Structured logs: one JSON object a line, with the request's id bound as context.
 
+Nothing else fails because a line cannot be written: it is counted, and told once lines can be
+written again.
+"""
+
+import errno
 import logging
+import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+from typing import TextIO
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
@@ -26,13 +36,22 @@ def configure_logging(*, level: str, fmt: str) -> None:
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )
     last: list[structlog.typing.Processor] = [traceback] if fmt == "json" else []
+
+    def recovered(dropped: int) -> str:
+        event: EventDict = {"event": "log.recovered", "dropped": dropped}
+        line: object = event
+        for process in (*shared, renderer):
+            line = process(None, "warning", line)  # type: ignore[arg-type]  # the last makes text
+        return f"{line}\n"
+
+    sink = Sink(_writer(sys.stderr), recovered=recovered)
     structlog.configure(
         processors=[*shared, *last, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sink),  # type: ignore[arg-type]  # it writes and flushes
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -49,6 +68,86 @@ def configure_logging(*, level: str, fmt: str) -> None:
     # Our own access lines say it better, and with the request's id.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").filters = [_BadRequestsAreBrief()]
+
+
+class Lines:
+    """How many lines of this process could not be written."""
+
+    dropped = 0
+
+
+class Sink:
+    """Where lines go; a full disk or a closed pipe there is nobody else's trouble.
+
+    `write` gives bytes away and says how many were taken, or raises OSError.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], int], *, recovered: Callable[[int], str] | None = None
+    ) -> None:
+        self._write = write
+        self._recovered = recovered
+        self._untold = 0
+        self._is_torn = False
+        self._lock = Lock()
+
+    def write(self, text: str) -> int:
+        """Write one line, or count it; the length of `text` in either case."""
+        with self._lock:
+            if not self._put(text):
+                self._untold += 1
+                Lines.dropped += 1
+            elif self._untold and self._recovered is not None:
+                untold, self._untold = self._untold, 0
+                if not self._put(self._recovered(untold)):
+                    self._untold = untold
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: no line is held back."""
+
+    def _put(self, text: str) -> bool:
+        """Whether all of it was written. After half a line the next one begins anew."""
+        rest = text.encode("utf-8", "backslashreplace")
+        if self._is_torn:
+            rest = b"\n" + rest
+        size = len(rest)
+        try:
+            while rest:
+                rest = rest[self._write(rest) :]
+        except (OSError, ValueError):
+            self._is_torn = self._is_torn or 0 < len(rest) < size
+            return False
+        self._is_torn = False
+        return True
+
+
+def say(text: str, stream: TextIO | None) -> None:
+    """Show people a text, unless it cannot be shown."""
+    # Its own buffer would keep what could not be written, and fail again as the process ends.
+    sink = Sink(_writer(stream))
+    sink.write(text)
+
+
+def _writer(stream: TextIO | None) -> Callable[[bytes], int]:
+    """What takes bytes for `stream`, without the buffer, which keeps what could not be written."""
+    if stream is None:
+        # Closed before we began: its number may be a socket's by now.
+        return _refuse
+    with suppress(OSError, ValueError):
+        descriptor = stream.fileno()
+        return lambda data: os.write(descriptor, data)
+
+    def write(data: bytes) -> int:
+        stream.write(data.decode("utf-8", "replace"))
+        stream.flush()
+        return len(data)
+
+    return write
+
+
+def _refuse(_: bytes) -> int:
+    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 class _BadRequestsAreBrief(logging.Filter):

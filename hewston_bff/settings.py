@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     bff_feature_websocket_proxy: bool = True
     bff_features_file: Path | None = None
     bff_console_enabled: bool = True
-    bff_upstream_transport: Literal["ws", "sse"] = "ws"
+    bff_upstream_transport: Literal["auto", "ws", "sse"] = "auto"
     hewston_catalog_path: Path | None = None
     hewston_data_dir: Path | None = None
     redis_url: Annotated[str, Field(repr=False)] = "redis://localhost:6379"
@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     bff_hub_backoff_cap_seconds: Seconds = 20.0
     bff_hub_healthy_after_seconds: Seconds = 30.0
     bff_hub_connect_seconds: Seconds = 35.0
+    bff_hub_load_seconds: Seconds = 10.0
     bff_hub_silence_seconds: Seconds = 60.0
     bff_hub_upstream_message_bytes: Bytes = 1 << 20
     bff_hub_access_fresh_seconds: Seconds = 30.0

@@ -159,6 +159,46 @@ def real_time_and_mocks(source: str) -> list[str]:
     ]
 
 
+_ASKS = {"sleep", "get", "totals", "locked", "stats"}
+"""Calls that only look how things stand; whoever repeats them is polling."""
+
+
+def polling(source: str) -> list[str]:
+    """Loops that wait on the real clock by looking again and again, but for the helper's own.
+
+    They keep a busy machine busy, and wait for ever or for too short. A loop that also waits for
+    something to happen (a message, bytes) is none, and a background task without an end neither.
+    """
+    tree = ast.parse(source)
+    known = aliases(tree)
+    return [
+        f"{node.lineno}: a loop that looks again and again: use tests.waiting.eventually()"
+        for node in _outside_fake_time(tree)
+        if isinstance(node, ast.While) and _has_end(node) and _only_looks(node, known)
+    ]
+
+
+def _has_end(loop: ast.While) -> bool:
+    is_endless = isinstance(loop.test, ast.Constant) and bool(loop.test.value)
+    return not is_endless or any(isinstance(n, ast.Break | ast.Return) for n in _here(loop))
+
+
+def _only_looks(loop: ast.While, known: dict[str, str]) -> bool:
+    awaited = [node.value for node in _here(loop) if isinstance(node, ast.Await)]
+    # `async with session.get(…)` is a look as well.
+    awaited += [
+        item.context_expr
+        for node in _here(loop)
+        if isinstance(node, ast.AsyncWith)
+        for item in node.items
+    ]
+    names = [
+        dotted(call.func, known).rpartition(".")[2] if isinstance(call, ast.Call) else ""
+        for call in awaited
+    ]
+    return bool(names) and all(name in _ASKS for name in names)
+
+
 def _imported(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.waiting import eventually
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -18,7 +20,7 @@ async def program(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subp
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hewston_bff", *arguments),
         cwd=ROOT,
-        env=_clean_environ() | {"COLUMNS": "200"} | environ,
+        env=clean_environ() | {"COLUMNS": "200"} | environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -30,7 +32,8 @@ async def program(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subp
         await process.communicate()
 
 
-def _clean_environ() -> dict[str, str]:
+def clean_environ() -> dict[str, str]:
+    """Our environment without settings of the program's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BFF_")}
     return kept | {"PYTHONUNBUFFERED": "1"}
 
@@ -48,10 +51,15 @@ async def printed(process: asyncio.subprocess.Process, words: str) -> str:
 
 async def once_up(session: aiohttp.ClientSession, path: str) -> dict[str, object]:
     """The JSON of an address, as soon as somebody listens there."""
-    while True:
+    body: dict[str, object] = {}
+
+    async def is_up() -> bool:
         try:
             async with session.get(path) as response:
-                body: dict[str, object] = await response.json()
-                return body
+                body.update(await response.json())
+                return True
         except aiohttp.ClientConnectorError:
-            continue
+            return False
+
+    await eventually(is_up)
+    return body

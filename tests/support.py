@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -26,7 +25,6 @@ from hewston_bff.simulator import (
 )
 from hewston_bff.web.keys import HUB
 
-RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 Message = dict[str, Any]
 
 QUICK = SimulatorOptions(play_silence_s=0.02, hb_interval_s=0.3)
@@ -87,10 +85,14 @@ class Bff:
 
 @asynccontextmanager
 async def serving(backend_url: str, *, port: int = 0, **settings: Any) -> AsyncIterator[Bff]:
-    """The server in front of `backend_url`, with quick reconnects unless `settings` say otherwise."""
+    """The server in front of `backend_url`, with quick reconnects unless `settings` say otherwise.
+
+    And over WebSockets: `play` and `hb` are what most tests count and pace.
+    """
     defaults: dict[str, Any] = {
         "bff_hub_backoff_base_seconds": 0.02,
         "bff_hub_backoff_cap_seconds": 0.1,
+        "bff_upstream_transport": "ws",
     }
     app = create_app(Settings(hewston_backend_url=backend_url, **(defaults | settings)))
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=3, access_log=None)

@@ -12,6 +12,7 @@ from tests.conventions import (
     local_names,
     oversize,
     ownerless_tasks,
+    polling,
     real_time_and_mocks,
     swallowed_cancellations,
     undocumented,
@@ -54,6 +55,10 @@ def test_every_module_has_a_docstring() -> None:
 
 def test_tests_neither_mock_nor_wait_a_fixed_time() -> None:
     _assert_clean(real_time_and_mocks, python_sources("tests"))
+
+
+def test_tests_wait_with_one_helper() -> None:
+    _assert_clean(polling, python_sources("tests"), but="tests/waiting.py")
 
 
 def test_no_file_names_a_folder_of_one_machine_or_a_registry_host() -> None:
@@ -133,6 +138,19 @@ REAL = [
     "import asyncio\n@pytest.mark.looptime\nasync def test_a():\n    await asyncio.sleep(10)",
     "import asyncio as a\npytestmark = pytest.mark.looptime\nasync def b():\n    await a.sleep(9)",
 ]
+POLLING = [
+    "async def test_a():\n    while (await bff.totals())['open']:\n        pass",
+    "async def test_a():\n    while True:\n        if await bff.get('/x'):\n            break",
+    "import asyncio as a\nasync def test_a():\n    while not done:\n        await a.sleep(0)",
+    "async def f():\n    while s != 200:\n        async with o.get(u) as r:\n            s = r.status",
+]
+WAITING = [
+    "async def test_a():\n    while message := await viewer.next():\n        pass",
+    "import asyncio\nasync def f():\n    while True:\n        await asyncio.sleep(0)",
+    "async def test_a():\n    while now() < end:\n        await viewer.ctrl('seek')",
+    "import asyncio\n@pytest.mark.looptime\nasync def f():\n    while x:\n"
+    "        await asyncio.sleep(1)",
+]
 LOCAL = [
     *(f"see /{folder}/someone/x" for folder in ("home", "root", "tmp", "work", "Users")),
     f"pip install --{'index-url'} x",
@@ -162,6 +180,7 @@ REASONED = ["[project]\ndependencies = [\n    \"a[b]>=1,<2; c < '3'\", # needed\
         *((oversize, source) for source in OVERSIZE),
         (undocumented, "a = 1\n'''Not one.'''"),
         *((real_time_and_mocks, source) for source in UNREAL),
+        *((polling, source) for source in POLLING),
         *((local_names, text) for text in LOCAL),
         *((unreasoned_requirements, text) for text in UNREASONED),
     ],
@@ -179,6 +198,7 @@ def test_a_planted_breach_is_found(check: Check, source: str) -> None:
         *((oversize, source) for source in IN_SIZE),
         (undocumented, "'''One.'''\na = 1"),
         *((real_time_and_mocks, source) for source in REAL),
+        *((polling, source) for source in WAITING),
         *((local_names, text) for text in ELSEWHERE),
         *((unreasoned_requirements, text) for text in REASONED),
     ],

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,10 @@ from hewston_bff.app import SETTINGS, create_app
 from hewston_bff.cli.loadtest import loadtest
 from hewston_bff.cli.serving import serve_app
 from hewston_bff.cli.watch import watch
-from hewston_bff.log import configure_logging
+from hewston_bff.log import configure_logging, say
 from hewston_bff.settings import Settings, SettingsError, unknown_variables
 from hewston_bff.simulator import (
+    DEAF,
     RunningBackend,
     SimulatedBackend,
     SimulatorOptions,
@@ -52,7 +54,9 @@ def warn(settings: Settings) -> None:
     """Say what is odd about the settings, although they hold."""
     warnings = [f"unknown setting {name} (ignored)" for name in unknown_variables()]
     for text in [*warnings, *settings.missing_paths()]:
-        err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        with err.capture() as shown:
+            err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        say(shown.get(), sys.stderr)
 
 
 @cli.command()
@@ -140,11 +144,17 @@ def backend(
         float, typer.Option(help="Frames a second by which demo-growing grows.", min=0.1)
     ] = 5.0,
     silence: Annotated[
-        float, typer.Option(help="Seconds between `play` and the first frame.", min=0)
-    ] = 2.0,
+        float | None, typer.Option(help="Seconds between `play` and the first frame.", min=0)
+    ] = None,
     deaf: Annotated[  # noqa: FBT002 - an option's default
-        bool, typer.Option("--deaf", help="Answer nothing else while a run pours.")
+        bool,
+        typer.Option(
+            "--deaf", help="As slow as the real one, which answers nothing while a run pours."
+        ),
     ] = False,
+    events: Annotated[  # noqa: FBT002 - an option's default
+        bool, typer.Option(help="Stream runs as Server-Sent Events too.")
+    ] = True,
 ) -> None:
     """Serve the simulated backend alone."""
     try:
@@ -154,7 +164,9 @@ def backend(
         err.print(f"cannot serve this: {error}", style="red", markup=False)
         raise typer.Exit(2) from error
     configure_logging(level="WARNING", fmt="console")
-    options = SimulatorOptions(faults=plan, play_silence_s=silence, deaf_while_flooding=deaf)
+    options = replace(DEAF if deaf else SimulatorOptions(), faults=plan, has_events=events)
+    if silence is not None:
+        options = replace(options, play_silence_s=silence)
     runs = (*recorded, *default_runs(growing_fps=growing_fps))
     app = SimulatedBackend(runs, options=options).build_app()
     settings = load_settings(bff_host=host, bff_port=port)

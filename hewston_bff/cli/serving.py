@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import sys
 from importlib import import_module
 
 import typer
@@ -10,6 +11,7 @@ from aiohttp import web
 from rich.console import Console
 
 from hewston_bff.app import CRASHED
+from hewston_bff.log import say
 from hewston_bff.settings import Settings
 
 err = Console(stderr=True)
@@ -33,7 +35,10 @@ def serve_app(app: web.Application, *, settings: Settings, banner: str | None = 
     def show(_: str) -> None:
         """Called once we listen, with words of aiohttp's own."""
         if banner is not None:
-            Console(soft_wrap=True).print(banner)
+            console = Console(soft_wrap=True)
+            with console.capture() as shown:
+                console.print(banner)
+            say(shown.get(), sys.stdout)
 
     settle_heap()
     host, port = settings.bff_host, settings.bff_port

@@ -6,8 +6,10 @@
     CONNECTING  Opened           UP          read
     UP          NewFrame         UP          append; attempts start again at 0
     UP          Quiet (hb)       UP          ask for the run's status if it is not terminal
-    UP          second Quiet     COMPLETE    abort; nothing follows (frames seen, status terminal)
+    UP          second Quiet     COMPLETE    abort; nothing follows (drained, status terminal)
     UP          EndSaid          COMPLETE    abort (status terminal or not to be had)
+    UP          second Quiet or  REPLAYING   the run ended after this stream was opened, so frames
+                EndSaid                      may be missing: abort, Connect at once
     UP          EndSaid          POLLING     the run is not over: connect again later
     any         Lost             RETRYING    wait `retry_in_s`, then Connect
     any         StreamFault      POLLING     the run is not ready: ask its status, 1 to 5 s apart,
@@ -17,8 +19,11 @@
     any         Refused          FAILED      tell everyone
     any         Stopped          IDLE        nobody watches
 
-End of a run (backend protocol): at least one frame, then two `hb` at least 0.5 s apart with the
-socket drained and no frame between, and a terminal status. A frame between starts the count anew.
+End of a run (backend protocol): two `hb` at least 0.5 s apart with no frame between, the socket
+drained at the second, and a terminal status. A frame between starts the count anew. The first of
+the two may lie right behind the last frame, where it waited for the flood to end. Before a first
+frame silence is also what loading sounds like, so there the second `hb` counts only once the
+longest load is over. Only a stream that was opened when the run was over has all its frames.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +34,10 @@ from hewston_bff.core.backoff import full_jitter
 TERMINAL = frozenset({"DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"})
 UNFINISHED = frozenset({"QUEUED", "RUNNING"})
 """What the backend calls a run that is not over; any other word says nothing of it."""
+FAILED = frozenset({"ERROR", "FAILED", "CANCELLED"})
 QUIET_GAP_S = 0.5
+LOAD_S = 10.0
+"""The backend's longest silence between `play` and the first frame."""
 FAULTS_IN_A_ROW = 3
 POLL_FIRST_S = 1.0
 POLL_CAP_S = 5.0
@@ -43,6 +51,7 @@ class LinkState(Enum):
     UP = auto()
     RETRYING = auto()
     POLLING = auto()
+    REPLAYING = auto()
     COMPLETE = auto()
     FAILED = auto()
 
@@ -54,6 +63,7 @@ class LinkTimes:
     backoff_base_s: float = 0.5
     backoff_cap_s: float = 20.0
     healthy_after_s: float = 30.0
+    load_s: float = LOAD_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,9 @@ class KnownFrame:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """An `hb` that was waited for: nothing else lay in the socket."""
+    """An `hb`; `is_drained`: it was waited for, so nothing else lay in the socket."""
+
+    is_drained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,8 @@ class Link:
     retry_in_s: float = 0.0
     faults: int = 0
     opened_at_s: float = 0.0
+    was_growing: bool = False
+    """Whether the run was known not to be over when the connection was opened."""
     has_frames: bool = False
     quiet_since_s: float | None = None
     status: str | None = None
@@ -148,6 +162,10 @@ class Link:
         """Whether the run is known not to be over."""
         return self.status is not None and self.status not in TERMINAL
 
+    def is_loading(self, now_s: float, *, times: LinkTimes) -> bool:
+        """Whether the backend may still be busy with what comes before the first frame."""
+        return not self.has_frames and now_s - self.opened_at_s < times.load_s
+
     @property
     def is_unready(self) -> bool:
         """Whether the run is known to be as it was when it had nothing to play."""
@@ -163,18 +181,21 @@ def step(  # noqa: C901 - one case a row of the table
             return replace(link, state=LinkState.CONNECTING)
         case Opened():
             return replace(
-                link, state=LinkState.UP, opened_at_s=now_s, has_frames=False, quiet_since_s=None
+                link,
+                state=LinkState.UP,
+                opened_at_s=now_s,
+                was_growing=link.is_growing,
+                has_frames=False,
+                quiet_since_s=None,
             )
         case NewFrame():
             return replace(link, attempt=0, faults=0, has_frames=True, quiet_since_s=None)
         case KnownFrame():
             return replace(link, faults=0, has_frames=True, quiet_since_s=None)
-        case Quiet():
-            return _quiet(link, now_s=now_s)
+        case Quiet(is_drained):
+            return _quiet(link, is_drained=is_drained, now_s=now_s, times=times)
         case EndSaid():
-            return (
-                _wait_for_run(link) if link.is_growing else replace(link, state=LinkState.COMPLETE)
-            )
+            return _wait_for_run(link) if link.is_growing else _over(link)
         case StreamFault():
             return _fault(link, times=times)
         case Lost(jitter):
@@ -191,14 +212,20 @@ def with_status(link: Link, status: str) -> Link:
     return replace(link, status=status)
 
 
-def _quiet(link: Link, *, now_s: float) -> Link:
-    if not link.has_frames:
-        return link
+def _quiet(link: Link, *, is_drained: bool, now_s: float, times: LinkTimes) -> Link:
     if link.quiet_since_s is None:
         return replace(link, quiet_since_s=now_s)
-    if link.is_terminal and now_s - link.quiet_since_s >= QUIET_GAP_S:
-        return replace(link, state=LinkState.COMPLETE)
+    is_loading = link.is_loading(now_s, times=times)
+    is_long = now_s - link.quiet_since_s >= QUIET_GAP_S
+    if link.is_terminal and is_drained and is_long and not is_loading:
+        return _over(link)
     return link
+
+
+def _over(link: Link) -> Link:
+    """The stream has no more, and the run is over: all is there, or one more replay has it."""
+    state = LinkState.REPLAYING if link.was_growing else LinkState.COMPLETE
+    return replace(link, state=state, retry_in_s=0.0)
 
 
 def _lost(link: Link, *, jitter: float, now_s: float, times: LinkTimes) -> Link:

@@ -1,7 +1,7 @@
 """Who may read a run: asked of the backend with each viewer's own credentials, and asked again."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import random
 
@@ -63,9 +63,17 @@ class AccessEvents:
 
 
 async def watch_access(
-    access: Access, backend: Backend, *, times: AccessTimes, events: AccessEvents
+    access: Access,
+    backend: Backend,
+    *,
+    times: AccessTimes,
+    events: AccessEvents,
+    wait: Callable[[float], Awaitable[None]],
 ) -> None:
-    """Ask now and whenever the answer is due for renewal, until refused or cancelled."""
+    """Ask now and whenever the answer is due for renewal, until refused or cancelled.
+
+    `wait` takes the seconds until the next try, and may return earlier if the backend is back.
+    """
     loop = asyncio.get_running_loop()
     attempt = 0
     if access.granted_at_s is not None:
@@ -89,14 +97,14 @@ async def watch_access(
                 access.is_granted = False
                 events.suspended(access)
             events.unanswered(attempt, wait_s)
+            await wait(wait_s)
         else:
             attempt = 0
-            wait_s = times.fresh_s
             access.is_granted = True
             access.granted_at_s = loop.time()
             access.decided.set()
             events.granted(access, detail)
-        await asyncio.sleep(wait_s)
+            await asyncio.sleep(times.fresh_s)
 
 
 def _is_stale(access: Access, times: AccessTimes, now_s: float) -> bool:

@@ -25,6 +25,7 @@ from hewston_bff.core.messages import (
 )
 from hewston_bff.core.positions import Found, OutOfRange, Target, locate
 from hewston_bff.core.replay import Replay, Verdict
+from hewston_bff.core.replay_order import expected_s
 from hewston_bff.core.run_identity import NOTHING_TOLD
 from hewston_bff.core.skips import Skip, Skips
 from hewston_bff.core.snapshot import Snapshots
@@ -44,6 +45,7 @@ _UPSTREAM_WORDS: dict[LinkState, UpstreamStatus] = {
     LinkState.UP: "up",
     LinkState.RETRYING: "retrying",
     LinkState.POLLING: "retrying",
+    LinkState.REPLAYING: "connecting",
     LinkState.COMPLETE: "complete",
     LinkState.FAILED: "failed",
 }
@@ -138,7 +140,7 @@ class Channel:
         self.last_used_s = 0.0
         self.skips = Skips()
         self._remade = 0
-        self._times = times
+        self.times = times
         self._replay: Replay | None = None
         self.on_remade: Callable[[], None] = _nothing
         """Called once the log has started anew: whatever fed the old one is to stop."""
@@ -190,7 +192,7 @@ class Channel:
         self.counters.bytes_in += len(frame.tail)
         link = self.link
         if link.attempt or link.faults or not link.has_frames or link.quiet_since_s is not None:
-            self.link = links.step(link, links.NewFrame(), now_s=now_s, times=self._times)
+            self.link = links.step(link, links.NewFrame(), now_s=now_s, times=self.times)
             self.log.is_quiet = False
         if self.waiting or self.groups:
             self.wake_waiting()
@@ -200,7 +202,7 @@ class Channel:
         if frame.lacks is not None:
             self.skip(frame.lacks, "a part of a frame")
         if not self.link.has_frames or self.link.quiet_since_s is not None:
-            self.link = links.step(self.link, links.KnownFrame(), now_s=now_s, times=self._times)
+            self.link = links.step(self.link, links.KnownFrame(), now_s=now_s, times=self.times)
 
     def _diverged(self, log: FrameLog) -> None:
         logger.warning("run.diverged", run_id=self.run_id, epoch=log.epoch, frames=log.next_seq)
@@ -269,7 +271,7 @@ class Channel:
     def step(self, event: links.Event, *, now_s: float) -> LinkState:
         """Move the link, tell viewers where the change shows, and return its state."""
         before = self.link
-        self.link = links.step(before, event, now_s=now_s, times=self._times)
+        self.link = links.step(before, event, now_s=now_s, times=self.times)
         after = self.link
         if after.state is not before.state or after.attempt != before.attempt:
             self._announce(before, after)
@@ -373,6 +375,11 @@ class Channel:
         """What the epoch tells runs of this id apart by, beside the first frame."""
         origin = self.identity.key()
         return f"{origin}\0{self._remade}" if self._remade else origin
+
+    @property
+    def expected_s(self) -> float | None:
+        """How long a replay takes, as far as the run's description tells."""
+        return None if self.detail is None else expected_s(self.detail.days)
 
     def run_news(self) -> RunNews | None:
         """The run in the protocol's words; None while nobody knows anything."""

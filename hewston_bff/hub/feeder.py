@@ -1,7 +1,8 @@
 """What keeps one run's log fed: connect, read, wait, again; at most one stream a run.
 
 The backend is asked gently: a stream is read in slices with pauses between them, so that neither
-our ticks nor the backend's other requests wait, and only a few streams pour at the same time.
+our ticks nor the backend's other requests wait, only a few streams pour at the same time, and
+requests of pages go first.
 """
 
 import asyncio
@@ -24,9 +25,10 @@ from hewston_bff.core.backend_wire import (
 from hewston_bff.core.link import LinkState
 from hewston_bff.core.skips import Skip
 from hewston_bff.errors import BackendUnavailable, BffError, Forbidden, RunNotFound, Unauthorized
+from hewston_bff.hub.backend_activity import BackendActivity
 from hewston_bff.hub.channel import Channel
-from hewston_bff.hub.flood import FloodGate, Place
 from hewston_bff.hub.ports import Backend, Credentials, LinkLost, LinkRefused, Upstream
+from hewston_bff.hub.replay_limiter import ReplayLimiter, Slot
 
 logger = structlog.get_logger(__name__)
 
@@ -34,6 +36,17 @@ _WAITED_S = 0.005
 """A message that took this long to come was not lying in the socket."""
 _BURST = 512
 """So many frames without waiting for one are a flood."""
+_SHOWN = 128
+"""Every so many frames a slot may go to a stream that has none to show."""
+_AT_ONCE = 1_000
+"""So many frames of a flood are read as fast as they come; it goes on at `gentle_fps`."""
+_PAGES_FIRST_S = 1.0
+"""How long a load waits for requests of pages; at most, for they may come without end."""
+_COMPANIONS_S = 0.05
+"""A page that asks for a stream asks for the run's bars and figures just behind it."""
+
+
+_NOT_OVER = frozenset({LinkState.RETRYING, LinkState.POLLING, LinkState.REPLAYING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +56,10 @@ class FeederTimes:
     silence_s: float = 60.0
     slice_s: float = 0.002
     pause_s: float = 0.001
-    load_s: float = 10.0
-    """From `play` to the first frame; a stream that takes longer gives its place up."""
+    load_s: float = links.LOAD_S
+    """From `play` to the first frame; a run that goes on may have none, and gives its slot up."""
+    gentle_fps: float = 4_500.0
+    """Frames a second of a flood that keeps the backend from answering others if read faster."""
 
 
 class _NeedsRetry(Exception):
@@ -56,13 +71,17 @@ class _Reading:
 
     deadline: asyncio.Timeout
 
-    def __init__(self, channel: Channel, place: Place, times: FeederTimes) -> None:
+    def __init__(
+        self, channel: Channel, slot: Slot, times: FeederTimes, activity: BackendActivity
+    ) -> None:
         self._channel = channel
-        self._place = place
+        self._slot = slot
         self._times = times
+        self._activity = activity
         self._loop = asyncio.get_running_loop()
-        self._heard_s = self._slice_s = self._loop.time()
-        self._burst = 0
+        self._heard_s = self._slice_s = self._burst_s = self._loop.time()
+        self._burst = self._taken = 0
+        self.is_deafening = False
         self.was_drained = False
         """Whether the last message had to be waited for: nothing else lay in the socket."""
 
@@ -78,7 +97,7 @@ class _Reading:
         self._heard_s = now_s
         if self.was_drained:
             self._burst = 0
-            self._slice_s = now_s
+            self._slice_s = self._burst_s = now_s
             self.deadline.reschedule(now_s + self._times.silence_s)
         return message
 
@@ -87,20 +106,35 @@ class _Reading:
         now_s = self._heard_s
         self._burst += 1
         self._channel.ingest(frame, now_s=now_s)
-        self._place.last_frame_s = now_s
+        self._slot.note_frame(now_s)
+        self._taken += 1
+        if self._taken % _SHOWN == 0 and self._slot.is_wanted:
+            self._slot.lend()
+            await self._breathe()
+            return
         is_over = now_s - self._slice_s > self._times.slice_s
         if is_over or not self._channel.room.is_set():
             await self._breathe()
 
     async def _breathe(self) -> None:
         """Between two slices: let others run, and wait while there is no room."""
-        await asyncio.sleep(self._times.pause_s)
+        await asyncio.sleep(self._pause_s())
+        if self.is_deafening:
+            await self._activity.clear(within_s=_PAGES_FIRST_S)
         room = self._channel.room
-        if not room.is_set() or (self._burst > _BURST and not self._place.is_held):
+        needs_slot = self._slot.was_lent or (self._burst > _BURST and not self._slot.is_held)
+        if needs_slot or not room.is_set():
             self.deadline.reschedule(None)
             await room.wait()
-            await self._place.take()
+            await self._slot.acquire()
         self.restart()
+
+    def _pause_s(self) -> float:
+        """As short as can be, or what a flood has to leave to others."""
+        if not self.is_deafening or self._burst <= _AT_ONCE:
+            return self._times.pause_s
+        due_s = self._burst_s + (self._burst - _AT_ONCE) / self._times.gentle_fps
+        return max(self._times.pause_s, due_s - self._loop.time())
 
     def restart(self) -> None:
         """Measure the next wait, and silence, from now."""
@@ -113,8 +147,9 @@ class Feeder:
     """The way from the backend to the logs; one for all channels."""
 
     backend: Backend
-    gate: FloodGate
+    limiter: ReplayLimiter
     times: FeederTimes
+    activity: BackendActivity
     service_token: str | None = None
 
     async def feed(self, channel: Channel) -> None:
@@ -125,7 +160,7 @@ class Feeder:
 
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(_NeedsRetry), wait=wait_s, sleep=asyncio.sleep
+                retry=retry_if_exception_type(_NeedsRetry), wait=wait_s, sleep=self.activity.wait
             ):
                 with attempt:
                     await self._connection(channel)
@@ -152,22 +187,28 @@ class Feeder:
         is_waiting = channel.link.state is LinkState.POLLING
         if is_waiting and not await self._is_ready(channel, credentials):
             return
-        place = Place(self.gate)
+        slot = Slot(self.limiter, expected_s=channel.expected_s)
         try:
             channel.step(links.Connect(), now_s=_now_s())
-            await place.take()
+            asked_s = _now_s()
+            await slot.acquire()
+            await asyncio.sleep(max(0.0, asked_s + _COMPANIONS_S - _now_s()))
+            await self.activity.clear(within_s=_PAGES_FIRST_S)
             async with self.backend.open_stream(channel.run_id, credentials) as upstream:
+                self.activity.alive()
                 channel.stream_opened(now_s=_now_s())
-                await self._read(channel, upstream, place)
+                await self._read(channel, upstream, slot)
         except LinkLost as lost:
             logger.info("upstream.lost", run_id=channel.run_id, reason=str(lost)[:200])
+            if lost.is_unreachable:
+                self.activity.lost()
             channel.counters.reconnects += 1
             channel.step(links.Lost(jitter=random()), now_s=_now_s())  # noqa: S311 - spread
         except LinkRefused as refused:
             self._refused(channel, credentials, refused)
         finally:
-            place.give_up()
-        if channel.link.state in {LinkState.RETRYING, LinkState.POLLING} and channel.listeners:
+            slot.release()
+        if channel.link.state in _NOT_OVER and channel.listeners:
             raise _NeedsRetry
 
     def _refused(self, channel: Channel, credentials: Credentials, refused: LinkRefused) -> None:
@@ -183,10 +224,12 @@ class Feeder:
         kind = Unauthorized if refused.status == 401 else Forbidden
         channel.fail(kind("the backend refuses the stream of this run"), now_s=_now_s())
 
-    async def _read(self, channel: Channel, upstream: Upstream, place: Place) -> None:
+    async def _read(self, channel: Channel, upstream: Upstream, slot: Slot) -> None:
         """Read until the stream ends in one way or the other."""
-        place.keep(self.times.load_s)
-        reading = _Reading(channel, place, self.times)
+        if not channel.link.is_terminal:
+            slot.expect_frames(self.times.load_s)
+        reading = _Reading(channel, slot, self.times, self.activity)
+        reading.is_deafening = upstream.is_deafening
         try:
             async with asyncio.timeout(self.times.silence_s) as reading.deadline:
                 while channel.link.state is LinkState.UP:
@@ -194,7 +237,7 @@ class Feeder:
                     if isinstance(message, RawFrame):
                         await reading.take(message)
                     elif message is not None:
-                        await self._hear(channel, message, place, was_drained=reading.was_drained)
+                        await self._hear(channel, message, slot, was_drained=reading.was_drained)
                         reading.restart()
         except TimeoutError as exc:
             if reading.deadline.expired():
@@ -206,22 +249,22 @@ class Feeder:
         self,
         channel: Channel,
         message: Heartbeat | End | Fault | Echo,
-        place: Place,
+        slot: Slot,
         *,
         was_drained: bool,
     ) -> None:
         """Everything but frames."""
         match message:
             case Heartbeat():
-                place.give_up()
-                if was_drained:
-                    await self._quiet(channel)
+                if was_drained and not channel.link.is_loading(_now_s(), times=channel.times):
+                    slot.release()
+                await self._quiet(channel, is_drained=was_drained)
             case End():
-                place.give_up()
+                slot.release()
                 await self._learn_status(channel)
                 channel.step(links.EndSaid(), now_s=_now_s())
             case Fault(code="STREAM_ERROR"):
-                place.give_up()
+                slot.release()
                 await self._learn_status(channel)
                 if channel.link.state is LinkState.UP:
                     self._faulted(channel)
@@ -230,15 +273,15 @@ class Feeder:
             case Echo():
                 pass
 
-    async def _quiet(self, channel: Channel) -> None:
-        """The socket is drained: is the run over?"""
-        is_news = channel.link.has_frames and not channel.link.is_terminal
+    async def _quiet(self, channel: Channel, *, is_drained: bool) -> None:
+        """The socket may be drained: is the run over?"""
+        is_news = is_drained and not channel.link.is_terminal
         if is_news:
             await self._learn_status(channel)
         # What the answer took, frames may have used to arrive: only the next hb can end the run.
         is_first = channel.link.quiet_since_s is None
         if channel.link.state is LinkState.UP and (is_first or not is_news):
-            channel.step(links.Quiet(), now_s=_now_s())
+            channel.step(links.Quiet(is_drained), now_s=_now_s())
 
     def _faulted(self, channel: Channel) -> None:
         if channel.step(links.StreamFault(), now_s=_now_s()) is LinkState.FAILED:

@@ -12,10 +12,11 @@ from hewston_bff.core.ids import RunId
 from hewston_bff.core.link import LinkState, LinkTimes
 from hewston_bff.errors import BffError, LimitReached
 from hewston_bff.hub.access import Access, AccessEvents, AccessTimes, watch_access
+from hewston_bff.hub.backend_activity import BackendActivity
 from hewston_bff.hub.channel import Channel, Listener
 from hewston_bff.hub.feeder import Feeder, FeederTimes
-from hewston_bff.hub.flood import FloodGate
 from hewston_bff.hub.ports import Backend, Credentials, Flushable, RunDetail
+from hewston_bff.hub.replay_limiter import ReplayLimiter
 from hewston_bff.hub.spans import SpanCache
 from hewston_bff.hub.stats import Counters, HubStats
 from hewston_bff.hub.ticker import Ticker, contain
@@ -43,7 +44,13 @@ class HubOptions:
 class Hub:
     """RunId → Channel. One stream to the backend a run, however many watch; needs `run` running."""
 
-    def __init__(self, backend: Backend, *, options: HubOptions) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        options: HubOptions,
+        activity: BackendActivity | None = None,
+    ) -> None:
         self._backend = backend
         self._options = options
         self._channels: dict[RunId, Channel] = {}
@@ -54,8 +61,13 @@ class Hub:
         self.counters = Counters()
         self.cache = SpanCache(max_bytes=options.cache_bytes)
         self.ticker = Ticker(after_tick=self._after_tick)
+        self._activity = activity or BackendActivity()
         self._feeder = Feeder(
-            backend, FloodGate(options.floods), options.feeder, options.service_token
+            backend,
+            ReplayLimiter(options.floods),
+            options.feeder,
+            self._activity,
+            options.service_token,
         )
         self.unflushed: list[Flushable] = []
         """Clients with several messages of one tick, to be written at its end."""
@@ -176,7 +188,9 @@ class Hub:
     async def _watch(self, channel: Channel, access: Access, events: AccessEvents) -> None:
         times = self._options.access
         try:
-            await watch_access(access, self._backend, times=times, events=events)
+            await watch_access(
+                access, self._backend, times=times, events=events, wait=self._activity.wait
+            )
         except Exception:
             logger.exception("access.crashed", run_id=channel.run_id)
             error = BffError("your permission could not be asked for: an error here, it was logged")

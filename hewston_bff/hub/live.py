@@ -11,7 +11,7 @@ from typing import Protocol
 from hewston_bff.core.frame_log import FrameLog
 from hewston_bff.hub.spans import Shape, SpanCache
 from hewston_bff.hub.stats import Counters
-from hewston_bff.hub.ticker import Ticked
+from hewston_bff.hub.ticker import Ticked, contain
 
 _EPSILON = 1e-6
 
@@ -67,10 +67,7 @@ class LiveGroup:
             return (self._beat + 1) / self._max_fps
         self._beat = beat
         data = run.cache.get(log, run.log_key, start, stop, self._shape, self._lost)
-        slow = [member for member, offer in self.members.items() if not offer(data)]
-        for member in slow:
-            member.leave_group()
-            member.wake()
+        self._send(data)
         self.next_seq = stop
         sent = len(self.members)
         counters = run.counters
@@ -78,6 +75,24 @@ class LiveGroup:
         counters.bytes_out += sent * len(data)
         counters.merged += sent * (stop - start - 1)
         return inf
+
+    def _send(self, data: bytes) -> None:
+        """Offer `data` to everyone; who does not take it goes on alone, who is broken ends."""
+        slow: list[Member] = []
+        broken: list[tuple[Member, Exception]] = []
+        for member, offer in self.members.items():
+            # Here and not around all of them: who was served already must not be served again.
+            try:
+                if not offer(data):
+                    slow.append(member)
+            except Exception as error:  # noqa: BLE001 - one viewer's trouble is no other's
+                broken.append((member, error))
+        for member in slow:
+            member.leave_group()
+            member.wake()
+        for member, trouble in broken:
+            member.leave_group()
+            contain(member, "viewer.crashed", trouble)
 
     def crashed(self) -> None:
         """See `Ticked`: who of them is to blame shows when each goes on alone."""

@@ -43,6 +43,8 @@ class RunDetail:
     asked_s: float = field(default=0.0, compare=False)
     told_s: float = field(default=0.0, compare=False)
     """When the backend was asked, and when it had answered; seconds of the loop."""
+    days: float | None = field(default=None, compare=False)
+    """How many days of the market the run goes over."""
 
     def is_overtaken(self, by: "RunDetail") -> bool:
         """Whether it was asked for before the other answer came, and may be of before it."""
@@ -50,7 +52,12 @@ class RunDetail:
 
 
 class LinkLost(Exception):
-    """The connection to the backend is gone, or could not be had; `reason` is for the log."""
+    """The connection to the backend is gone, or could not be had; the text is for the log."""
+
+    def __init__(self, reason: str, *, is_unreachable: bool = False) -> None:
+        super().__init__(reason)
+        self.is_unreachable = is_unreachable
+        """Whether nobody listens where the backend should be."""
 
 
 class LinkRefused(Exception):
@@ -63,6 +70,10 @@ class LinkRefused(Exception):
 
 class Upstream(Protocol):
     """One open stream of one run, `play` already sent."""
+
+    @property
+    def is_deafening(self) -> bool:
+        """Whether the backend serves nobody else while this is read as fast as it comes."""
 
     async def receive(self) -> Message:
         """The next message; a cancellation loses nothing.

@@ -100,7 +100,9 @@ class Told:
             re=re,
             sid=self.sid,
             code=ErrorCode.RANGE,
-            msg="no such frame: ask for one from `min` to `max`, or a time up to `max_ts`",
+            msg="no such frame: ask for one from `min` to `max`, or a time up to `max_ts`"
+            if has_frames
+            else "the run has no frames: there is nothing to go to",
             details={
                 "min": log.first_seq,
                 "max": log.next_seq - 1,

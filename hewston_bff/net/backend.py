@@ -1,21 +1,28 @@
 """The platform's backend over HTTP: what it says of runs, and the streams it plays."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import aiohttp
 import msgspec
+import structlog
 
 from hewston_bff.core.ids import RunId
 from hewston_bff.core.run_identity import MEMBERS as IDENTITY_MEMBERS
 from hewston_bff.core.run_identity import identity_in
+from hewston_bff.core.run_span import run_days
+from hewston_bff.core.transport import Transport, TransportChoice
 from hewston_bff.errors import BackendUnavailable, Forbidden, RunNotFound, Unauthorized
-from hewston_bff.hub.ports import Credentials, RunDetail, Upstream
-from hewston_bff.net.connections import Connections
-from hewston_bff.net.upstream_sse import open_sse
+from hewston_bff.hub.backend_activity import BackendActivity
+from hewston_bff.hub.ports import Credentials, LinkLost, LinkRefused, RunDetail, Upstream
+from hewston_bff.net.connections import Connections, is_unreachable
+from hewston_bff.net.upstream_sse import NoEventStream, open_sse
 from hewston_bff.net.upstream_ws import open_ws
+
+logger = structlog.get_logger(__name__)
 
 _DETAIL_BYTES = 1 << 20
 _REFUSALS = {
@@ -30,7 +37,7 @@ class BackendOptions:
     """Where the backend is and how patient we are; seconds and bytes."""
 
     url: str
-    transport: str = "ws"
+    transport: Literal["auto", "ws", "sse"] = "auto"
     request_s: float = 30.0
     connect_s: float = 35.0
     message_bytes: int = 1 << 20
@@ -42,6 +49,8 @@ class _Detail(msgspec.Struct):
     created_at: msgspec.Raw = msgspec.Raw(b"")
     code_hash: msgspec.Raw = msgspec.Raw(b"")
     input_hash: msgspec.Raw = msgspec.Raw(b"")
+    run_from: msgspec.Raw = msgspec.Raw(b"")
+    run_to: msgspec.Raw = msgspec.Raw(b"")
 
 
 _DECODE_DETAIL = msgspec.json.Decoder(_Detail)
@@ -50,23 +59,84 @@ _DECODE_DETAIL = msgspec.json.Decoder(_Detail)
 class HttpBackend:
     """The hub's backend port."""
 
-    def __init__(self, options: BackendOptions, *, connections: Connections) -> None:
+    def __init__(
+        self,
+        options: BackendOptions,
+        *,
+        connections: Connections,
+        activity: BackendActivity | None = None,
+    ) -> None:
         self._options = options
         self._requests = connections.pooled
-        self._streams = connections.fresh
+        self._streams = connections.streams
+        self._activity = activity or BackendActivity()
+        self._choice = TransportChoice()
 
     def open_stream(
         self, run_id: RunId, credentials: Credentials
     ) -> AbstractAsyncContextManager[Upstream]:
         """See `ports.Backend`."""
+        match self._options.transport:
+            case "sse":
+                return self._open_only_sse(run_id, credentials)
+            case "ws":
+                return self._open_ws(run_id, credentials)
+            case "auto":
+                return self._open_auto(run_id, credentials)
+
+    def _open_sse(
+        self, run_id: RunId, credentials: Credentials
+    ) -> AbstractAsyncContextManager[Upstream]:
         options = self._options
-        if options.transport == "sse":
-            url = f"{options.url}/backtests/{run_id}/stream"
-            return open_sse(
-                self._streams, url, credentials, options.connect_s, options.message_bytes
-            )
+        url = f"{options.url}/backtests/{run_id}/stream"
+        return open_sse(self._streams, url, credentials, options.connect_s, options.message_bytes)
+
+    def _open_ws(
+        self, run_id: RunId, credentials: Credentials
+    ) -> AbstractAsyncContextManager[Upstream]:
+        options = self._options
         url = f"{options.url}/backtests/{run_id}/ws"
         return open_ws(self._streams, url, credentials, options.connect_s, options.message_bytes)
+
+    @asynccontextmanager
+    async def _open_only_sse(
+        self, run_id: RunId, credentials: Credentials
+    ) -> AsyncIterator[Upstream]:
+        try:
+            async with self._open_sse(run_id, credentials) as upstream:
+                yield upstream
+        except NoEventStream as exc:
+            if exc.status == 404:
+                raise LinkRefused(404) from exc
+            raise
+
+    @asynccontextmanager
+    async def _open_auto(self, run_id: RunId, credentials: Credentials) -> AsyncIterator[Upstream]:
+        """Events where the backend has them, else a WebSocket; what happens is remembered."""
+        choice, loop = self._choice, asyncio.get_running_loop()
+        is_found_out = False
+        if choice.choose(run_id, now_s=loop.time()) is Transport.SSE:
+            try:
+                async with self._open_sse(run_id, credentials) as upstream:
+                    yield upstream
+            except NoEventStream as exc:
+                is_found_out = True
+                logger.info("upstream.no_events", run_id=run_id, reason=str(exc))
+            except LinkLost as lost:
+                if not lost.is_unreachable:
+                    choice.sse_failed(run_id, now_s=loop.time())
+                raise
+            else:
+                choice.sse_worked(run_id)
+                return
+        try:
+            async with self._open_ws(run_id, credentials) as upstream:
+                if is_found_out:
+                    choice.sse_is_absent(now_s=loop.time())
+                yield upstream
+        except LinkLost:
+            choice.ws_failed(run_id)
+            raise
 
     async def run_detail(self, run_id: RunId, credentials: Credentials) -> RunDetail:
         """See `ports.Backend`."""
@@ -75,9 +145,13 @@ class HttpBackend:
         asked_s = loop.time()
         try:
             async with asyncio.timeout(self._options.request_s):
-                detail = await self._ask(url, credentials)
+                with self._activity.asking():
+                    detail = await self._ask(url, credentials)
+                self._activity.alive()
                 return replace(detail, asked_s=asked_s, told_s=loop.time())
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+            if is_unreachable(exc):
+                self._activity.lost()
             raise BackendUnavailable("the backend does not answer; we keep trying") from exc
 
     async def _ask(self, url: str, credentials: Credentials) -> RunDetail:
@@ -96,7 +170,8 @@ class HttpBackend:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
                 raise BackendUnavailable("the backend's answer makes no sense") from exc
             identity = identity_in({name: getattr(detail, name) for name in IDENTITY_MEMBERS})
-            return RunDetail(detail.status, detail.progress, identity)
+            days = run_days(bytes(detail.run_from), bytes(detail.run_to))
+            return RunDetail(detail.status, detail.progress, identity, days=days)
 
     async def state(self, *, within_s: float) -> Literal["ok", "degraded", "down"]:
         """How it answers `/healthz`; silence alone is not "down", for it may be deaf."""
@@ -105,6 +180,7 @@ class HttpBackend:
                 asyncio.timeout(within_s),
                 self._requests.get(f"{self._options.url}/healthz") as response,
             ):
+                self._activity.alive()
                 return "ok" if response.status == 200 else "degraded"
         except TimeoutError:
             return "degraded"

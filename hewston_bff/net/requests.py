@@ -21,9 +21,10 @@ from tenacity import (
 from yarl import URL
 
 from hewston_bff.errors import BackendTimeout, BackendUnavailable, BffError
+from hewston_bff.hub.backend_activity import BackendActivity
 from hewston_bff.hub.ports import Credentials
 from hewston_bff.net.breaker import Breaker, is_connection_trouble
-from hewston_bff.net.connections import Connections
+from hewston_bff.net.connections import Connections, is_unreachable
 
 CORRELATION_HEADER = "X-Correlation-ID"
 
@@ -62,11 +63,19 @@ class BackendRequests:
     pooled ones without saying so. Redirects are not followed.
     """
 
-    def __init__(self, url: str, *, connections: Connections, breaker: Breaker) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: Connections,
+        breaker: Breaker,
+        activity: BackendActivity | None = None,
+    ) -> None:
         self._url = url
         self._pooled = connections.pooled
         self._fresh = connections.fresh
         self._breaker = breaker
+        self._activity = activity or BackendActivity()
 
     @asynccontextmanager
     async def open(
@@ -139,7 +148,15 @@ class BackendRequests:
         self, request: _Request, opened: list[aiohttp.ClientResponse]
     ) -> aiohttp.ClientResponse:
         """The last attempt's response, also in `opened`, where no cancellation can lose it."""
-        return await self._breaker.call(lambda: self._attempts(request, opened))
+        try:
+            with self._activity.asking():
+                response = await self._breaker.call(lambda: self._attempts(request, opened))
+        except (aiohttp.ClientError, OSError) as exc:
+            if is_unreachable(exc):
+                self._activity.lost()
+            raise
+        self._activity.alive()
+        return response
 
     async def _attempts(
         self, request: _Request, opened: list[aiohttp.ClientResponse]

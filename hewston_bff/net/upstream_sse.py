@@ -11,9 +11,23 @@ from hewston_bff.core.backend_wire import End, Fault, Message, ProtocolViolation
 from hewston_bff.core.event_stream import OVERSIZED, EventParser
 from hewston_bff.core.skips import Skip
 from hewston_bff.hub.ports import Credentials, LinkLost, LinkRefused
+from hewston_bff.net.connections import is_unreachable
+
+_EVENT_STREAM = "text/event-stream"
+_ABSENT = frozenset({404, 405, 406, 410, 501})
+
+
+class NoEventStream(LinkLost):
+    """The backend has no such address, or something else answers there; `status` says what."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class _EventUpstream:
+    is_deafening = False
+
     def __init__(self, response: aiohttp.ClientResponse, message_bytes: int) -> None:
         self._response = response
         self._parser = EventParser(max_bytes=message_bytes)
@@ -48,17 +62,26 @@ async def open_sse(
     connect_s: float,
     message_bytes: int,
 ) -> AsyncIterator[_EventUpstream]:
-    """A stream of one run over the backend's events. Raises as `ports.Backend.open_stream`."""
-    headers = credentials.headers() | {"Accept": "text/event-stream"}
+    """A stream of one run over the backend's events.
+
+    Raises as `ports.Backend.open_stream`, and:
+        NoEventStream: there are no events to be had at this address.
+    """
+    headers = credentials.headers() | {"Accept": _EVENT_STREAM}
     try:
         async with asyncio.timeout(connect_s):
             response = await session.get(url, headers=headers, allow_redirects=False)
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
         msg = f"cannot connect: {type(exc).__name__}"
-        raise LinkLost(msg) from exc
+        raise LinkLost(msg, is_unreachable=is_unreachable(exc)) from exc
     try:
-        if response.status in {401, 403, 404}:
+        if response.status in {401, 403}:
             raise LinkRefused(response.status)
+        if response.status in _ABSENT or (
+            response.status == 200 and response.content_type != _EVENT_STREAM
+        ):
+            msg = f"no events: {response.status} {response.content_type}"
+            raise NoEventStream(response.status, msg[:200])
         if response.status != 200:
             msg = f"answered {response.status}"
             raise LinkLost(msg)

@@ -3,34 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, Literal
+from typing import Final
 
 import aiohttp
 
 from hewston_bff.core.backend_wire import Message, ProtocolViolation, decode
 from hewston_bff.core.skips import Skip
 from hewston_bff.hub.ports import Credentials, LinkLost, LinkRefused
+from hewston_bff.net.connections import AbortableWebSocket, is_unreachable
 
 _PLAY: Final = '{"t":"ctrl","cmd":"play"}'
 _HARD_LIMIT = 64
 """Times the message limit: larger than this breaks the connection instead of being skipped."""
 
 
-class AbortableWebSocket(aiohttp.ClientWebSocketResponse[Literal[False]]):
-    """A client WebSocket that can be left without a word.
-
-    After a polite close in mid-flood the backend goes on to the end; an aborted one it drops.
-    """
-
-    def abort(self) -> None:
-        """Drop the connection, and whatever is under way on it."""
-        connection = self._response.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()
-        self._response.close()
-
-
 class _WebSocketUpstream:
+    is_deafening = True
+
     def __init__(self, ws: AbortableWebSocket, message_bytes: int) -> None:
         self._ws = ws
         self._message_bytes = message_bytes
@@ -76,7 +65,7 @@ async def open_ws(
         raise LinkLost(msg) from exc
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
         msg = f"cannot connect: {type(exc).__name__}"
-        raise LinkLost(msg) from exc
+        raise LinkLost(msg, is_unreachable=is_unreachable(exc)) from exc
     assert isinstance(ws, AbortableWebSocket)  # noqa: S101 - the session was made with this class
     try:
         try:

@@ -18,12 +18,13 @@ from hewston_bff.core.equity import Curve, running_figures
 from hewston_bff.core.figures import Figures
 from hewston_bff.core.frame_log import Evicted, FrameLog
 from hewston_bff.core.ids import RunId
+from hewston_bff.core.link import FAILED
 from hewston_bff.core.run_facts import RunFacts
 from hewston_bff.core.run_wire import MalformedPart, Orders
 from hewston_bff.core.steps import Steps
 from hewston_bff.errors import BackendUnavailable, BffError
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.log_reader import reading
+from hewston_bff.hub.log_reader import LogReader, reading
 from hewston_bff.hub.ports import Credentials
 from hewston_bff.net.artifacts import Artifacts
 from hewston_bff.net.catalog import Catalog
@@ -32,6 +33,8 @@ from hewston_bff.services.turns import Turns
 
 logger = structlog.get_logger(__name__)
 
+_FAILED_S = 0.7
+"""How long a failed run's stream is waited for: most have no frame, and no way to say so."""
 _T = TypeVar("_T")
 
 
@@ -299,12 +302,26 @@ class _Search:
         try:
             async with asyncio.timeout_at(asked.until_s):
                 with reading(self._sources.hub, asked.run_id, asked.credentials) as reader:
+                    if asked.facts.status in FAILED and not await _has_come(reader):
+                        # It may load still: what is said of it now is not to be kept.
+                        self.parts.had_trouble = True
+                        return await self._sources.turns.run(_whole(FrameLog(asked.run_id)))
                     log = await reader.until(lambda log: log.is_complete)
                     skipped = reader.skipped
                     self.parts.lacks_frames = skipped is not None and skipped.frames > 0
                     return await self._sources.turns.run(_whole(log))
         except (BffError, Evicted, TimeoutError) as error:
             return error
+
+
+async def _has_come(reader: LogReader) -> bool:
+    """Whether the stream of a run that failed has a frame or an end to show, at once."""
+    try:
+        async with asyncio.timeout(_FAILED_S):
+            await reader.until(lambda log: log.is_complete or log.next_seq > 0)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _whole(log: FrameLog) -> Steps[tuple[Curve, Orders]]:

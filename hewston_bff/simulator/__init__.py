@@ -32,13 +32,14 @@ from hewston_bff.simulator.faults import (
     StreamError,
 )
 from hewston_bff.simulator.generated import Calendar, EquityShape, generated_run
-from hewston_bff.simulator.options import SimulatorOptions
+from hewston_bff.simulator.options import DEAF, SimulatorOptions
 from hewston_bff.simulator.recordings import load_recording
 from hewston_bff.simulator.runs import Lifecycle, RunStatus, SimulatedRun
 from hewston_bff.simulator.server import RunningBackend, SimulatedBackend
 from hewston_bff.simulator.stats import BackendStats, ConnectionStats, RequestStats
 
 __all__ = [
+    "DEAF",
     "YEAR_FRAMES",
     "Answer",
     "BackendStats",

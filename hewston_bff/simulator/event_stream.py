@@ -1,6 +1,5 @@
 """`GET /backtests/{id}/stream`: a run as Server-Sent Events."""
 
-import asyncio
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -38,7 +37,7 @@ class EventStream:
             if refusal is not None or live is None:
                 await self._event(b"error", stream_error(refusal or ""))
                 return self._response
-            await asyncio.sleep(self._context.options.play_silence_s)
+            await self._context.load(live)
             player = self._context.player(self, pace=self._context.options.sse_frames_per_s)
             await player.play(live)
             await self._event(b"end", b"{}")

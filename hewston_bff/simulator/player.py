@@ -66,6 +66,7 @@ class Player:
         self._diverges_at = min(diverging, default=None)
         self._pending: list[FrameFault] = []
         self._flood: Flood | None = None
+        self._due_s = 0.0
 
     async def play(self, live: LiveRun) -> None:
         """Stream the run from frame 0; a growing one until it is whole.
@@ -83,7 +84,10 @@ class Player:
             progress = live.progress()
             if index < progress.available:
                 index = await self._pour(frames, index, progress.available)
-            elif progress.status is RunStatus.RUNNING:
+            elif (
+                progress.status is RunStatus.RUNNING
+                and not live.run.lifecycle.streams_what_is_there
+            ):
                 await asyncio.sleep(_growth_step_s(live))
             else:
                 return
@@ -100,7 +104,7 @@ class Player:
                 self._flood = None
 
     async def _send_range(self, frames: Sequence[bytes], start: int, end: int) -> int:
-        began_s = asyncio.get_running_loop().time()
+        self._due_s = asyncio.get_running_loop().time()
         index = start
         while index < end:
             stop = min(end, index + self._batch())
@@ -108,12 +112,14 @@ class Player:
                 # the next fault is ahead: those due are behind us
                 stop = min(stop, self._pending[0].frame)
             await self._send(self._told(frames, index, stop))
+            await self._pace(stop - index)
             index = stop
-            await self._pace(index - start, began_s=began_s)
             await self._suffer(index, frames)
         return index
 
     async def _send(self, messages: Sequence[bytes]) -> None:
+        if self._flood is None:
+            await self._gate.pass_by()
         self._sink.write(messages)
         self._seen.frames_sent += len(messages)
         if self._flood is None:
@@ -121,12 +127,14 @@ class Player:
         else:
             await self._flood.drained(self._sink.drain())
 
-    async def _pace(self, sent: int, *, began_s: float) -> None:
+    async def _pace(self, sent: int) -> None:
         if self._frames_per_s is None:
             await asyncio.sleep(0)
         else:
-            due_s = began_s + sent / self._frames_per_s
-            await asyncio.sleep(max(0.0, due_s - asyncio.get_running_loop().time()))
+            now_s = asyncio.get_running_loop().time()
+            # What a load or a reader held up is late, and not made up for.
+            self._due_s = max(self._due_s, now_s - _SMOOTH_S) + sent / self._frames_per_s
+            await asyncio.sleep(max(0.0, self._due_s - now_s))
 
     def _batch(self) -> int:
         if self._frames_per_s is None:

@@ -40,7 +40,9 @@ class Lifecycle:
     """How a run ages: QUEUED, RUNNING, then its final status. `math.inf` seconds: for ever.
 
     With `history` the run streams while it is RUNNING: that many frames at first, then
-    `growth_fps` more a second; it ends with its last frame, or never if `is_endless`.
+    `growth_fps` more a second; it ends with its last frame, or never if `is_endless`. A run that
+    comes to a bad end has nothing to stream, or, if it `streams_nothing`, a stream without a frame.
+    With `streams_what_is_there` a stream of a RUNNING run ends with the frames there are.
     """
 
     queued_s: float = 0.0
@@ -49,6 +51,8 @@ class Lifecycle:
     growth_fps: float = 0.0
     is_endless: bool = False
     final: RunStatus = RunStatus.DONE
+    streams_nothing: bool = False
+    streams_what_is_there: bool = False
 
     def at(self, elapsed_s: float, *, frame_count: int) -> Progress:
         """The progress `elapsed_s` after the run came to be."""
@@ -62,6 +66,8 @@ class Lifecycle:
         elif running_s < self.running_s:
             return Progress(RunStatus.RUNNING, 0, is_streamable=False)
         is_whole = self.final in {RunStatus.DONE, RunStatus.COMPLETED}
+        if self.streams_nothing:
+            return Progress(self.final, 0, is_streamable=True)
         return Progress(self.final, frame_count if is_whole else 0, is_streamable=is_whole)
 
 

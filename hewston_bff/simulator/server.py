@@ -15,7 +15,7 @@ from hewston_bff.simulator.catalog import Catalog
 from hewston_bff.simulator.event_stream import EventStream
 from hewston_bff.simulator.faults import FaultPlan, Refuse, RefuseConnection, Script
 from hewston_bff.simulator.front import Front, dropped
-from hewston_bff.simulator.gate import Gate
+from hewston_bff.simulator.gate import EventsGate, Gate
 from hewston_bff.simulator.options import SimulatorOptions
 from hewston_bff.simulator.rest import RestHandlers, detail_answer
 from hewston_bff.simulator.runs import SimulatedRun
@@ -40,7 +40,7 @@ class SimulatedBackend:
         self._recorder = Recorder()
         self._gate = Gate(self._recorder, is_deafening=self._options.deaf_while_flooding)
         # the real one serves others while it streams events
-        self._events_gate = Gate(self._recorder, is_deafening=False)
+        self._events_gate = EventsGate(self._recorder, behind=self._gate)
         self._origin_s: float | None = None
         self._catalog = Catalog(runs, clock=self._age_s)
         self._front = Front(options=self._options, gate=self._gate, recorder=self._recorder)
@@ -56,7 +56,8 @@ class SimulatedBackend:
         app.router.add_get("/backtests", rest.list_runs, allow_head=False)
         app.router.add_post("/backtests", rest.create_run)
         app.router.add_get(f"{_RUN}/ws", self._serve_socket, allow_head=False)
-        app.router.add_get(f"{_RUN}/stream", self._serve_events, allow_head=False)
+        if self._options.has_events:
+            app.router.add_get(f"{_RUN}/stream", self._serve_events, allow_head=False)
         app.router.add_get(_RUN, self._permitted(rest.run_detail), allow_head=False)
         if self._options.has_parts:
             app.router.add_get(f"{_RUN}/equity", self._permitted(rest.equity), allow_head=False)

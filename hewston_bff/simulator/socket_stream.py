@@ -143,7 +143,7 @@ class SocketStream:
                 if refusal is not None or live is None:
                     await self._say(stream_error(refusal or ""))
                     continue
-                await asyncio.sleep(self._context.options.play_silence_s)
+                await self._context.load(live)
                 await player.play(live)
                 if self._context.has(faults.EndMessage):
                     await self._say(END)

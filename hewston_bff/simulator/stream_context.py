@@ -53,6 +53,12 @@ class StreamContext:
             return f"[Errno 2] No such file or directory: '{path}'"
         return None
 
+    async def load(self, live: LiveRun) -> None:
+        """What comes before frame 0: nothing, for a while."""
+        options = self.options
+        available = live.progress().available
+        await self.gate.load(options.play_silence_s + options.load_s_per_frame * available)
+
     def has(self, kind: type[faults.Fault]) -> bool:
         """Whether the script has a fault of this kind."""
         return any(isinstance(fault, kind) for fault in self.script)

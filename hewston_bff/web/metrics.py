@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from hewston_bff.core.link import LinkState
 from hewston_bff.core.skips import Skip
 from hewston_bff.hub.hub import Hub
+from hewston_bff.log import Lines
 from hewston_bff.net.cache import CacheCounters, MemoryCache
 from hewston_bff.net.shared_redis import SharedRedis
 from hewston_bff.web.clients import Clients
@@ -42,6 +43,7 @@ class HubCollector(Collector):
             ("merged", "Source frames merged into a message with others", counters.merged),
             ("dropped", "Source frames that clients lost by eviction", counters.dropped),
             ("reconnects", "Connections to the backend lost", counters.reconnects),
+            ("log_lines_dropped", "Lines of the log that could not be written", Lines.dropped),
         )
         for name, text, value in totals:
             yield CounterMetricFamily(f"hewston_bff_{name}", text, value=value)

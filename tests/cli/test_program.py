@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from hewston_bff.cli.main import cli
 from tests.program import once_up, printed, program
 from tests.support import is_a, viewer_of
+from tests.waiting import PATIENCE_S
 
 
 async def outcome(*arguments: str, **environ: str) -> tuple[int | None, str, str]:
@@ -60,7 +61,7 @@ async def test_sigterm_says_bye_closes_with_1012_and_exits_with_0() -> None:
             bye = await viewer.until(is_a("bye"))
             assert bye["after_ms"] > 0
             assert await viewer.until_closed() == 1012
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == 0
         assert process.stderr is not None
         assert b"Traceback" not in await process.stderr.read()

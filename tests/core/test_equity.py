@@ -15,7 +15,7 @@ from hewston_bff.core.backend_wire import RawFrame, decode
 from hewston_bff.core.equity import Curve, drawdown, running_figures, thinned
 from hewston_bff.core.ids import to_ns
 from tests.core.stepping import done
-from tests.support import RECORDINGS
+from tests.recordings import RECORDINGS, present_recordings
 
 MINUTE_NS = 60_000_000_000
 YEAR_NS = int(365.2425 * 86_400e9)
@@ -58,10 +58,7 @@ def test_few_points_stay_as_they_are() -> None:
 
 
 def recorded(name: str) -> Path:
-    path = RECORDINGS / "artifacts" / name
-    if not path.exists():
-        pytest.skip(f"no recording: {path}")
-    return path
+    return present_recordings() / "artifacts" / name
 
 
 def moment_ns(value: datetime | str) -> int:

@@ -131,3 +131,41 @@ def test_who_asks_for_a_little_too_much_does_not_become_an_abuser_in_time() -> N
         much.take(now_s=n / 40)
     assert little.refused < 10
     assert much.refused > 1_000
+
+
+def test_an_hb_right_behind_the_last_frame_is_the_first_of_the_two() -> None:
+    link = after(with_status(UP, "DONE"), (links.NewFrame(), 20.0))
+    link = after(link, (links.Quiet(is_drained=False), 20.0))
+    assert link.state is LinkState.UP
+    assert after(link, (links.Quiet(is_drained=False), 25.0)).state is LinkState.UP
+    assert after(link, (links.Quiet(), 25.0)).state is LinkState.COMPLETE
+
+
+def test_silence_before_a_first_frame_is_no_end_while_the_backend_may_load() -> None:
+    link = after(with_status(UP, "DONE"), (links.Quiet(), 0.1), (links.Quiet(), 5.1))
+    assert link.state is LinkState.UP
+    assert after(link, (links.NewFrame(), 5.5), (links.Quiet(), 10.1)).state is LinkState.UP
+    assert after(link, (links.Quiet(), 10.1)).state is LinkState.COMPLETE
+    assert not after(link, (links.Quiet(), 10.1)).has_frames
+
+
+@pytest.mark.parametrize(
+    "end", [[(links.Quiet(), 11.0), (links.Quiet(), 16.0)], [(links.EndSaid(), 11.0)]]
+)
+def test_a_stream_opened_before_the_run_was_over_is_replayed_once(
+    end: list[tuple[links.Event, float]],
+) -> None:
+    growing = after(with_status(Link(), "RUNNING"), (links.Opened(), 0.0), (links.NewFrame(), 1.0))
+    link = after(with_status(growing, "DONE"), *end)
+    assert (link.state, link.retry_in_s) == (LinkState.REPLAYING, 0.0)
+    link = after(link, (links.Connect(), 20.0), (links.Opened(), 21.0), (links.KnownFrame(), 22.0))
+    assert after(link, *((event, at + 20.0) for event, at in end)).state is LinkState.COMPLETE
+
+
+@given(st.lists(st.floats(0.0, 12.0), max_size=12))
+def test_no_run_ends_without_a_frame_within_the_longest_load(gaps: list[float]) -> None:
+    link, now_s = with_status(UP, "DONE"), 0.0
+    for gap in gaps:
+        now_s += gap
+        link = after(link, (links.Quiet(), now_s))
+        assert link.state is LinkState.UP or now_s >= 10.0

@@ -87,9 +87,10 @@ class Stage:
             self.channel.ingest(frame, now_s=self.ticker.next_s)
 
     def complete(self) -> None:
-        """The stream falls silent, and the run is over."""
+        """The run is over, and so is a replay that was opened after that."""
         self.channel.note(RunDetail(status="DONE"))
-        for now_s in (1e6, 2e6):
+        self.channel.stream_opened(now_s=1e6)
+        for now_s in (2e6, 3e6):
             self.channel.step(Quiet(), now_s=now_s)
 
     def view(self, **wishes: Any) -> tuple[Subscription, MemorySink]:

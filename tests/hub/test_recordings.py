@@ -9,12 +9,12 @@ import pytest
 from hewston_bff.core.backend_wire import RawFrame, decode
 from hewston_bff.simulator import load_recording
 from tests.hub.support import MemorySink, Message, Stage
-from tests.support import RECORDINGS
+from tests.recordings import RECORDINGS, needs_recordings
 
 PATHS = sorted((RECORDINGS / "ws").glob("*.jsonl*"))
 _LARGE = 100_000
 
-pytestmark = pytest.mark.skipif(not PATHS, reason="the recordings are not beside this checkout")
+pytestmark = needs_recordings
 
 
 def recorded(path: Path) -> list[RawFrame]:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from hewston_bff.net.artifacts import Artifacts
 from hewston_bff.settings import Settings, SettingsError
 from tests.net.catalogs import write_equity, write_orders
-from tests.support import RECORDINGS
+from tests.recordings import present_recordings
 
 POINTS = {"2024-01-02T14:30:00Z": 100.0, "2024-01-02T14:31:00Z": None, "2024-01-03T14:32:00Z": 99.5}
 ORDER: dict[str, object] = {
@@ -52,9 +52,7 @@ async def test_orders_come_batch_by_batch_as_the_backend_writes_them(tmp_path: P
 
 
 async def test_real_artifacts_are_read() -> None:
-    folder = RECORDINGS / "artifacts"
-    if not folder.exists():
-        pytest.skip(f"no recording: {folder}")
+    folder = present_recordings() / "artifacts"
     artifacts = Artifacts(folder)
     run = "654658d82be94356804a91544f6afd49"
     equity = await artifacts.equity(f"{run}/equity.parquet")

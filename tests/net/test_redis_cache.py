@@ -14,6 +14,7 @@ from hewston_bff.net.redis_cache import RedisCache
 from hewston_bff.net.shared_redis import SharedRedis, shared_redis
 from tests.redis_server import late_line, redis_server
 from tests.support import free_port
+from tests.waiting import eventually
 
 USUAL_S = 0.045
 """The deadline of a question in the service."""
@@ -42,11 +43,12 @@ async def left_alone_no_more() -> None:
 
 async def answers_again(cache: RedisCache) -> None:
     """Ask as a request would until Redis is used again."""
-    async with asyncio.timeout(5):
+
+    async def is_used() -> bool:
         await cache.set("probe", entry(b"1"))
-        while await cache.get("probe") is None:
-            await cache.set("probe", entry(b"1"))
-            await asyncio.sleep(0)
+        return await cache.get("probe") is not None
+
+    await eventually(is_used)
 
 
 async def test_an_entry_comes_back_whole_compressed_and_with_an_end() -> None:

@@ -11,6 +11,7 @@ from hewston_bff.errors import BackendTimeout, BackendUnavailable, BffError, Bus
 from hewston_bff.hub.tasks import running
 from hewston_bff.net.cache import Cache, CacheCounters, Entry, MemoryCache
 from hewston_bff.services.answers import STALE_IF_ERROR_S, Answer, Answers, Filled
+from tests.waiting import PATIENCE_S
 
 
 class Bench:
@@ -41,7 +42,7 @@ class Bench:
         return await self.answers.get(key, self.fill)
 
     async def until_calls(self, count: int) -> None:
-        async with asyncio.timeout(2), self.called:
+        async with asyncio.timeout(PATIENCE_S), self.called:
             await self.called.wait_for(lambda: self.calls >= count)
 
     async def settled(self) -> None:

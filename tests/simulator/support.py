@@ -1,23 +1,16 @@
 """What the simulator's tests share: quick options, a player's side of the socket."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
-import pytest
 
 from hewston_bff.simulator import SimulatorOptions
+from tests.waiting import PATIENCE_S
 
-RECORDINGS = Path(__file__).resolve().parents[2].parent / "shared/recordings"
 PLAY = '{"t":"ctrl","cmd":"play"}'
 HB_S = 0.03
-
-needs_recordings = pytest.mark.skipif(
-    not RECORDINGS.is_dir(), reason="the recordings of a real backend are not on this machine"
-)
-
 
 QUICK = SimulatorOptions(play_silence_s=0.0, hb_interval_s=HB_S)
 
@@ -30,7 +23,7 @@ def decoded(text: str | bytes) -> Any:
 async def texts(socket: aiohttp.ClientWebSocketResponse, *, count: int) -> list[str]:
     """The next messages that are neither heartbeat nor echo; fewer if the socket ends before."""
     found: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(found) < count:
             message = await socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
@@ -48,7 +41,7 @@ async def rest_of(socket: aiohttp.ClientWebSocketResponse) -> list[str]:
 async def next_heartbeat(socket: aiohttp.ClientWebSocketResponse) -> list[str]:
     """What comes before the next heartbeat."""
     found: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while '"hb"' not in (text := await socket.receive_str()):
             found.append(text)
     return found

@@ -20,8 +20,10 @@ from hewston_bff.simulator import (
     generated_run,
     load_recording,
 )
+from tests.recordings import RECORDINGS, needs_recordings
 from tests.simulator.conftest import Serve
-from tests.simulator.support import QUICK, RECORDINGS, needs_recordings
+from tests.simulator.support import QUICK
+from tests.waiting import PATIENCE_S
 
 _SSE = "/backtests/r/stream"
 _RUN = generated_run("r", frame_count=300)
@@ -63,7 +65,7 @@ async def test_other_requests_are_served_while_it_streams(serve: Serve) -> None:
     _, session = await serve(SimulatedBackend([_RUN], options=options))
     async with session.get(_SSE) as stream:
         await stream.content.readline()
-        async with asyncio.timeout(1), session.get("/healthz") as answer:
+        async with asyncio.timeout(PATIENCE_S), session.get("/healthz") as answer:
             assert answer.status == 200
 
 

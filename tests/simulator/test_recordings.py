@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hewston_bff.simulator import RunStatus, load_recording
-from tests.simulator.support import RECORDINGS, needs_recordings
+from tests.recordings import RECORDINGS, needs_recordings
 
 _LINES = (
     b'{"dt_ms":2.0,"msg":{"t":"ctrl","cmd":"play","echo":true}}\n'

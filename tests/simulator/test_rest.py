@@ -17,8 +17,10 @@ from hewston_bff.simulator import (
     generated_run,
 )
 from hewston_bff.simulator.runs import FIRST_CREATED
+from tests.recordings import RECORDINGS, needs_recordings
 from tests.simulator.conftest import Serve
-from tests.simulator.support import PLAY, QUICK, RECORDINGS, decoded, needs_recordings, texts
+from tests.simulator.support import PLAY, QUICK, decoded, texts
+from tests.waiting import eventually
 
 _WEEK = "from=2024-01-02&to=2024-01-08"
 
@@ -270,9 +272,12 @@ async def test_a_created_run_is_queued_then_running_then_plays(serve: Serve) -> 
     assert created["status"] == "QUEUED"
     path = f"/backtests/{created['run_id']}"
     seen: list[str] = []
-    async with asyncio.timeout(30):
-        while "DONE" not in seen:
-            seen.append(decoded((await _get(session, path))[2])["status"])
+
+    async def is_done() -> bool:
+        seen.append(decoded((await _get(session, path))[2])["status"])
+        return seen[-1] == "DONE"
+
+    await eventually(is_done)
     assert list(dict.fromkeys(seen)) == ["QUEUED", "RUNNING", "DONE"]
     async with session.ws_connect(f"{path}/ws") as socket:
         await socket.send_str(PLAY)
@@ -346,13 +351,14 @@ async def test_symbol_and_year_stop_the_backend_for_a_while(serve: Serve) -> Non
         assert await texts(socket, count=1) == []
     with pytest.raises(aiohttp.ClientError):
         await session.post("/backtests", json=_BODY)
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                assert (await _get(session, "/healthz"))[0] == 200
-                break
-            except aiohttp.ClientError:
-                continue
+
+    async def is_back() -> bool:
+        try:
+            return (await _get(session, "/healthz"))[0] == 200
+        except aiohttp.ClientError:
+            return False
+
+    await eventually(is_back)
 
 
 async def test_rest_faults_come_in_order_and_then_all_is_well(serve: Serve) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hewston_bff.simulator import SimulatedBackend, SimulatorOptions, generated_run
 from tests.simulator.conftest import Serve
 from tests.simulator.support import PLAY, QUICK, next_heartbeat, texts
+from tests.waiting import PATIENCE_S
 
 _WS = "/backtests/r/ws"
 _RUN = generated_run("r", frame_count=400)
@@ -164,7 +165,7 @@ async def test_a_deaf_backend_is_free_at_once_when_the_reader_aborts(serve: Serv
     await socket.send_str(PLAY)
     await texts(socket, count=1)
     await watcher.close()  # without a goodbye on the socket
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_S):
         assert await _healthz(session) == 200
 
 
@@ -185,7 +186,7 @@ async def test_an_idle_connection_is_closed(serve: Serve) -> None:
     running, _ = await serve(SimulatedBackend([], options=options))
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await reader.read()).endswith(b'{"status":"ok"}')
     writer.close()
     await writer.wait_closed()
@@ -228,3 +229,33 @@ async def test_requests_are_counted_by_route_and_run(serve: Serve) -> None:
 async def _healthz(session: aiohttp.ClientSession) -> int:
     async with session.get("/healthz") as answer:
         return answer.status
+
+
+@pytest.mark.parametrize("how", ["ws", "stream"])
+async def test_a_deaf_backend_serves_nothing_else_while_it_loads(serve: Serve, how: str) -> None:
+    options = replace(QUICK, play_silence_s=0.4, load_s_per_frame=0.001, deaf_while_flooding=True)
+    _, session = await serve(SimulatedBackend([_RUN], options=options))
+    loop = asyncio.get_running_loop()
+    asked_s = loop.time()
+    if how == "ws":
+        async with session.ws_connect(_WS) as socket:
+            await socket.send_str(PLAY)
+            await texts(socket, count=1)  # the echo: `play` was heard
+            assert await _healthz(session) == 200
+    else:
+        async with session.get("/backtests/r/stream"):
+            assert await _healthz(session) == 200
+    assert loop.time() - asked_s >= 0.8
+
+
+async def test_what_a_load_held_up_is_not_made_up_for(serve: Serve) -> None:
+    options = replace(QUICK, play_silence_s=0.3, sse_frames_per_s=1_000, deaf_while_flooding=True)
+    _, session = await serve(SimulatedBackend([_RUN], options=options))
+    loop = asyncio.get_running_loop()
+    async with session.get("/backtests/r/stream") as first:
+        await first.content.readline()
+        began_s = loop.time()
+        async with session.get("/backtests/r/stream") as second:
+            await second.content.readline()
+        await first.read()
+    assert loop.time() - began_s >= 0.3 + 0.3

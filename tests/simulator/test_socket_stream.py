@@ -10,6 +10,7 @@ import pytest
 from hewston_bff.simulator import Lifecycle, RunStatus, SimulatedBackend, generated_run
 from tests.simulator.conftest import Serve
 from tests.simulator.support import PLAY, QUICK, decoded, next_heartbeat, texts
+from tests.waiting import PATIENCE_S, eventually
 
 _WS = "/backtests/r/ws"
 _MANY = 60_000
@@ -147,7 +148,7 @@ async def test_a_queued_run_plays_on_the_same_socket_once_it_is_done(serve: Serv
         await socket.send_str(PLAY)
         (refusal,) = await texts(socket, count=1)
         assert decoded(refusal)["code"] == "STREAM_ERROR"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while (await _detail(session))["status"] != "DONE":
                 await next_heartbeat(socket)
         await socket.send_str(PLAY)
@@ -176,10 +177,15 @@ async def test_a_reader_that_pauses_slows_the_flood(serve: Serve) -> None:
         await socket.send_str(PLAY)
         await texts(socket, count=1)
         before = -1
-        while (now := backend.stats().connections[0].frames_sent) != before:
-            before = now
-            async with session.get("/healthz") as answer:
-                assert answer.status == 200
+
+        def stands_still() -> bool:
+            nonlocal before
+            last, before = before, backend.stats().connections[0].frames_sent
+            return last == before
+
+        await eventually(stands_still)
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200
         assert before < _MANY
         assert len(await texts(socket, count=_MANY - 1)) == _MANY - 1
 
@@ -189,7 +195,7 @@ async def test_a_client_that_answers_no_ping_is_dropped(serve: Serve) -> None:
     backend = SimulatedBackend([], options=options)
     _, session = await serve(backend)
     async with session.ws_connect(_WS, autoping=False) as socket:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not socket.closed:
                 await socket.receive()
         assert socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from tests.support import RECORDINGS
+from tests.recordings import RECORDINGS
 
 Recording = dict[str, Any]
 

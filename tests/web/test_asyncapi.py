@@ -12,12 +12,13 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from hewston_bff.core.event_stream import EventParser
 from hewston_bff.core.messages import Command, Notice
-from hewston_bff.simulator import CutAt, Diverge, FaultPlan, SimulatorOptions, generated_run
+from hewston_bff.simulator import Diverge, FaultPlan, HalfOpen, SimulatorOptions, generated_run
 from hewston_bff.web.contract.asyncapi import DOORS, asyncapi
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.operation import Tag
 from hewston_bff.web.keys import CLIENTS
 from tests.support import Message, is_a, stack
+from tests.waiting import eventually
 from tests.web.documented import validator
 
 DOCUMENT = asyncapi()
@@ -143,16 +144,18 @@ async def test_what_is_said_on_the_stream_is_as_documented() -> None:
 
 
 async def test_what_is_said_when_things_go_wrong_is_as_documented() -> None:
-    faults = FaultPlan(connections={"month": [(CutAt(frame=300),), (Diverge(frame=100),)]})
+    faults = FaultPlan(connections={"month": [(HalfOpen(frame=300),), (Diverge(frame=100),)]})
     options = SimulatorOptions(play_silence_s=0.01, hb_interval_s=0.3, faults=faults)
     month = generated_run("month", frame_count=6_000)
-    async with stack(month, options=options, bff_hub_log_bytes=300_000) as (bff, _, _):
+    async with stack(month, options=options, bff_hub_log_bytes=300_000) as (bff, _, running):
         async with bff.viewer() as first, bff.viewer() as late:
             await first.subscribe("month")
+            await eventually(lambda: bff.hub.stats().runs[0].next_seq == 300)
+            await running.kill()
+            await running.start()
             await first.until(is_a("reset"))
             await first.until_end()
-            while not (await bff.get("/api/v1/websocket/stats"))["runs"][0]["first_seq"]:
-                pass
+            await eventually(lambda: bff.hub.stats().runs[0].first_seq > 0)
             await late.subscribe("month", mode="all", speed=0)
             await late.until(is_a("lag"))
             await late.until(is_a("frame"))

@@ -11,6 +11,7 @@ import structlog
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.operation import Tag
 from tests.support import Bff, Message, serving
+from tests.waiting import PATIENCE_S
 from tests.web.documented import Documented
 from tests.web.replaying import replaying
 
@@ -194,7 +195,7 @@ async def test_credentials_that_are_not_utf8_are_refused_and_never_sent_on_as_ot
             reader, writer = await asyncio.open_connection("127.0.0.1", bff.port)
             line = f"GET /api/v1/{path} HTTP/1.1\r\nHost: x\r\n".encode()
             writer.write(b"%b%b%b: token\xff\r\n\r\n" % (line, upgrade, name))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 answer = await reader.readuntil(b"\r\n\r\n")
             writer.close()
             assert answer.startswith(b"HTTP/1.1 422 "), (name, answer)

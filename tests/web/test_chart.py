@@ -17,6 +17,7 @@ from hewston_bff.simulator import generated_run
 from hewston_bff.web.chart import ChartPage
 from tests.redis_server import redis_server
 from tests.support import Bff, Message, serving, stack
+from tests.waiting import eventually
 from tests.web.bars_backend import BarsBackend, bars_backend
 
 PATH = "/api/v1/chart-data"
@@ -220,11 +221,13 @@ async def test_expired_and_the_backend_down_the_old_chart_is_served_as_stale() -
         assert [page["metadata"]["stale"] for page in pages] == [True] * 3
         assert pages[-1]["bars"] == RECORDS
         backend.status = 404
-        async with asyncio.timeout(5):
-            while (
-                await bff.session.get(f"{bff.url}{PATH}?{urlencode(ASKED | {'to': recent})}")
-            ).ok:
-                pass
+
+        async def is_refused() -> bool:
+            address = f"{bff.url}{PATH}?{urlencode(ASKED | {'to': recent})}"
+            async with bff.session.get(address) as response:
+                return not response.ok
+
+        await eventually(is_refused)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +245,6 @@ async def test_redis_killed_and_restarted_under_load_fails_no_request() -> None:
         settings = {"bff_redis_enabled": True, "redis_url": redis.url, "bff_cache_bytes": 1_024}
         async with chart_stack(**settings) as (bff, backend):
             is_over = asyncio.Event()
-            states: list[str] = []
 
             async def load(number: int) -> None:
                 while not is_over.is_set():
@@ -250,11 +252,11 @@ async def test_redis_killed_and_restarted_under_load_fails_no_request() -> None:
                     assert page["bars"] == RECORDS
 
             async def until_redis_is(state: str) -> None:
-                async with asyncio.timeout(5):
-                    while (health := await bff.get("/api/v1/health"))["dependencies"][
-                        "redis"
-                    ] != state:
-                        states.append(health["dependencies"]["redis"])
+                async def is_so() -> bool:
+                    health = await bff.get("/api/v1/health")
+                    return bool(health["dependencies"]["redis"] == state)
+
+                await eventually(is_so)
 
             async with asyncio.TaskGroup() as group:
                 for number in range(8):

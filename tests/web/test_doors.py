@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from hewston_bff.simulator import Delay, Lifecycle, SimulatorOptions, generated_run
+from hewston_bff.web.keys import CLIENTS
 from tests.support import QUICK, Bff, is_a, sources, stack, without_ours
+from tests.waiting import PATIENCE_S, eventually, let_pass
 
 DAY = generated_run("day")
 GUARDED = SimulatorOptions(
@@ -103,8 +105,7 @@ async def test_a_reconnect_after_its_first_viewer_left_uses_anothers_credentials
                 await leaving.subscribe("day", mode="all", speed=0)
                 await leaving.until(is_a("frame"))
                 await staying.subscribe("day", mode="all", speed=0)
-            while (await bff.totals())["active_connections"] > 1:
-                pass
+            await eventually(lambda: len(bff.app[CLIENTS].open) == 1)
             await running.drop_connections()
             assert len(await staying.until_end()) == 390
         assert backend.stats().authorizations("day") == ("Bearer first", "Bearer second")
@@ -156,9 +157,7 @@ async def test_a_permission_that_cannot_be_confirmed_is_suspended_and_told_once(
         await viewer.until(is_a("frame"))
         await running.kill()
         await viewer.until(is_a("state", status="buffering"))
-        asked_again_s = bff.hub.ticker.next_s + 0.7
-        while bff.hub.ticker.next_s < asked_again_s:
-            await bff.totals()
+        await let_pass(0.7, bff.hub.ticker)
         await running.start()
         await viewer.until(is_a("frame"))
         assert viewer.seen.count(viewer.of("state")[1]) == 1
@@ -265,7 +264,7 @@ async def test_the_head_of_an_event_stream_has_no_body() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", bff.port)
         head = "HEAD /api/v1/runs/day/events HTTP/1.1\r\nHost: bff\r\nConnection: close\r\n\r\n"
         writer.write(head.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             answer = await reader.read()
         writer.close()
         assert b"text/event-stream" in answer

@@ -1,6 +1,5 @@
 """Switches, and who minds them."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hewston_bff.core.features import Feature
 from hewston_bff.net.features import Features
 from hewston_bff.simulator import generated_run
 from tests.support import Bff, stack
+from tests.waiting import eventually
 
 ALL_ON = dict.fromkeys(Feature, True)
 DAY = generated_run("day")
@@ -24,11 +24,10 @@ def _put(file: Path, text: str) -> None:
 
 
 async def _until(bff: Bff, feature: Feature, *, is_on: bool) -> None:
-    async with asyncio.timeout(5.0):
-        while True:
-            found = (await bff.get("/api/v1/features"))["features"]
-            if found[feature] is is_on:
-                return
+    async def is_so() -> bool:
+        return (await bff.get("/api/v1/features"))["features"][feature] is is_on
+
+    await eventually(is_so)
 
 
 async def test_a_file_switches_without_a_restart_and_never_the_proxy(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hewston_bff.simulator import (
     generated_run,
 )
 from tests.support import QUICK, Bff, Message, sources, stack, without_ours
+from tests.waiting import PATIENCE_S
 
 DAY = generated_run("day")
 SOURCES = sources(DAY)
@@ -161,7 +162,7 @@ async def test_a_head_has_no_frames_behind_it() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", URL(bff.url).port)
         target = "/api/v1/runs/day/frames?to=3"
         writer.write(f"HEAD {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
         assert head.startswith(b"HTTP/1.1 200")

@@ -8,6 +8,7 @@ import pytest
 
 from hewston_bff.simulator import Delay, SimulatorOptions, generated_run
 from tests.support import is_a, stack
+from tests.waiting import PATIENCE_S, eventually, let_pass
 
 DAY = generated_run("day")
 
@@ -130,13 +131,9 @@ async def test_memory_used_up_by_watched_runs_refuses_new_ones() -> None:
     settings = {"bff_hub_log_bytes": 400_000}
     async with stack(*runs, options=options, **settings) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("run-0", paused=True)
-        while (await bff.totals())["log_bytes"] < 400_000:
-            pass
-        held = 0
-        budget_checked_s = bff.hub.ticker.next_s + 0.5
-        while bff.hub.ticker.next_s < budget_checked_s:
-            held = (await bff.totals())["log_bytes"]
-        assert held < 900_000
+        await eventually(lambda: bff.hub.log_bytes >= 400_000)
+        await let_pass(0.5, bff.hub.ticker)
+        assert bff.hub.log_bytes < 900_000
         assert (await viewer.subscribe("run-1"))["code"] == "LIMIT"
         async with bff.session.get(bff.url + "/api/v1/runs/run-1/events") as response:
             assert response.status == 503
@@ -154,13 +151,10 @@ async def test_a_run_larger_than_memory_plays_to_its_end() -> None:
     async with stack(run, options=options, bff_hub_log_bytes=1_500_000) as (bff, _, _):
         async with bff.viewer() as viewer:
             await viewer.subscribe("large", paused=True, speed=500)
-            while (await bff.totals())["log_bytes"] <= 1_500_000:
-                pass
-            budget_checked_s = bff.hub.ticker.next_s + 0.5
-            while bff.hub.ticker.next_s < budget_checked_s:
-                await bff.totals()
+            await eventually(lambda: bff.hub.log_bytes > 1_500_000)
+            await let_pass(0.5, bff.hub.ticker)
             await viewer.ctrl("play")
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE_S):
                 frames = await viewer.until_end()
             assert frames[-1]["seq"] == 11_999
             assert not viewer.of("lag")
@@ -173,8 +167,7 @@ async def test_frames_evicted_before_they_were_read_are_announced_as_lag() -> No
         async with bff.viewer() as fast, bff.viewer() as late:
             await fast.subscribe("month", mode="all", speed=0)
             await fast.until_end()
-            while not (await bff.get("/api/v1/websocket/stats"))["runs"][0]["first_seq"]:
-                pass
+            await eventually(lambda: bff.hub.stats().runs[0].first_seq > 0)
             await late.subscribe("month", mode="all", speed=0)
             lag = await late.until(is_a("lag"))
             assert lag["from"] == 0

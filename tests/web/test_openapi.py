@@ -14,6 +14,7 @@ from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.schemas import Schemas
 from hewston_bff.web.health import TickLag
 from hewston_bff.web.keys import CLIENTS
+from tests.recordings import needs_recordings
 from tests.support import Bff, Message, free_port, serving, stack
 from tests.web.documented import Documented, validator
 from tests.web.replaying import Recording, load, rest_recordings
@@ -252,7 +253,7 @@ def _recorded() -> dict[str, Recording]:
 RECORDED = _recorded()
 
 
-@pytest.mark.skipif(not RECORDED, reason="the recordings are not here")
+@needs_recordings
 @pytest.mark.parametrize("name", sorted(RECORDED))
 def test_a_recorded_answer_of_the_backend_is_as_documented(name: str) -> None:
     request = RECORDED[name]["request"]

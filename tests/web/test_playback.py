@@ -6,6 +6,7 @@ import pytest
 
 from hewston_bff.simulator import generated_run
 from tests.support import Message, Viewer, is_a, sources, stack, without_ours
+from tests.waiting import PATIENCE_S
 
 DAY = generated_run("day")
 
@@ -84,7 +85,7 @@ async def test_everyone_has_a_pause_seek_and_speed_of_their_own() -> None:
 
 @pytest.mark.parametrize("mode", ["merge", "all"])
 async def test_steps_that_pile_up_all_count(mode: str) -> None:
-    async with asyncio.timeout(10), stack(DAY) as (bff, _, _), bff.viewer() as viewer:
+    async with asyncio.timeout(PATIENCE_S), stack(DAY) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("day", mode="all", speed=0)
         await viewer.until_end()
         await viewer.subscribe("day", mode=mode, paused=True)

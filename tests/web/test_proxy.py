@@ -11,6 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from tests.support import Bff, serving
+from tests.waiting import PATIENCE_S
 from tests.web.replaying import ReplayingBackend, replaying
 
 RUN = "/backtests/run-1"
@@ -34,7 +35,7 @@ async def _speak(bff: Bff, head: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(bff.url).port)
     writer.write(head.encode("latin-1"))
     try:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(PATIENCE_S):
             return await reader.read()
     finally:
         writer.close()
@@ -250,7 +251,7 @@ async def test_an_answer_is_streamed_both_ways(backend: ReplayingBackend, bff: B
 
     backend.handler = handler
     async with (
-        asyncio.timeout(5.0),
+        asyncio.timeout(PATIENCE_S),
         bff.session.post(bff.url + "/backtests", data=upload()) as response,
     ):
         assert await response.content.readany() == b"three"
@@ -541,7 +542,7 @@ async def test_a_client_that_leaves_ends_its_request(
     backend.handler = handler
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(bff.url).port)
     writer.write(f"GET {RUN} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE_S):
         await begun.wait()
         if has_begun:
             await reader.readuntil(b"\r\n\r\n")
@@ -568,7 +569,7 @@ async def test_a_client_that_leaves_while_it_sends_ends_its_request(
     backend.handler = handler
     _, writer = await asyncio.open_connection("127.0.0.1", URL(bff.url).port)
     writer.write(b"POST /backtests HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na")
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE_S):
         await begun.wait()
         writer.transport.abort()
         await over.wait()

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from yarl import URL
 
+from tests.recordings import needs_recordings
 from tests.support import Bff, serving
 from tests.web.replaying import (
     Recording,
@@ -52,7 +53,7 @@ OTHERWISE: dict[str, tuple[int | None, str]] = {
 MOVED = {"detail_trailing", "list_trailing_slash"}
 """Passed through but for `Location`, which names our address instead of the backend's."""
 
-pytestmark = pytest.mark.skipif(not RECORDED, reason="the recordings are not here")
+pytestmark = needs_recordings
 
 
 @pytest.fixture(name="backend")

@@ -1,6 +1,5 @@
 """How often an address may ask, and what it is told."""
 
-import asyncio
 from typing import Any
 
 import structlog
@@ -10,6 +9,7 @@ from hewston_bff.net.shared_redis import shared_redis
 from hewston_bff.simulator import generated_run
 from tests.redis_server import redis_server
 from tests.support import Bff, stack
+from tests.waiting import eventually
 
 DAY = generated_run("day")
 LIST = "/api/v1/backtests"
@@ -133,10 +133,12 @@ async def test_without_redis_memory_counts_and_one_hit_finds_out() -> None:
                 assert not (await _hit(limits, trouble.__name__)).is_allowed
             assert [log["event"] for log in logs] == ["redis.down"]
             await redis.start()
-            async with asyncio.timeout(5.0):
-                while logs[-1]["event"] != "redis.up":
-                    await _hit(limits)
-                    await asyncio.sleep(0)
+
+            async def is_used() -> bool:
+                await _hit(limits)
+                return bool(logs[-1]["event"] == "redis.up")
+
+            await eventually(is_used)
 
 
 async def test_a_window_moves_and_forgets() -> None:

@@ -1,6 +1,5 @@
 """An id that stands for another run than before: nothing of the old one is shown as the new one."""
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from hewston_bff.simulator import Lifecycle, SimulatedRun, SimulatorOptions, gen
 from hewston_bff.simulator.runs import FIRST_CREATED
 from tests.given import given_run
 from tests.support import Bff, Message, is_a, sources, stack, without_ours
+from tests.waiting import eventually
 
 STORY = [frame.decode() for frame in generated_run("day", frame_count=500).frames]
 LATER = FIRST_CREATED + timedelta(days=1)
@@ -92,9 +92,16 @@ async def test_a_page_is_of_the_run_that_the_backend_has_now() -> None:
         page = await complete(bff)
         assert [point["equity"] for point in page["equity"]] == values(OLD)
         backend.put_run(NEW)
-        async with asyncio.timeout(10):
-            while (page := await complete(bff))["run"]["created_at"] == OLD_CREATED:
-                assert [point["equity"] for point in page["equity"]] == values(OLD)
+
+        async def is_new() -> bool:
+            nonlocal page
+            page = await complete(bff)
+            if page["run"]["created_at"] != OLD_CREATED:
+                return True
+            assert [point["equity"] for point in page["equity"]] == values(OLD)
+            return False
+
+        await eventually(is_new)
         assert [point["equity"] for point in page["equity"]] == values(NEW)
         async with bff.session.get(f"{bff.url}/api/v1/runs/day/frames") as response:
             lines = (await response.text()).splitlines()

@@ -16,6 +16,7 @@ from hewston_bff.simulator import CutAt, FaultPlan, HalfOpen, Refuse, StreamErro
 from hewston_bff.simulator.faults import Fault
 from tests.net.catalogs import insert, make_catalog
 from tests.support import QUICK, Bff, Message, serving, stack
+from tests.waiting import PATIENCE_S
 from tests.web.run_backend import (
     EQUITY,
     METRICS,
@@ -80,7 +81,7 @@ async def impatient(**settings: Any) -> AsyncIterator[tuple[Bff, RunBackend]]:
 
 async def whole(bff: Bff, query: str = "", *, run_id: str = RUN) -> Message:
     """The page; a client that waited much longer than the server would give up."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         page = await bff.get(f"/api/v1/runs/{run_id}/complete?{query}")
         assert "error" not in page, page
         return page

@@ -14,7 +14,9 @@ from yarl import URL
 from hewston_bff.simulator import Lifecycle, generated_run
 from hewston_bff.web.runs import CompletePage, RunStatus
 from tests.net.catalogs import insert, make_catalog, write_equity, write_orders
-from tests.support import RECORDINGS, Bff, Message, is_a, serving, sources, stack
+from tests.recordings import present_recordings
+from tests.support import Bff, Message, is_a, serving, sources, stack
+from tests.waiting import eventually
 from tests.web.run_backend import (
     DETAIL,
     EQUITY,
@@ -190,10 +192,9 @@ async def test_what_the_backend_does_not_know_comes_from_the_artifacts(tmp_path:
     "recorded", ["2d5e4d11831541a38b9af277c23fbf85", "654658d82be94356804a91544f6afd49"]
 )
 async def test_figures_of_recorded_artifacts_are_those_their_backend_told(recorded: str) -> None:
-    folder = RECORDINGS / "artifacts" / recorded
-    if not folder.exists():
-        pytest.skip(f"no recording: {folder}")
-    async with run_stack(hewston_data_dir=RECORDINGS / "artifacts") as (bff, backend):
+    artifacts = present_recordings() / "artifacts"
+    folder = artifacts / recorded
+    async with run_stack(hewston_data_dir=artifacts) as (bff, backend):
         names = ("equity", "orders")
         paths = {f"{name}_path": f"data/{recorded}/{name}.parquet" for name in names}
         backend.is_now(artifacts=paths)
@@ -325,9 +326,11 @@ async def test_a_whole_page_is_not_given_up_for_one_with_parts_missing() -> None
             assert page["metadata"]["stale"]
             assert page["orders"] == ORDERS
         backend.does["orders"] = says([])
-        async with asyncio.timeout(5):
-            while (await ask(bff))["orders"]:
-                pass
+
+        async def are_gone() -> bool:
+            return not (await ask(bff))["orders"]
+
+        await eventually(are_gone)
 
 
 async def test_a_hundred_who_ask_at_once_make_one_call_of_each_kind() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from hewston_bff.hub.ports import Credentials
 from hewston_bff.simulator import CutAt, FaultPlan, Lifecycle, SimulatorOptions, generated_run
+from hewston_bff.web.keys import CLIENTS
 from tests.support import QUICK, Bff, Message, Viewer, is_a, serving, sources, stack, without_ours
+from tests.waiting import PATIENCE_S, eventually, let_pass
 
 DAY = generated_run("day")
 _LEFT = "of-one-who-left-"
@@ -67,9 +69,10 @@ async def test_after_everyone_left_and_the_linger_nothing_remains() -> None:
             await viewer.subscribe("day", speed=0.1)
             await viewer.until(is_a("frame"))
             await other.subscribe("day", paused=True)
+        await eventually(
+            lambda: not backend.stats().open_now("day") and len(asyncio.all_tasks()) <= idle
+        )
         totals = await bff.totals()
-        while backend.stats().open_now("day") or len(asyncio.all_tasks()) > idle:
-            totals = await bff.totals()
         assert totals["active_connections"] == 0
         assert totals["total_subscribers"] == 0
         assert totals["backend_connections"] == 0
@@ -97,8 +100,7 @@ async def test_one_who_comes_back_after_the_linger_gets_the_kept_frames_and_the_
         async with bff.viewer() as viewer:
             await viewer.subscribe("day", mode="all", speed=0)
             await viewer.until(is_a("frame", seq=99))
-        while backend.stats().open_now("day"):
-            await bff.totals()
+        await eventually(lambda: not backend.stats().open_now("day"))
         async with bff.viewer() as viewer:
             await viewer.subscribe("day", mode="all", speed=0)
             frames = await viewer.until_end()
@@ -135,10 +137,9 @@ async def test_a_viewer_that_takes_nothing_for_too_long_is_closed(door: str) -> 
     async with stack(month, options=QUICK, bff_ws_close_seconds=0.2, **stalled) as (bff, _, _):
         stuck = await _narrow_socket(bff, f"/api/v1/runs/month/{door}?speed=0&mode=all")
         with stuck:
-            assert bff.runner.server is not None
-            async with asyncio.timeout(10):
-                while len(bff.runner.server.connections) > 1:
-                    await bff.totals()
+            server = bff.runner.server
+            assert server is not None
+            await eventually(lambda: len(server.connections) <= 1)
 
 
 async def test_a_viewer_that_pings_and_takes_no_pong_is_closed() -> None:
@@ -147,18 +148,16 @@ async def test_a_viewer_that_pings_and_takes_no_pong_is_closed() -> None:
         pings = (b"\x89\xfd\0\0\0\0" + bytes(125)) * 100
         with await _narrow_socket(bff, "/api/v1/runs/day/stream?paused=1") as stuck:
             with pytest.raises(ConnectionError):
-                await _send_for(stuck, pings, seconds=10)
+                await _send_for(stuck, pings, seconds=PATIENCE_S)
 
 
 async def test_a_viewer_that_is_always_behind_is_still_asked_whether_it_lives() -> None:
     month = generated_run("month", frame_count=8_000)
     async with stack(month, bff_ws_ping_seconds=0.1, bff_ws_buffer_bytes=16_384) as (bff, _, _):
         with await _narrow_socket(bff, "/api/v1/runs/month/stream?speed=0&mode=all") as behind:
-            waited_s = bff.hub.ticker.next_s + 1.6
-            while bff.hub.ticker.next_s < waited_s:
-                await bff.totals()
+            await let_pass(1.6, bff.hub.ticker)
             seen = b""
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while b'"t":"end"' not in seen:
                     seen += await asyncio.get_running_loop().sock_recv(behind, 65_536)
             # Pings with nothing between them were sent while nothing else could be.
@@ -172,8 +171,7 @@ async def test_a_dead_peer_is_noticed() -> None:
             await answering.subscribe("day", paused=True)
             async with asyncio.TaskGroup() as group:
                 group.create_task(_until_pong(answering))
-                while (await bff.totals())["active_connections"] == 2:
-                    pass
+                await eventually(lambda: len(bff.app[CLIENTS].open) == 1)
                 await answering.say(t="ping", ts=1)
             assert (await bff.totals())["active_connections"] == 1
 
@@ -205,9 +203,7 @@ async def test_a_drain_says_bye_to_a_viewer_that_is_behind() -> None:
     async with stack(month, bff_ws_buffer_bytes=16_384) as (bff, _, _):
         behind = await _narrow_socket(bff, "/api/v1/runs/month/stream?speed=0&mode=all")
         with behind:
-            full_s = bff.hub.ticker.next_s + 1.0
-            while bff.hub.ticker.next_s < full_s:
-                await bff.totals()
+            await let_pass(1.0, bff.hub.ticker)
             async with asyncio.TaskGroup() as group:
                 group.create_task(bff.runner.cleanup())
                 received = b""
@@ -237,9 +233,12 @@ async def test_credentials_of_those_who_left_are_forgotten() -> None:
                 token = {"Authorization": f"Bearer {_LEFT}{n}"}
                 async with bff.viewer("/backtests/day/ws", headers=token):
                     pass
-            while _left_but_held():
+
+            async def none_is_held() -> bool:
                 async with bff.viewer("/backtests/day/ws"):
-                    pass
+                    return not _left_but_held()
+
+            await eventually(none_is_held)
 
 
 def _left_but_held() -> set[str]:
@@ -369,14 +368,13 @@ async def _narrow_socket(bff: Bff, path: str) -> socket.socket:
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     await loop.sock_sendall(sock, request.encode())
-    while (await bff.totals())["active_connections"] == 0:
-        pass
+    await eventually(lambda: bff.app[CLIENTS].open, "a client")
     return sock
 
 
 def _drain(sock: socket.socket) -> list[Message]:
     """Every message up to the run's end."""
-    sock.settimeout(10)
+    sock.settimeout(PATIENCE_S)
     data = b""
     while b'"t":"end"' not in data:
         data += sock.recv(65_536)
