@@ -64,6 +64,21 @@ async def test_a_run_that_failed_says_why_and_has_no_buttons(browser: Browser) -
             await user.keep("run-error")
 
 
+async def test_a_run_without_a_frame_has_no_data_and_no_buttons(browser: Browser) -> None:
+    async with console(given_run("empty", [])) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/empty", may_complain=True) as user:
+            await expect(user.page.get_by_role("heading", name="No data")).to_be_visible()
+            for name in BUTTONS:
+                await expect(
+                    user.page.get_by_role("button", name=name, exact=True)
+                ).to_be_disabled()
+            await user.keep("no-data")
+            await user.page.goto(f"{bff.url}/#/wall")
+            await expect(user.page.locator(".tile .words")).to_have_text(
+                "No data: it has no frames."
+            )
+
+
 async def test_the_reason_that_the_backend_gives_is_told(browser: Browser) -> None:
     failed = generated_run("failed", lifecycle=Lifecycle(final=RunStatus.ERROR))
     detail = failed.detail(status=RunStatus.ERROR) | {"error_message": "no bars for AAPL"}
