@@ -40,7 +40,7 @@ from hewston_bff.web.contract.documents import DOCUMENTS, documents
 from hewston_bff.web.cors import answer_options
 from hewston_bff.web.event_streams import EventStreams
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
-from hewston_bff.web.middleware import add_correlation_id, correlate, envelope
+from hewston_bff.web.middleware import add_correlation_id, correlate, envelope, let_go
 from hewston_bff.web.rate_limits import add_rate_limits
 from hewston_bff.web.routes import add_routes
 
@@ -57,7 +57,7 @@ logger = structlog.get_logger(__name__)
 def create_app(settings: Settings) -> web.Application:
     """The application; it starts what it needs when it is run, and stops it in reverse."""
     app = web.Application(
-        middlewares=[correlate, envelope, answer_options],
+        middlewares=[correlate, envelope, let_go, answer_options],
         handler_args={"max_line_size": _REQUEST_LINE_BYTES},
     )
     app[keys.SETTINGS] = settings

@@ -1,54 +1,55 @@
-"""Who a request is from, behind the proxies that the operator trusts."""
-
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+"""Who a request is from and under which address it came, behind the proxies that are trusted."""
 
 from aiohttp import web
 
+from hewston_bff.core.forwarded import Way, is_loopback, same_origin, way_of
 from hewston_bff.web.keys import SETTINGS
 
 FORWARDED_FOR = "X-Forwarded-For"
+_HEADERS = {
+    "for": FORWARDED_FOR,
+    "proto": "X-Forwarded-Proto",
+    "host": "X-Forwarded-Host",
+    "prefix": "X-Forwarded-Prefix",
+}
 
-Network = IPv4Network | IPv6Network
 
-
-def client_address(request: web.Request) -> str:
-    """The address of the client: the last one that no trusted proxy has.
-
-    Only what trusted proxies added to `X-Forwarded-For` is believed; anyone can write the rest.
-    """
+def way(request: web.Request) -> Way:
+    """The way of this request; only what proxies in `BFF_TRUSTED_PROXIES` wrote is believed."""
     peer = request.remote or ""
     trusted = request.app[SETTINGS].bff_trusted_proxies
     if not trusted:
-        return peer
-    address = peer
-    for hop in reversed(_hops(request)):
-        if not _is_in(address, trusted) or _parse(hop) is None:
-            break
-        address = hop
-    return address
+        return Way(peer)
+    headers = request.headers
+    return way_of(peer, {key: headers.getall(name, []) for key, name in _HEADERS.items()}, trusted)
 
 
-def is_from_proxy(request: web.Request) -> bool:
-    """Whether a trusted proxy sent this request, so that its `X-Forwarded-…` can be believed."""
-    trusted = request.app[SETTINGS].bff_trusted_proxies
-    return bool(trusted) and _is_in(request.remote or "", trusted)
+def client_address(request: web.Request) -> str:
+    """The address of the client: the last one that no trusted proxy has."""
+    return way(request).client
 
 
-def _hops(request: web.Request) -> list[str]:
-    lists = request.headers.getall(FORWARDED_FOR, [])
-    return [hop.strip() for text in lists for hop in text.split(",")]
+def public_origin(request: web.Request) -> tuple[str, str]:
+    """Scheme and host, the port with it, under which the client asked, as far as it is known."""
+    came = way(request)
+    host = came.host or request.host
+    return came.scheme or request.scheme, host if host.isascii() else ""
 
 
-def _is_in(address: str, networks: Iterable[Network]) -> bool:
-    parsed = _parse(address)
-    return parsed is not None and any(parsed in network for network in networks)
+def is_allowed_origin(request: web.Request, origin: str) -> bool:
+    """Whether a page of `origin` may read what we answer: a configured one, or our own page.
 
-
-def _parse(address: str) -> IPv4Address | IPv6Address | None:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return None
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return parsed if mapped is None else mapped
+    Our own is what has the scheme, host and port under which this very request came. Where we
+    listen on loopback alone, and no trusted proxy names the host, that holds for loopback names and
+    addresses only: a page whose name was made to lead to this machine must not read what is here
+    (DNS rebinding).
+    """
+    settings = request.app[SETTINGS]
+    if origin in settings.allowed_origins:
+        return True
+    scheme, host = public_origin(request)
+    if origin.lower() != same_origin(scheme, host):
+        return False
+    # No page can make a browser's handshake say what a proxy says here.
+    is_vouched_for = way(request).host is not None
+    return is_vouched_for or is_loopback(host) or not is_loopback(settings.bff_host)

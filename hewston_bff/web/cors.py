@@ -5,6 +5,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from hewston_bff.settings import Settings
+from hewston_bff.web.addresses import is_allowed_origin
+from hewston_bff.web.forwarding import is_text
 from hewston_bff.web.keys import SETTINGS
 
 _EXPOSED = (
@@ -38,7 +40,7 @@ async def _complete(request: web.Request, response: web.StreamResponse) -> None:
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is None or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in headers:
         return
-    if origin in request.app[SETTINGS].bff_cors_origins:
+    if is_allowed_origin(request, origin):
         headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
         headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = ",".join(_EXPOSED)
@@ -46,10 +48,21 @@ async def _complete(request: web.Request, response: web.StreamResponse) -> None:
 
 @web.middleware
 async def answer_options(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """An `OPTIONS` that is no preflight is told the methods; the library would refuse it."""
-    is_preflight = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+    """An `OPTIONS` that is no preflight is told the methods; the library would refuse it.
+
+    It would refuse a preflight of our own page too, of which it has no list.
+    """
     resource = request.match_info.route.resource
-    if request.method != hdrs.METH_OPTIONS or is_preflight or resource is None:
+    if request.method != hdrs.METH_OPTIONS or resource is None:
         return await handler(request)
-    methods = sorted({route.method for route in resource})
-    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(methods)})
+    methods = ", ".join(sorted({route.method for route in resource}))
+    if hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
+        return web.Response(status=204, headers={hdrs.ALLOW: methods})
+    origin = request.headers.get(hdrs.ORIGIN, "")
+    if origin in request.app[SETTINGS].bff_cors_origins or not is_allowed_origin(request, origin):
+        return await handler(request)
+    asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
+    headers = {hdrs.ACCESS_CONTROL_ALLOW_METHODS: methods}
+    if asked is not None and is_text(asked):
+        headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = asked
+    return web.Response(status=200, headers=headers)

@@ -8,7 +8,7 @@ from yarl import URL
 
 from hewston_bff.errors import InvalidRequest
 from hewston_bff.net.requests import CORRELATION_HEADER
-from hewston_bff.web.addresses import FORWARDED_FOR, is_from_proxy
+from hewston_bff.web.addresses import FORWARDED_FOR, public_origin, way
 from hewston_bff.web.keys import CORRELATION_ID
 
 _TO_BACKEND = (
@@ -50,9 +50,9 @@ def headers_to_backend(request: web.Request) -> CIMultiDict[str]:
             msg = f"{name}: must be UTF-8"
             raise InvalidRequest(msg)
     hops = [request.remote or "unknown"]
-    if is_from_proxy(request):
+    if way(request).is_proxied:
         hops = [hop for hop in request.headers.getall(FORWARDED_FOR, []) if is_text(hop)] + hops
-    scheme, host = _origin(request)
+    scheme, host = public_origin(request)
     headers[CORRELATION_HEADER] = request[CORRELATION_ID]
     headers[FORWARDED_FOR] = ", ".join(hops)
     headers["X-Forwarded-Proto"] = scheme
@@ -75,20 +75,11 @@ def headers_to_client(
 
 
 def _location(request: web.Request, target: URL, *, backend: URL, prefix: str) -> str:
-    """An address of the backend as ours, under the caller's prefix."""
-    scheme, host = _origin(request)
+    """An address of the backend as ours, under the caller's prefix and that of the way here."""
+    scheme, host = public_origin(request)
     path = target.raw_path_qs.removeprefix(backend.raw_path.rstrip("/"))
     fragment = f"#{target.raw_fragment}" if target.raw_fragment else ""
-    return f"{scheme}://{host}{prefix}{path}{fragment}"
-
-
-def _origin(request: web.Request) -> tuple[str, str]:
-    """Scheme and host as the client used them, as far as anyone trusted says."""
-    scheme, host = request.scheme, request.host
-    if is_from_proxy(request):
-        scheme = request.headers.get("X-Forwarded-Proto", scheme)
-        host = request.headers.get("X-Forwarded-Host", host)
-    return (scheme, host) if is_text(scheme + host) else (request.scheme, "")
+    return f"{scheme}://{host}{way(request).prefix}{prefix}{path}{fragment}"
 
 
 def _passed(headers: CIMultiDictProxy[str], names: tuple[str, ...]) -> CIMultiDict[str]:

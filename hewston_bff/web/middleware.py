@@ -15,6 +15,8 @@ from hewston_bff.web.keys import CORRELATION_ID
 
 logger = structlog.get_logger("http")
 
+GONE = 499
+"""The status in the log, nowhere else, of a client that left before its answer."""
 HEADER = "X-Correlation-ID"
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -41,11 +43,11 @@ async def correlate(request: web.Request, handler: Handler) -> web.StreamRespons
     correlation_id = offered if _CORRELATION_ID.fullmatch(offered) else uuid4().hex
     request[CORRELATION_ID] = correlation_id
     start_s = perf_counter()
-    status = 499
+    status = GONE
     with structlog.contextvars.bound_contextvars(request_id=correlation_id):
         try:
             response = await handler(request)
-            status = response.status
+            status = response.status if await _send(request, response) else GONE
         except web.HTTPException as exc:
             status = exc.status
             raise
@@ -59,6 +61,16 @@ async def correlate(request: web.Request, handler: Handler) -> web.StreamRespons
                 latency_ms=latency_ms,
             )
     return response
+
+
+async def _send(request: web.Request, response: web.StreamResponse) -> bool:
+    """Send what is still to be sent, as aiohttp would right after us; False if nobody is there."""
+    try:
+        await response.prepare(request)
+        await response.write_eof()
+    except ConnectionError:
+        return False
+    return True
 
 
 async def add_correlation_id(request: web.Request, response: web.StreamResponse) -> None:
@@ -91,6 +103,23 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception:
         logger.exception("http.crashed", path=request.path)
         return error_response(request, BffError("an error on our side; it was logged"))
+
+
+@web.middleware
+async def let_go(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A client that leaves while the head or the end of its answer is written is no error."""
+    try:
+        return await handler(request)
+    except ConnectionError:
+        if not _is_gone(request):
+            raise
+        return web.Response(status=GONE)
+
+
+def _is_gone(request: web.Request) -> bool:
+    """Whether the client's connection is lost, or about to be."""
+    transport = request.transport
+    return transport is None or transport.is_closing()
 
 
 def error_response(request: web.Request, error: BffError) -> web.Response:

@@ -25,11 +25,13 @@ from hewston_bff.net.session import Door, Session, SessionLimits
 from hewston_bff.net.viewings import ViewingLimits
 from hewston_bff.net.ws_frames import prepare_transport
 from hewston_bff.settings import Settings
-from hewston_bff.web.addresses import client_address
+from hewston_bff.web.addresses import client_address, is_allowed_origin, public_origin
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.forwarding import is_text
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
 from hewston_bff.web.parameters import run_id_of, single_values
+
+logger = structlog.get_logger(__name__)
 
 SUBPROTOCOL = "hewston.bff.v1"
 QUERY = ("speed", "max_fps", "mode", "paused", "from", "updates")
@@ -171,7 +173,15 @@ def _check_handshake(request: web.Request) -> None:
 def check_origin(request: web.Request) -> None:
     """A page of a foreign site must not read a stream with its visitor's cookies."""
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and origin not in request.app[SETTINGS].allowed_origins:
+    if origin is not None and not is_allowed_origin(request, origin):
+        scheme, host = public_origin(request)
+        logger.warning(
+            "origin.refused",
+            origin=ascii(origin)[1:-1],
+            came_to=ascii(f"{scheme}://{host}")[1:-1],
+            hint="a page of ours: name its origin in BFF_PUBLIC_ORIGINS, or the proxy in "
+            "BFF_TRUSTED_PROXIES; another page: BFF_CORS_ORIGINS",
+        )
         raise Forbidden("this origin may not connect: it must be named in BFF_CORS_ORIGINS")
 
 

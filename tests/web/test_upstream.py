@@ -17,7 +17,8 @@ from hewston_bff.simulator import (
     SimulatorOptions,
     generated_run,
 )
-from tests.support import QUICK, is_a, serving, sources, stack, without_ours
+from tests.support import QUICK, Bff, is_a, serving, sources, stack, without_ours
+from tests.waiting import eventually
 
 AUTO: dict[str, Any] = {"bff_upstream_transport": "auto"}
 
@@ -142,11 +143,14 @@ async def test_any_answer_of_the_backend_brings_waiting_runs_back() -> None:
             async with bff.session.get(f"{bff.url}/api/v1/backtests") as response:
                 assert response.status in {502, 503}
             await running.start()
-            async with asyncio.timeout(20):
-                while (await bff.get("/api/v1/health"))["dependencies"]["backend_api"] != "ok":
-                    pass
-                frames = await viewer.until_end()
+            await eventually(lambda: _is_backend_well(bff))
+            frames = await viewer.until_end()
         assert [without_ours(frame) for frame in frames] == sources(DAY)
+
+
+async def _is_backend_well(bff: Bff) -> bool:
+    health = await bff.get("/api/v1/health")
+    return bool(health["dependencies"]["backend_api"] == "ok")
 
 
 @pytest.mark.parametrize("has_events", [True, False])

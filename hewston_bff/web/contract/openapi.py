@@ -51,7 +51,8 @@ def openapi() -> JsonObject:
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        # Relative to the document, so that it holds under any prefix.
+        "servers": [{"url": "../.."}],
         "tags": [{"name": tag} for tag in Tag],
         "paths": paths,
         "components": {
