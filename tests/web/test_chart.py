@@ -280,8 +280,12 @@ async def test_a_black_hole_for_a_redis_holds_up_no_request() -> None:
             "bff_rate_aggregated_per_minute": 600,
         }
         async with chart_stack(**settings) as (bff, _):
-            await ask(bff)
-            assert (await ask(bff))["metadata"]["cache_hit"], "Redis is what keeps it here"
+
+            async def is_kept() -> bool:
+                return bool((await ask(bff))["metadata"]["cache_hit"])
+
+            # A busy machine's Redis may answer too late to be used, once.
+            await eventually(is_kept, "Redis is what keeps it here")
             redis.freeze()
             for points in range(200, 210):
                 assert (await ask(bff, target_points=points))["bars"] == RECORDS

@@ -151,7 +151,7 @@ async def test_a_permission_withdrawn_ends_the_viewing_and_nobody_elses() -> Non
 
 
 async def test_a_permission_that_cannot_be_confirmed_is_suspended_and_told_once() -> None:
-    settings = {"bff_hub_access_fresh_seconds": 0.1, "bff_hub_access_stale_seconds": 0.3}
+    settings = {"bff_hub_access_fresh_seconds": 0.1, "bff_hub_access_stale_seconds": 2}
     async with stack(DAY, options=QUICK, **settings) as (bff, _, running), bff.viewer() as viewer:
         await viewer.subscribe("day", speed=0.05)
         await viewer.until(is_a("frame"))

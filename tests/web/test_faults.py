@@ -86,7 +86,7 @@ async def test_a_half_open_connection_is_noticed_within_the_silence(
     upstream: dict[str, Any],
 ) -> None:
     options = failing((HalfOpen(frame=100),))
-    async with stack(DAY, options=options, bff_hub_silence_seconds=0.5, **upstream) as (
+    async with stack(DAY, options=options, bff_hub_silence_seconds=3, **upstream) as (
         bff,
         backend,
         _,

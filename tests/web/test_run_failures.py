@@ -73,8 +73,8 @@ MALFORMED: dict[str, tuple[object, ...]] = {
 
 @asynccontextmanager
 async def impatient(**settings: Any) -> AsyncIterator[tuple[Bff, RunBackend]]:
-    """A server that waits for less than a second in all."""
-    defaults = {"bff_backend_timeout": 0.8, "bff_rate_aggregated_per_minute": 0}
+    """A server that waits for two seconds in all: long enough for what answers at once."""
+    defaults = {"bff_backend_timeout": 2.0, "bff_rate_aggregated_per_minute": 0}
     async with run_backend() as backend, serving(backend.url, **(defaults | settings)) as bff:
         yield bff, backend
 

@@ -165,7 +165,7 @@ async def test_a_viewer_that_is_always_behind_is_still_asked_whether_it_lives() 
 
 
 async def test_a_dead_peer_is_noticed() -> None:
-    async with stack(DAY, bff_ws_dead_after_seconds=2, bff_ws_ping_seconds=0.5) as (bff, _, _):
+    async with stack(DAY, bff_ws_dead_after_seconds=5, bff_ws_ping_seconds=0.5) as (bff, _, _):
         async with bff.viewer() as silent, bff.viewer() as answering:
             await silent.subscribe("day", paused=True)
             await answering.subscribe("day", paused=True)
