@@ -8,7 +8,7 @@ from tsdownsample import MinMaxLTTBDownsampler
 from hewston_bff.core.figures import Bools, Floats, Ints, RunningFigures
 from hewston_bff.core.steps import Steps
 
-_EXTREMES = 4
+_EXTREMES = 6
 _STEP_POINTS = 8_192
 
 
@@ -55,8 +55,9 @@ def drop(points: Curve) -> Floats:
 def thinned(points: Curve, *, to: int) -> Ints:
     """Indices of at most `to` (≥ 10) points that draw the same picture, in order.
 
-    The first, the last, the highest and the lowest are among them, and the peak and trough of the
-    deepest drawdown: the library alone loses extremes. Points without a value go first.
+    The first, the last, the highest and the lowest are among them, and peak and trough of the
+    deepest drawdown as a share and in money: the library alone loses extremes. Points without a
+    value go first.
     """
     if len(points) <= to:
         return np.arange(len(points))
@@ -67,11 +68,11 @@ def thinned(points: Curve, *, to: int) -> Ints:
     # By index, not by time: nights and weekends would get most of the points.
     downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]  # it has no types
     shape = downsampler.downsample(equity, n_out=to - _EXTREMES)
-    shares = drawdown(points)[known]
-    depth = drop(points)[known] if np.isnan(shares).any() else shares
-    trough = int(np.argmax(depth))
-    peak = int(np.argmax(equity[: trough + 1]))
     is_kept = np.zeros(len(known), np.bool_)
     is_kept[shape] = True
-    is_kept[[int(np.argmax(equity)), int(np.argmin(equity)), peak, trough]] = True
+    is_kept[[int(np.argmax(equity)), int(np.argmin(equity))]] = True
+    # In shares and in money: they differ where equity began at or below zero, or grew much.
+    for depth in (np.nan_to_num(drawdown(points)[known], nan=-1.0), drop(points)[known]):
+        trough = int(np.argmax(depth))
+        is_kept[[trough, int(np.argmax(equity[: trough + 1]))]] = True
     return known[is_kept]
