@@ -2,10 +2,63 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+from typing import TextIO
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, WrappedLogger
+
+
+class LogStream:
+    """A stream that never fails: lines that it can't write are dropped, counted, and told of later.
+
+    Without it a full disk, or a pipe that nobody reads, would be an error of every request.
+    """
+
+    def __init__(self, file: TextIO, *, told: Callable[[int], str]) -> None:
+        """Write to `file`; `told` makes the line that says how many lines were dropped."""
+        self._file = file
+        self._told = told
+        self._lock = Lock()
+        self._dropped = 0
+        self._is_torn = False
+
+    def write(self, text: str) -> int:
+        """Write one line with its end, or count it as dropped."""
+        with self._lock:
+            if self._dropped:
+                if not self._put(self._told(self._dropped) + "\n"):
+                    self._dropped += 1
+                    return len(text)
+                self._dropped = 0
+            if not self._put(text):
+                self._dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: each line is written at once."""
+
+    def _put(self, text: str) -> bool:
+        """Write all of it, on a line of its own; False if that fails."""
+        data = ("\n" + text if self._is_torn else text).encode("utf-8", "backslashreplace")
+        # Below the buffers: they would keep what could not be written, and fail again with it.
+        raw = getattr(getattr(self._file, "buffer", None), "raw", None)
+        with suppress(OSError, ValueError):
+            if raw is None:
+                self._file.write(data.decode())
+                self._file.flush()
+                return True
+            while data:
+                written = raw.write(data)
+                if not written:
+                    return False
+                data = data[written:]
+                self._is_torn = bool(data)
+            return True
+        return False
 
 
 def configure_logging(*, level: str, fmt: str) -> None:
@@ -26,13 +79,16 @@ def configure_logging(*, level: str, fmt: str) -> None:
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )
     last: list[structlog.typing.Processor] = [traceback] if fmt == "json" else []
+    at_end = [structlog.processors.add_log_level, shared[2], _service, renderer]
+    stream = LogStream(sys.stderr, told=lambda lines: _dropped(lines, at_end))
     structlog.configure(
         processors=[*shared, *last, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # All it needs of a file is there.
+        logger_factory=structlog.WriteLoggerFactory(file=stream),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -49,6 +105,14 @@ def configure_logging(*, level: str, fmt: str) -> None:
     # Our own access lines say it better, and with the request's id.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").filters = [_BadRequestsAreBrief()]
+
+
+def _dropped(lines: int, processors: list[structlog.typing.Processor]) -> str:
+    """What is said of dropped lines, as any other event."""
+    event: object = {"event": "log.dropped", "lines": lines}
+    for process in processors:
+        event = process(None, "warning", event)  # type: ignore[arg-type]  # the last makes text
+    return str(event)
 
 
 class _BadRequestsAreBrief(logging.Filter):

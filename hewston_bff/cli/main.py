@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,8 @@ def serve(
     settings = load_settings(bff_host=host, bff_port=port, hewston_backend_url=backend_url)
     configure_logging(level=settings.bff_log_level, fmt=settings.bff_log_format)
     for name in unknown_variables():
-        err.print(f"warning: {name} is set, but means nothing here", style="yellow")
+        with suppress(OSError):
+            err.print(f"warning: {name} is set, but means nothing here", style="yellow")
     serve_app(create_app(settings), settings=settings)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+from contextlib import suppress
 from importlib import import_module
 
 import typer
@@ -43,7 +44,8 @@ def serve_app(app: web.Application, *, settings: Settings, banner: str | None = 
     def show(_: str) -> None:
         """Called once we listen, with words of aiohttp's own."""
         if banner is not None:
-            Console(soft_wrap=True).print(banner)
+            with suppress(OSError):  # nobody can read it: no reason not to serve
+                Console(soft_wrap=True).print(banner)
 
     settle_heap()
     host, port = settings.bff_host, settings.bff_port
