@@ -5,7 +5,7 @@ forms read here are those that common proxies and the clouds' balancers write.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -38,7 +38,7 @@ class Way:
     """What was taken off the path on the way: empty, or `/…` without a slash at its end."""
 
 
-def way_of(peer: str, lists: dict[str, Sequence[str]], trusted: Collection[Network]) -> Way:
+def way_of(peer: str, lists: Mapping[str, Sequence[str]], trusted: Collection[Network]) -> Way:
     """The way of a request from `peer`; `lists`: the headers' values by name (`for`, `proto`, …).
 
     Only what trusted proxies wrote counts. Each appends itself at the end of a list, or writes the
