@@ -21,6 +21,7 @@ from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
 from hewston_bff.net.catalog import Catalog
 from hewston_bff.net.clock import today
 from hewston_bff.net.connections import connections
+from hewston_bff.net.descriptors import Descriptors, room_for_streams
 from hewston_bff.net.features import Features
 from hewston_bff.net.rate_limits import RateLimits, RouteClass
 from hewston_bff.net.redis_cache import RedisCache
@@ -61,8 +62,10 @@ def create_app(settings: Settings) -> web.Application:
         handler_args={"max_line_size": _REQUEST_LINE_BYTES},
     )
     app[keys.SETTINGS] = settings
+    room = room_for_streams()
+    app[keys.DESCRIPTORS] = Descriptors()
     app[keys.CLIENTS] = Clients(
-        max_sockets=settings.bff_ws_sockets,
+        max_sockets=settings.bff_ws_sockets if room is None else min(room, settings.bff_ws_sockets),
         max_per_address=settings.bff_ws_sockets_per_address,
     )
     app[keys.EVENT_STREAMS] = EventStreams()
@@ -85,13 +88,22 @@ def create_app(settings: Settings) -> web.Application:
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_features, _redis, _backend, _answers, _hub, _runs])
+    app.cleanup_ctx.extend([_descriptors, _features, _redis, _backend, _answers, _hub, _runs])
     add_routes(app, settings)
     return app
 
 
 async def _drain(app: web.Application) -> None:
     app[keys.CLIENTS].drain()
+
+
+async def _descriptors(app: web.Application) -> AsyncIterator[None]:
+    wanted, possible = app[keys.SETTINGS].bff_ws_sockets, app[keys.CLIENTS].max_sockets
+    if possible < wanted:
+        hint = "raise the limit of open files (ulimit -n), or lower BFF_WS_SOCKETS"
+        logger.warning("descriptors.few", streams=possible, bff_ws_sockets=wanted, hint=hint)
+    with app[keys.DESCRIPTORS].held():
+        yield
 
 
 async def _features(app: web.Application) -> AsyncIterator[None]:

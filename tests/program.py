@@ -17,12 +17,22 @@ ROOT = Path(__file__).resolve().parents[1]
 @asynccontextmanager
 async def program(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The program running, its output piped; killed if the test leaves it behind."""
+    command = (sys.executable, "-m", "hewston_bff", *arguments)
+    async with started(*command, output=asyncio.subprocess.PIPE, **environ) as process:
+        yield process
+
+
+@asynccontextmanager
+async def started(
+    *command: str, output: int, **environ: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A command that runs the program, with both its outputs there; killed if it is left behind."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hewston_bff", *arguments),
+        *command,
         cwd=ROOT,
         env=clean_environ() | {"COLUMNS": "200"} | environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=output,
+        stderr=output,
     )
     try:
         yield process

@@ -14,6 +14,7 @@ from hewston_bff.web.keys import (
     BACKEND,
     CATALOG,
     CLIENTS,
+    DESCRIPTORS,
     FEATURES,
     HUB,
     REDIS,
@@ -208,6 +209,8 @@ def unready_reasons(app: web.Application) -> list[str]:
         reasons.append("draining")
     if clients.is_full:
         reasons.append("over the connection limit")
+    if app[DESCRIPTORS].is_short():
+        reasons.append("out of descriptors")
     if ticker.late_s() > _TICKER_LATE_S:
         reasons.append("ticker late")
     return reasons

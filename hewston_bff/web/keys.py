@@ -6,6 +6,7 @@ from hewston_bff.hub.hub import Hub
 from hewston_bff.net.artifacts import Artifacts
 from hewston_bff.net.backend import HttpBackend
 from hewston_bff.net.catalog import Catalog
+from hewston_bff.net.descriptors import Descriptors
 from hewston_bff.net.features import Features
 from hewston_bff.net.rate_limits import RateLimits
 from hewston_bff.net.requests import BackendRequests
@@ -33,6 +34,7 @@ REQUESTS = web.AppKey("requests", BackendRequests)
 HUB = web.AppKey("hub", Hub)
 RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
 FEATURES = web.AppKey("features", Features)
+DESCRIPTORS = web.AppKey("descriptors", Descriptors)
 CLIENTS = web.AppKey("clients", Clients)
 EVENT_STREAMS = web.AppKey("event_streams", EventStreams)
 CORRELATION_ID = web.RequestKey("correlation_id", str)
