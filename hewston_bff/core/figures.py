@@ -5,7 +5,8 @@ whole run are the same computation. `docs/metrics.md` has the definitions as a t
 
 A *period* is a point of the curve from which a return is taken: one with a bar, or with an equity
 that differs from the one before. A frame without a bar and without a change lies outside of
-sessions: it is no return of zero. Where nobody knows about bars every point is a period.
+sessions: it is no return of zero. Where nobody knows about bars, and until the first of them in a
+run, every point is a period.
 """
 
 from dataclasses import dataclass, field, replace
@@ -180,19 +181,60 @@ def _runs(days: Ints) -> tuple[list[int], list[int]]:
 
 
 @dataclass(slots=True)
-class RunningFigures:
-    """Figures of all equity and orders taken so far; 1.5 kB, copied for each block of a log."""
+class _Risk:
+    """Returns over periods, and how many of them there are in a year."""
 
-    first: float = nan
-    last: float = nan
-    peak: float = nan
-    max_drawdown: float = 0.0
-    max_drawdown_money: float = 0.0
     returns: _Moments = field(default_factory=_Moments)
     downside: _Moments = field(default_factory=_Moments)
     pace: _Pace = field(default_factory=_Pace)
     base_lost_ns: int | None = None
     """Time of the first equity ≤ 0 that a return had to be a part of."""
+
+    def copy(self) -> "_Risk":
+        return replace(
+            self,
+            returns=replace(self.returns),
+            downside=replace(self.downside),
+            pace=replace(self.pace),
+        )
+
+    def add(self, ts_ns: Ints, equity: Floats, *, last: float) -> None:
+        """Take the next periods (not empty); `last` is the equity before them, NaN if none."""
+        if self.base_lost_ns is None:
+            self._add_returns(ts_ns, equity, last)
+        self.pace.add(ts_ns)
+
+    def _add_returns(self, ts_ns: Ints, equity: Floats, last: float) -> None:
+        is_first = isnan(last)
+        bases = equity[:-1] if is_first else np.concatenate(([last], equity[:-1]))
+        now = equity[1:] if is_first else equity
+        lost = np.flatnonzero(bases <= 0)
+        if lost.size:
+            at = int(lost[0])
+            times = ts_ns if is_first else np.concatenate(([self.pace.last_ns], ts_ns))
+            self.base_lost_ns = int(times[at])
+            bases, now = bases[:at], now[:at]
+        if len(bases):
+            returns = now / bases - 1
+            self.returns.add(returns)
+            self.downside.add(np.minimum(returns, 0))
+
+
+@dataclass(slots=True)
+class RunningFigures:
+    """Figures of all equity and orders taken so far; 1.5 kB, copied for each block of a log."""
+
+    first: float = nan
+    last: float = nan
+    first_ns: int = 0
+    last_ns: int = 0
+    """Times of the first and the last equity, whether of periods or not."""
+    peak: float = nan
+    max_drawdown: float = 0.0
+    max_drawdown_money: float = 0.0
+    risk: _Risk = field(default_factory=_Risk)
+    unbarred: _Risk | None = field(default_factory=_Risk)
+    """The same with every point as a period; None once a bar was seen, or if nobody knows."""
     trips: RoundTrips = field(default_factory=RoundTrips)
     orders: int = 0
 
@@ -200,9 +242,8 @@ class RunningFigures:
         """An independent copy."""
         return replace(
             self,
-            returns=replace(self.returns),
-            downside=replace(self.downside),
-            pace=replace(self.pace),
+            risk=self.risk.copy(),
+            unbarred=None if self.unbarred is None else self.unbarred.copy(),
             trips=self.trips.copy(),
         )
 
@@ -216,20 +257,23 @@ class RunningFigures:
         if not is_there.all():
             ts_ns, equity = ts_ns[is_there], equity[is_there]
             has_bar = None if has_bar is None else has_bar[is_there]
-        if has_bar is not None:
-            before = np.concatenate(([self.last], equity[:-1]))
-            is_period = has_bar | (equity != before)
-            if not is_period.all():
-                ts_ns, equity = ts_ns[is_period], equity[is_period]
         if not len(equity):
             return
-        with np.errstate(all="ignore"):
-            self._add_drawdown(equity)
-            self._add_returns(ts_ns, equity)
-        self.pace.add(ts_ns)
         if isnan(self.first):
-            self.first = float(equity[0])
-        self.last = float(equity[-1])
+            self.first, self.first_ns = float(equity[0]), int(ts_ns[0])
+        self.last_ns = int(ts_ns[-1])
+        if has_bar is None or has_bar.any():
+            self.unbarred = None
+        with np.errstate(all="ignore"):
+            if self.unbarred is not None:
+                self.unbarred.add(ts_ns, equity, last=self.last)
+            self._add_drawdown(equity)
+            if has_bar is not None:
+                is_period = has_bar | (equity != np.concatenate(([self.last], equity[:-1])))
+                ts_ns, equity = ts_ns[is_period], equity[is_period]
+            if len(equity):
+                self.risk.add(ts_ns, equity, last=self.last)
+                self.last = float(equity[-1])
 
     def feed_orders(self, text: bytes, count: int) -> None:
         """Take the next `count` orders: JSON objects joined by commas."""
@@ -246,37 +290,23 @@ class RunningFigures:
             deepest = float((below[is_base] / peaks[is_base]).max())
             self.max_drawdown = max(self.max_drawdown, deepest)
 
-    def _add_returns(self, ts_ns: Ints, equity: Floats) -> None:
-        if self.base_lost_ns is not None:
-            return
-        is_first = isnan(self.last)
-        bases = equity[:-1] if is_first else np.concatenate(([self.last], equity[:-1]))
-        now = equity[1:] if is_first else equity
-        lost = np.flatnonzero(bases <= 0)
-        if lost.size:
-            at = int(lost[0])
-            times = ts_ns if is_first else np.concatenate(([self.pace.last_ns], ts_ns))
-            self.base_lost_ns = int(times[at])
-            bases, now = bases[:at], now[:at]
-        if len(bases):
-            returns = now / bases - 1
-            self.returns.add(returns)
-            self.downside.add(np.minimum(returns, 0))
-
     def figures(self) -> Figures:
         """The figures so far."""
         is_known, has_start = not isnan(self.first), self.first > 0
-        periods = self.pace.periods_per_year()
+        risk = self.risk if self.unbarred is None else self.unbarred
+        periods = risk.pace.periods_per_year()
+        # From a base that is not positive on there are no ratios.
+        annual = None if risk.base_lost_ns is not None else periods
         return Figures(
             total_return=_known(self.last / self.first - 1) if has_start else None,
             profit=_known(self.last - self.first) if is_known else None,
             cagr=self._cagr() if has_start else None,
             max_drawdown=_known(self.max_drawdown) if has_start else None,
             max_drawdown_money=_known(self.max_drawdown_money) if is_known else None,
-            sharpe=self._ratio(self.returns, periods),
-            sortino=self._ratio(self.downside, periods),
+            sharpe=_ratio(risk.returns.mean, risk.returns, annual),
+            sortino=_ratio(risk.returns.mean, risk.downside, annual),
             periods_per_year=periods,
-            ratios_until=None if self.base_lost_ns is None else format_time(self.base_lost_ns),
+            ratios_until=None if risk.base_lost_ns is None else format_time(risk.base_lost_ns),
             hit_rate=self.trips.hit_rate,
             unreadable_orders=self.trips.unreadable,
         )
@@ -285,13 +315,8 @@ class RunningFigures:
         """The figures so far, and the number of orders."""
         return StreamFigures(**msgspec.structs.asdict(self.figures()), orders=self.orders)
 
-    def _ratio(self, risk: _Moments, periods: float | None) -> float | None:
-        if periods is None or self.base_lost_ns is not None or not risk.variance >= FLAT:
-            return None
-        return _known(self.returns.mean / sqrt(risk.variance) * sqrt(periods))
-
     def _cagr(self) -> float | None:
-        elapsed_ns = self.pace.last_ns - self.pace.first_ns
+        elapsed_ns = self.last_ns - self.first_ns
         if self.last <= 0 or elapsed_ns < _DAY_NS:
             return None
         growth = self.last / self.first
@@ -299,6 +324,12 @@ class RunningFigures:
             return _known(growth ** (_YEAR_NS / elapsed_ns) - 1)
         except OverflowError:
             return None
+
+
+def _ratio(mean: float, risk: _Moments, periods: float | None) -> float | None:
+    if periods is None or not risk.variance >= FLAT:
+        return None
+    return _known(mean / sqrt(risk.variance) * sqrt(periods))
 
 
 def _known(value: float) -> float | None:

@@ -21,6 +21,8 @@ BLOCK = 256
 """Frames in a block; also the distance between two digests."""
 
 _BLOCK_OVERHEAD_BYTES = 1_900
+_STATS_BYTES = 1_500
+"""Figures stay of a block that is let go, for a run that turns out to differ from there on."""
 _LOG_OVERHEAD_BYTES = 2_048
 _COLUMN_BYTES = 8 * 7
 _END_BYTES = 4
@@ -144,7 +146,7 @@ class FrameLog:
         self._sealed_bytes = _LOG_OVERHEAD_BYTES
         self._first_frame = b""
         self._blocks: list[_Block] = []
-        self._evicted_blocks = 0
+        self._evicted_stats: list[RunningFigures] = []
         self._digests: list[bytes] = []
 
     @property
@@ -245,9 +247,10 @@ class FrameLog:
         """Let go of the oldest block if it is full and lies below `below`; bytes freed, or 0."""
         if len(self._blocks) < 2 or self._blocks[1].first > below:
             return 0
-        freed = self._blocks.pop(0).size_bytes()
+        block = self._blocks.pop(0)
+        freed = block.size_bytes() - _STATS_BYTES
         self.first_seq = self._blocks[0].first
-        self._evicted_blocks += 1
+        self._evicted_stats.append(block.stats)
         self._sealed_bytes -= freed
         return freed
 
@@ -262,8 +265,9 @@ class FrameLog:
         log.epoch = _epoch(self.run_id, self.origin, log._first_frame, frames[0].tail)
         keep = at // BLOCK
         log._digests = self._digests[:keep]
-        log._evicted_blocks = min(self._evicted_blocks, keep)
-        log._blocks = self._blocks[: max(keep - self._evicted_blocks, 0)]
+        log._evicted_stats = self._evicted_stats[:keep]
+        log._blocks = self._blocks[: max(keep - len(self._evicted_stats), 0)]
+        log._sealed_bytes += _STATS_BYTES * len(log._evicted_stats)
         log._sealed_bytes += sum(block.size_bytes() for block in log._blocks)
         log.next_seq = keep * BLOCK
         if at % BLOCK:
@@ -278,8 +282,10 @@ class FrameLog:
         return log
 
     def _stats_before(self, index: int) -> RunningFigures:
-        held = index - self._evicted_blocks
-        return self._blocks[held].stats if 0 <= held < len(self._blocks) else RunningFigures()
+        held = index - len(self._evicted_stats)
+        if held < 0:
+            return self._evicted_stats[index]
+        return self._blocks[held].stats if held < len(self._blocks) else RunningFigures()
 
     def _open_block(self, seq: int) -> None:
         if self._blocks and self._blocks[-1].first == seq:
@@ -300,7 +306,7 @@ class FrameLog:
         self._sealed_bytes += block.size_bytes()
 
     def _block(self, seq: int) -> _Block:
-        index = (seq >> 8) - self._evicted_blocks
+        index = (seq >> 8) - len(self._evicted_stats)
         if index < 0 or not 0 <= seq < self.next_seq:
             msg = f"frame {seq} of {self.run_id} is not held"
             raise Evicted(msg)

@@ -125,7 +125,10 @@ def _number(raw: msgspec.Raw) -> _Mended:
         return _NULL, False
     if value is None or not isfinite(value):
         return _NULL, True
-    return msgspec.Raw(bytes(raw).strip(b'"')), True
+    if not bytes(raw).startswith(b'"'):
+        return raw, True
+    # Its characters may be written as escapes.
+    return msgspec.Raw(_TEXT.decode(raw).encode()), True
 
 
 def read_time(raw: msgspec.Raw) -> int | None:

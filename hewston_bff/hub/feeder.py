@@ -57,7 +57,7 @@ class FeederTimes:
     slice_s: float = 0.002
     pause_s: float = 0.001
     load_s: float = links.LOAD_S
-    """From `play` to the first frame; a run that goes on may have none, and gives its slot up."""
+    """From `play` to the first frame: a stream that has none by then gives its slot up."""
     gentle_fps: float = 4_500.0
     """Frames a second of a flood that keeps the backend from answering others if read faster."""
 
@@ -226,8 +226,8 @@ class Feeder:
 
     async def _read(self, channel: Channel, upstream: Upstream, slot: Slot) -> None:
         """Read until the stream ends in one way or the other."""
-        if not channel.link.is_terminal:
-            slot.expect_frames(self.times.load_s)
+        # Also of a run that is over: a stream that has fallen silent must not hold up all others.
+        slot.expect_frames(self.times.load_s)
         reading = _Reading(channel, slot, self.times, self.activity)
         reading.is_deafening = upstream.is_deafening
         try:

@@ -87,7 +87,7 @@ class Parts:
     failed: set[Part] = field(default_factory=set)
     had_trouble: bool = False
     lacks_frames: bool = False
-    """Whether what the stream gave is not all of the run: frames could not be read."""
+    """Whether what the stream gave may not be all of the run: frames could not be read, or load."""
     backend_calls: int = 0
 
     def sources(self) -> list[str]:
@@ -303,8 +303,8 @@ class _Search:
             async with asyncio.timeout_at(asked.until_s):
                 with reading(self._sources.hub, asked.run_id, asked.credentials) as reader:
                     if asked.facts.status in FAILED and not await _has_come(reader):
-                        # It may load still: what is said of it now is not to be kept.
-                        self.parts.had_trouble = True
+                        # It may load still: what is said of it now is not to be kept, nor all.
+                        self.parts.had_trouble = self.parts.lacks_frames = True
                         return await self._sources.turns.run(_whole(FrameLog(asked.run_id)))
                     log = await reader.until(lambda log: log.is_complete)
                     skipped = reader.skipped

@@ -41,7 +41,7 @@ class RunMetadata(BaseModel):
 
     `data_sources` are `part:source`; `backend_calls` are those made for this answer alone, not the
     stream that viewers share. `stream` among the failed sources: frames of the run could not be
-    read, and what comes from them lacks them.
+    read, or may still come of one that failed, and what comes from them lacks them.
     """
 
     load_time_ms: int

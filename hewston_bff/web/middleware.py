@@ -56,11 +56,17 @@ async def correlate(request: web.Request, handler: Handler) -> web.StreamRespons
             logger.info(
                 "http.access",
                 method=request.method,
-                path=request.path,
+                path=_shown_path(request),
                 status=status,
                 latency_ms=latency_ms,
             )
     return response
+
+
+def _shown_path(request: web.Request) -> str:
+    """The path for the log, without the id that lets a client speak to its event stream."""
+    secret = request.match_info.get("stream_id")
+    return request.path if secret is None else request.path.replace(secret, "{stream_id}")
 
 
 async def _send(request: web.Request, response: web.StreamResponse) -> bool:
@@ -101,7 +107,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException:
         raise
     except Exception:
-        logger.exception("http.crashed", path=request.path)
+        logger.exception("http.crashed", path=_shown_path(request))
         return error_response(request, BffError("an error on our side; it was logged"))
 
 

@@ -187,6 +187,7 @@ def test_an_id_that_looks_like_a_huge_number_is_kept_to_the_byte() -> None:
         (b'"ohlc":[1,2]', {"ohlc": None}, "bar_unreadable"),
         (b'"ohlc":{"o":"x","c":2}', {"ohlc": {"c": 2}}, "bar_unreadable"),
         (b'"ohlc":{"o":"1.50","c":2}', {"ohlc": {"o": 1.5, "c": 2}}, None),
+        (b'"ohlc":{"o":"\\u0031.5","c":2}', {"ohlc": {"o": 1.5, "c": 2}}, None),
         (b'"ohlc":{"o":"NaN","c":2}', {"ohlc": {"c": 2}}, None),
         (b'"equity":"abc"', {"equity": None}, "equity_unreadable"),
         (b'"equity":[1]', {"equity": None}, "equity_unreadable"),

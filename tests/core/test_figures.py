@@ -150,6 +150,31 @@ def test_a_change_without_a_bar_is_a_period() -> None:
     assert run.figures().sharpe == pytest.approx(returns.mean() / returns.std() * 98_280**0.5)
 
 
+@pytest.mark.parametrize("size", [1, 7, 256])
+def test_a_run_without_any_bar_has_the_figures_of_its_curve(size: int) -> None:
+    ts_ns = weekdays(500)
+    returns = np.where(np.arange(499) % 9 == 0, walk(499), 0.0)
+    returns[40:] = 0.0
+    run = series(ts_ns, returns)
+    run.has_bar[:] = False
+    returns = np.diff(run.equity) / run.equity[:-1]
+    found = run.figures(size=size)
+    assert found.periods_per_year == 252
+    assert found.sharpe == pytest.approx(np.mean(returns) / np.std(returns) * 252**0.5)
+    assert found.sortino == pytest.approx(run.figures(knows_bars=False).sortino)
+    # From the first bar on the frames that have none tell that nothing was traded.
+    run.has_bar[-1] = True
+    assert run.figures(size=size).sharpe != pytest.approx(found.sharpe, rel=0.1)
+
+
+def test_what_lies_outside_of_sessions_is_part_of_the_time_that_growth_took() -> None:
+    ts_ns = MONDAY_NS + np.arange(367) * DAY_NS
+    equity = np.array([1_000.0, 1_050.0] + [1_100.0] * 365)
+    has_bar = np.arange(367) < 3
+    found = Series(ts_ns, equity, has_bar).figures()
+    assert found.cagr == pytest.approx(1.1 ** (CALENDAR / 366) - 1)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 255, 10_000])
 def test_it_does_not_matter_in_what_pieces_a_curve_comes(size: int) -> None:
     run, _ = with_nights(3)
@@ -267,4 +292,4 @@ def test_a_copy_goes_its_own_way() -> None:
     assert (running.last, other.last) == (2.0, 9.0)
     assert (running.figures().hit_rate, other.figures().hit_rate) == (None, 1.0)
     assert (running.stream_figures().orders, other.stream_figures().orders) == (1, 2)
-    assert not isnan(running.returns.mean)
+    assert not isnan(running.risk.returns.mean)

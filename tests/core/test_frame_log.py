@@ -172,6 +172,19 @@ def test_a_fork_keeps_what_was_the_same_and_leaves_the_old_log_alone(at: int) ->
     ]
 
 
+@pytest.mark.parametrize("at", [0, BLOCK, 2 * BLOCK])
+def test_a_fork_from_a_block_that_was_let_go_has_the_figures_of_the_whole_run(at: int) -> None:
+    log = log_of(3 * BLOCK)
+    fresh = FrameLog(RUN)
+    for minute in range(at + 5):
+        fresh.append(plain(minute, shift=9 if minute >= at else 0))
+    while log.evict_block(below=10_000):
+        pass
+    fork = log.fork(at, [plain(minute, shift=9) for minute in range(at, at + 5)])
+    assert fork.first_seq == at
+    assert fork.stats(at + 4) == fresh.stats(at + 4)
+
+
 def test_the_size_it_counts_is_the_memory_it_takes() -> None:
     frames = [plain(minute) for minute in range(8_000)]
     tracemalloc.start()

@@ -14,6 +14,7 @@ from hewston_bff.simulator import (
     SimulatedRun,
     generated_run,
 )
+from hewston_bff.simulator.runs import Progress
 from tests.support import QUICK, Bff, is_a, stack
 
 TRANSPORTS = ["ws", "sse", "auto"]
@@ -90,3 +91,25 @@ async def test_a_whole_run_without_a_frame_has_empty_parts(
         page: dict[str, Any] = await bff.get("/api/v1/runs/empty/complete")
         assert page["equity"] == []
         assert page["orders"] == []
+
+
+class _Broken(Lifecycle):
+    """A run that failed once it had made frames, which are streamed."""
+
+    def at(self, elapsed_s: float, *, frame_count: int) -> Progress:
+        return Progress(RunStatus.CANCELLED, frame_count, is_streamable=True)
+
+
+async def test_a_failed_run_whose_stream_still_loads_is_not_said_to_be_empty() -> None:
+    run = generated_run("broken", frame_count=5, lifecycle=_Broken())
+    options = replace(QUICK, hb_interval_s=0.2, play_silence_s=2.0)
+    async with stack(run, options=options, bff_hub_load_seconds=3.0) as (bff, _, _):
+        async with bff.viewer() as viewer:
+            first = await bff.get("/api/v1/runs/broken/complete")
+            assert first["metadata"]["partial_data"] is True
+            assert first["metadata"]["failed_sources"] == ["stream"]
+            await viewer.subscribe("broken", mode="all", speed=0)
+            await viewer.until(is_a("end"))
+        second = await bff.get("/api/v1/runs/broken/complete")
+        assert len(second["equity"]) == 5
+        assert second["metadata"]["partial_data"] is False

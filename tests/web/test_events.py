@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+import structlog
 
 from hewston_bff.core.event_stream import EventParser
 from hewston_bff.simulator import SimulatorOptions, generated_run
+from hewston_bff.web import middleware
 from hewston_bff.web.keys import CLIENTS
 from tests.support import Bff, Message, is_a, sources, stack, without_ours
 from tests.web.test_asyncapi import check
@@ -194,6 +196,21 @@ async def test_a_command_needs_a_stream_that_is_open_and_its_credentials() -> No
             bff.app[CLIENTS].drain()
             await viewer.until_ended()
             assert await viewer.post(ping, stream=stream) == 404
+
+
+async def test_the_log_does_not_tell_the_id_that_commands_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    capture = structlog.testing.LogCapture()
+    logger = structlog.wrap_logger(None, [capture], structlog.BoundLogger)
+    monkeypatch.setattr(middleware, "logger", logger)
+    async with stack(DAY) as (bff, _, _), event_viewer(bff, _all("day")) as viewer:
+        assert await viewer.say(t="ping", ts=1) == 202
+        assert await viewer.post(b"{}", stream="x" * 32) == 404
+        told = str(capture.entries)
+        assert told.count("http.access") >= 2
+        assert viewer.seen[0]["stream"] not in told
+        assert "x" * 32 not in told
 
 
 async def test_its_end_says_why_and_whether_to_come_back() -> None:

@@ -12,6 +12,8 @@ from aiohttp import web
 from hewston_bff.simulator import (
     CutAt,
     FaultPlan,
+    Forever,
+    HalfOpen,
     Lifecycle,
     SimulatedBackend,
     SimulatorOptions,
@@ -168,3 +170,25 @@ async def test_pages_are_answered_between_cold_runs_of_a_deaf_backend(*, has_eve
             started.add((await viewer.until(is_a("frame")))["sid"])
         assert answered >= len(runs)
         assert backend.stats().opened() == len(runs)
+
+
+@pytest.mark.parametrize("transport", ["ws", "sse"])
+async def test_streams_that_fall_silent_before_their_first_frame_hold_nobody_up(
+    transport: str,
+) -> None:
+    silent = FaultPlan(connections={"a": (Forever((HalfOpen(frame=0),)),)})
+    runs = (generated_run("a"), generated_run("day"))
+    options = replace(QUICK, faults=silent)
+    async with stack(
+        *runs,
+        options=options,
+        bff_upstream_transport=transport,
+        bff_hub_floods=1,
+        bff_hub_load_seconds=0.5,
+        bff_hub_silence_seconds=3600,
+    ) as (bff, _, _):
+        async with bff.viewer() as held, bff.viewer() as viewer:
+            await held.subscribe("a")
+            await held.until(lambda m: m["t"] == "upstream" and m["status"] == "up")
+            await viewer.subscribe("day", mode="all", speed=0)
+            await viewer.until(is_a("end"))
