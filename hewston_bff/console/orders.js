@@ -37,6 +37,11 @@ export class Orders {
     return this.#list.length;
   }
 
+  /** Those held that came up to a frame; those of before a jump are earlier. @param {number} seq */
+  upTo(seq) {
+    return this.#list.filter((placed) => !(placed.seq > seq)).length;
+  }
+
   /** @param {Api.Frame} frame that its orders came with */
   take({ seq, ts, orders = [] }) {
     for (const order of orders) this.#place(order, seq, seconds(ts));
@@ -104,7 +109,8 @@ export class Orders {
 
   /**
    * Arrows for the orders of a range: one for all orders of a side on a candle. Of more than can be
-   * drawn every second, third, … is left out.
+   * drawn every second, third, … of each side is left out: they mostly take turns, and without that
+   * only one side would be left.
    * @param {Candle[]} candles
    * @param {Timeframe} timeframe
    * @param {Range} range of positions
@@ -128,7 +134,8 @@ export class Orders {
     }
     const stride = Math.max(1, Math.ceil(arrows.size / ARROWS));
     const list = [...arrows.values()].sort((one, other) => one.time - other.time);
-    const drawn = list.filter((_, index) => index % stride === 0);
+    const passed = { true: 0, false: 0 };
+    const drawn = list.filter(({ isBuy }) => passed[`${isBuy}`]++ % stride === 0);
     return { arrows: drawn, orders, arrowsInAll: arrows.size };
   }
 

@@ -16,6 +16,8 @@ export class Commands {
   isMoving = true;
   /** Somebody asked for a time: the next snapshot answers that. */
   isSought = false;
+  /** A time was asked for, and the cursor is not there yet. */
+  #isTime = false;
   /** What the run has, said because something beyond was asked for. */
   range = "";
   #subscription;
@@ -53,9 +55,16 @@ export class Commands {
   seek(position) {
     if (this.#page.date.disabled) return;
     this.isSought = true;
+    this.#isTime = typeof position === "string" && position !== "start" && position !== "live";
     this.range = "";
     this.#say("");
     this.#give(this.#subscription.seek(position));
+  }
+
+  /** The cursor is where it was sent; of a time before the first frame that is told. @param {number} seq */
+  arrived(seq) {
+    if (this.#isTime && seq < 0) this.#say("The run begins later than that: this is its beginning.");
+    this.#isTime = false;
   }
 
   live() {

@@ -32,8 +32,16 @@ export function hasNothing({ state, upstream, runStatus, hasPicture, isEmpty }) 
   return isOver || isEmpty || hasFailed(runStatus);
 }
 
-/** Whether a run has no frames only because it has not begun. @param {Situation} situation */
-const isYoung = ({ runStatus, hasPicture }) => !hasPicture && (runStatus === "QUEUED" || runStatus === "RUNNING");
+/**
+ * Whether a run has no frames only because it has not begun. The backend refuses it until then,
+ * which is no attempt that failed; of a run that is under way a failed one is an outage.
+ * @param {Pick<Situation, "runStatus" | "hasPicture" | "upstream">} situation
+ */
+export const isYoung = ({ runStatus, hasPicture, upstream }) =>
+  !hasPicture && (runStatus === "QUEUED" || (runStatus === "RUNNING" && failures(upstream) === 0));
+
+/** Attempts that failed; one on its way is counted in the news. @param {Api.UpstreamNews | null} upstream */
+const failures = (upstream) => (upstream?.attempt ?? 0) - (upstream?.status === "connecting" ? 1 : 0);
 
 export class PlayerStatus {
   #page;

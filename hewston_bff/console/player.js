@@ -228,6 +228,7 @@ export class Player {
 
   /** What lies before the cursor and was not seen. @param {Api.Snapshot} snapshot */
   #fill(snapshot) {
+    this.#commands.arrived(snapshot.seq);
     if (this.#picture.history.lastSeq === snapshot.seq || this.#queue.length > 0) return;
     // After a jump as many candles are wanted as before, not as many weeks.
     this.#keep = this.#commands.isSought ? "width" : "time";
@@ -381,7 +382,9 @@ export class Player {
     this.#drawClock();
     // Read aloud once it rests; while it plays nobody could listen.
     if (!isMoving) say(spoken, `At ${this.#page.time.textContent}`);
-    const passed = shown?.seq === this.#seq && this.#queue.length === 0 ? (shown.metrics?.["orders"] ?? 0) - orders.length : 0;
+    // While it moves the figures are of an earlier frame; they count once all up to that is drawn.
+    const isDrawn = shown !== null && shown.seq <= (this.#queue.length === 0 ? this.#seq : this.#picture.history.lastSeq);
+    const passed = isDrawn ? (shown.metrics?.["orders"] ?? 0) - orders.upTo(shown.seq) : 0;
     say(unseen, passed > 0 ? `${whole(passed)} earlier ones were jumped over.` : "");
   }
 

@@ -2,6 +2,7 @@ import { colour, h, say, surface } from "./dom.js";
 import { known, minute, percent, Precision } from "./format.js";
 import { Pace } from "./pace.js";
 import { skippedWords } from "./player-panel.js";
+import { isYoung } from "./player-status.js";
 import { hasFailed } from "./run-description.js";
 
 /**
@@ -35,7 +36,8 @@ export class Tile {
   #metrics = null;
   #precision = new Precision();
   #runStatus = "";
-  #upstream = "";
+  /** The last news of it. @type {Api.UpstreamNews | null} */
+  #upstream = null;
   /** What went wrong, until a frame comes. */
   #trouble = "";
   #skipped = "";
@@ -78,8 +80,8 @@ export class Tile {
     subscription.on("reset", () => this.#clear());
     subscription.on("status", (state) => this.#moved(state));
     subscription.on("error", (error) => this.#failed(error));
-    subscription.on("upstream", ({ status }) => {
-      this.#upstream = status;
+    subscription.on("upstream", (news) => {
+      this.#upstream = news;
       this.#showStatus();
     });
     subscription.on("run", (news) => {
@@ -117,9 +119,12 @@ export class Tile {
 
   #showStatus() {
     const { status, complete } = this.subscription.state;
-    const isYoung = this.#seq < 0 && (this.#runStatus === "QUEUED" || this.#runStatus === "RUNNING");
-    const isLost = this.#upstream === "retrying" && !complete && status !== "ended" && !isYoung;
-    const told = isLost ? "backend lost" : status === "buffering" && this.#upstream === "failed" ? "failed" : status;
+    const upstream = this.#upstream;
+    const isWaiting = isYoung({ runStatus: this.#runStatus, hasPicture: this.#seq >= 0, upstream });
+    // One that failed without a frame is refused, and asked for again: nothing is lost by that.
+    const isNothing = this.#seq < 0 && hasFailed(this.#runStatus);
+    const isLost = upstream?.status === "retrying" && !complete && status !== "ended" && !isWaiting && !isNothing;
+    const told = isLost ? "backend lost" : status === "buffering" && upstream?.status === "failed" ? "failed" : status;
     say(this.#status, told);
     this.#status.dataset["status"] = told;
     this.isStale = true;

@@ -245,6 +245,49 @@ def test_no_arrow_is_left_out_without_a_word(range_: dict[str, int], words: str)
     assert in_node(script, modules=ORDERS) == words
 
 
+def test_where_arrows_are_left_out_both_sides_are_left() -> None:
+    script = """
+      const list = Array.from({ length: 1000 }, (_, at) => ({ time: at * 60, open: 1, close: 1 }));
+      const orders = new Orders();
+      list.forEach(({ time }, seq) => orders.take({ seq, ts: new Date(time * 1000).toISOString(),
+        orders: [{ ts_utc: new Date(time * 1000).toISOString(), side: seq % 2 ? "SELL" : "BUY", qty: 1, price: 1 }] }));
+      const { arrows } = orders.arrows(list, "1m", { from: 0, to: 799 });
+      return [true, false].map((side) => arrows.filter(({ isBuy }) => isBuy === side).length);"""
+    assert in_node(script, modules=ORDERS) == [200, 200]
+
+
+def test_orders_up_to_a_frame_are_counted_with_those_before_a_jump() -> None:
+    script = """
+      const order = (number) => ({ ts_utc: new Date(number * 60000).toISOString(), side: "BUY", qty: 1, price: 1 });
+      const orders = new Orders();
+      orders.know([0, 1, 2, 3, 4].map(order));
+      orders.jumped(2, 10);
+      orders.take({ seq: 11, ts: "1970-01-01T00:02:00Z", orders: [order(2)] });
+      orders.take({ seq: 14, ts: "1970-01-01T00:03:00Z", orders: [order(3)] });
+      return [10, 11, 13, 14].map((seq) => orders.upTo(seq));"""
+    assert in_node(script, modules=ORDERS) == [2, 3, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("situation", "is_young"),
+    [
+        ({"runStatus": "QUEUED", "upstream": {"status": "retrying", "attempt": 2}}, True),
+        ({"runStatus": "RUNNING", "upstream": None}, True),
+        ({"runStatus": "RUNNING", "upstream": {"status": "connecting", "attempt": 1}}, True),
+        ({"runStatus": "RUNNING", "upstream": {"status": "retrying", "attempt": 0}}, True),
+        ({"runStatus": "RUNNING", "upstream": {"status": "retrying", "attempt": 1}}, False),
+        ({"runStatus": "RUNNING", "upstream": {"status": "connecting", "attempt": 2}}, False),
+        ({"runStatus": "DONE", "upstream": None}, False),
+    ],
+)
+def test_an_outage_is_not_taken_for_a_run_that_has_not_begun(
+    situation: dict[str, Any],
+    is_young: bool,  # noqa: FBT001
+) -> None:
+    script = f"return isYoung({_json(situation | {'hasPicture': False})})"
+    assert in_node(script, modules={"isYoung": "player-status.js"}) is is_young
+
+
 def test_orders_of_a_candle_share_an_arrow_that_counts_them_whatever_their_case() -> None:
     script = """
       const list = [{ time: 0, open: 1, close: 1 }, { time: 3600, open: NaN, close: NaN }];

@@ -152,6 +152,52 @@ async def test_the_last_day_can_be_reached_and_the_range_is_told_as_times(browse
                 "The run goes from 2024-01-02 14:30 UTC to 2024-01-02 20:59 UTC"
             )
             await expect(said).not_to_contain_text(re.compile("`(min|max)"))
+            await date.fill("2020-03-01T00:00")
+            await page.get_by_role("button", name="Jump").click()
+            await expect(said).to_have_text(
+                "The run begins later than that: this is its beginning."
+            )
+
+
+async def test_orders_jumped_over_are_told_while_a_run_is_followed(browser: Browser) -> None:
+    growth = Lifecycle(history=2_000, growth_fps=20, is_endless=True)
+    growing = generated_run("growing", frame_count=20_000, lifecycle=growth)
+    async with console(growing) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/growing", may_complain=True) as user:
+            await user.past(0)
+            await user.page.get_by_role("button", name="Go live").click()
+            await user.status("live")
+            told = user.page.locator(".orders > p")
+            await expect(told).to_have_text(re.compile(r"^\d+ earlier ones were jumped over\.$"))
+
+
+async def test_a_tile_of_a_run_that_failed_has_not_lost_the_backend(browser: Browser) -> None:
+    failed = generated_run("failed", lifecycle=Lifecycle(final=RunStatus.ERROR))
+    # So long between the attempts that what is told between them stays.
+    async with console(failed, bff_hub_backoff_base_seconds=60, bff_hub_backoff_cap_seconds=60) as (
+        bff,
+        _,
+        _,
+    ):
+        async with tab(browser, f"{bff.url}/#/wall", may_complain=True) as user:
+            await expect(user.page.locator(".tile .words")).to_have_text(
+                "It ended in ERROR, without frames."
+            )
+            await expect(user.page.locator(".tile .pill")).to_have_text("buffering")
+
+
+async def test_a_running_run_without_frames_tells_that_the_backend_is_lost(
+    browser: Browser,
+) -> None:
+    growth = Lifecycle(history=600, growth_fps=20, is_endless=True)
+    growing = generated_run("growing", frame_count=20_000, lifecycle=growth)
+    slow = SimulatorOptions(play_silence_s=600.0, hb_interval_s=0.3)
+    async with console(growing, options=slow) as (bff, _, running):
+        async with tab(browser, f"{bff.url}/#/run/growing", may_complain=True) as user:
+            await expect(user.page.locator(".cover")).to_contain_text("Waiting for the run")
+            await running.kill()
+            await user.status("backend lost")
+            await expect(user.page.locator(".cover")).to_contain_text("The backend is down")
 
 
 async def test_keys_work_after_a_date_and_after_a_choice_by_mouse(browser: Browser) -> None:
