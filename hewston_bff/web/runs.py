@@ -16,6 +16,7 @@ from hewston_bff.web.parameters import count, parameters, run_id_of
 from hewston_bff.web.streams import credentials_of
 
 _ALL = "all"
+_USUAL_POINTS = 2_000
 
 
 def _points(value: object) -> object:
@@ -27,12 +28,10 @@ _Points = Annotated[
     BeforeValidator(_points),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "integer", "minimum": 100, "maximum": 50_000},
-                {"type": "string", "const": _ALL},
-            ],
-            "description": "never more points than this come back; peaks and troughs stay",
-            "default": 2_000,
+            "type": "string",
+            "pattern": f"^({_ALL}|[1-9][0-9]{{2,3}}|[1-4][0-9]{{4}}|50000)$",
+            "description": "never more points than this come back, 100 to 50 000, or `all`; peaks "
+            "and troughs stay. 2 000 if not given",
         }
     ),
 ]
@@ -44,7 +43,8 @@ class CompleteParameters(BaseModel):
     include_orders: bool = True
     include_equity: bool = True
     include_metrics: bool = True
-    equity_points: _Points = 2_000
+    # A factory: the schema is of text, which a number as its default would contradict.
+    equity_points: _Points = Field(default_factory=lambda: _USUAL_POINTS)
 
 
 class RunStatus(BaseModel):
