@@ -5,7 +5,7 @@ import { seconds } from "./format.js";
  * @import { Piece } from "./history.js"
  */
 
-/** Days that hold about as many candles as are in sight; a day's candles are exact without. */
+/** Days that hold about as many candles as are in sight; minutes for all days would be too many. */
 const DAYS = /** @type {Record<string, number>} */ ({ "1m": 4, "5m": 6, "15m": 14, "1H": 35 });
 const POINTS = 50_000;
 /** A dragged scrubber jumps many times a second: the last one counts. */
@@ -70,5 +70,6 @@ const day = (date) => date.toISOString().slice(0, 10);
 /** @param {Api.ChartBar} bar @returns {Piece} */
 function minute({ timestamp, open, high, low, close, volume }) {
   const unknown = { seq: NaN, equity: NaN, least: NaN, most: NaN };
-  return { ...unknown, time: seconds(timestamp), open, high, low, close, volume: volume ?? NaN };
+  const time = seconds(timestamp);
+  return { ...unknown, time, since: time, open, high, low, close, volume: volume ?? NaN };
 }

@@ -53,6 +53,8 @@ export function bucketOf(timeframe, time) {
  * @property {number} drawdown the deepest in this bucket, a share; NaN where it is not defined
  * @property {number} loss the same in money
  * @property {number} first index of its first piece
+ * @property {boolean} isWide whether it holds what belongs to earlier buckets too: of a piece that
+ *   spans some, as before a jump
  * @property {Standing} end what holds after its last piece
  */
 
@@ -116,12 +118,13 @@ export class Candles {
     const isPriced = !(Number.isNaN(piece.close) && Number.isNaN(piece.open) && Number.isNaN(piece.high) && Number.isNaN(piece.low));
     const isMoved = !Number.isNaN(piece.equity) && (piece.equity !== before.equity || piece.least !== piece.most);
     const time = bucketOf(this.timeframe, piece.time);
+    const isWide = bucketOf(this.timeframe, piece.since) < time;
     if (last === undefined || time > last.time) {
       // Nights, weekends, minutes without a trade: no bucket, so that the picture has no holes.
       if (!isPriced && !isMoved) return false;
       const { open, high, low, close, volume } = piece;
       const { end, drawdown, loss } = stand(before, piece);
-      this.list.push({ time, open, high, low, close, volume, equity: end.equity, drawdown, loss, first: index, end });
+      this.list.push({ time, open, high, low, close, volume, equity: end.equity, drawdown, loss, first: index, isWide, end });
       return true;
     }
     if (isPriced) {
@@ -133,6 +136,7 @@ export class Candles {
     }
     const hasVolume = !Number.isNaN(piece.volume);
     if (hasVolume) last.volume = (Number.isNaN(last.volume) ? 0 : last.volume) + piece.volume;
+    last.isWide ||= isWide;
     const { end, drawdown, loss } = stand(before, piece);
     last.end = end;
     last.equity = end.equity;
@@ -169,3 +173,14 @@ function stand(before, { close: price, equity, least, most }) {
  * @param {number} peak
  */
 const share = (value, peak) => (peak > 0 ? (value - peak) / peak : NaN);
+
+/**
+ * What is to be said where candles in sight are wider than they are called.
+ * @param {Candle[]} candles
+ * @param {Timeframe} timeframe
+ * @param {{from: number, to: number}} range of positions
+ */
+export function wideWords(candles, timeframe, { from, to }) {
+  const isSome = candles.slice(Math.max(0, Math.floor(from)), Math.max(0, Math.ceil(to) + 1)).some(({ isWide }) => isWide);
+  return isSome ? `Some candles here hold more than ${timeframe} each` : "";
+}

@@ -1,4 +1,4 @@
-import { lengthOf } from "./candles.js";
+import { lengthOf, wideWords } from "./candles.js";
 import { colour } from "./dom.js";
 import { clock, percent } from "./format.js";
 import { thinnedWords } from "./orders.js";
@@ -307,7 +307,7 @@ export class RunChart {
         ...(count > 1 ? { text: String(count) } : {}),
       })),
     );
-    return thinnedWords(made);
+    return [wideWords(list, timeframe, range), thinnedWords(made)].filter(Boolean).join(". ");
   }
 
   #name() {

@@ -9,6 +9,7 @@ import { seconds } from "./format.js";
 const COLUMNS = /** @type {const} */ ([
   "seq",
   "time",
+  "since",
   "open",
   "high",
   "low",
@@ -19,7 +20,7 @@ const COLUMNS = /** @type {const} */ ([
   "most",
 ]);
 
-/** @typedef {{[column in typeof COLUMNS[number]]: number}} Piece one frame, or some merged */
+/** @typedef {{[column in typeof COLUMNS[number]]: number}} Piece one frame, or some merged: from `since` to `time` */
 
 /** Pieces in order of time, in columns: a year of minutes takes 8 MB. */
 export class History {
@@ -91,6 +92,7 @@ export class History {
     return {
       seq: this.#at("seq", index),
       time: this.#at("time", index),
+      since: this.#at("since", index),
       open: this.#at("open", index),
       high: this.#at("high", index),
       low: this.#at("low", index),
@@ -142,8 +144,8 @@ function within(piece, minutes) {
 }
 
 /** @param {Api.Frame} frame @returns {Piece} */
-export function pieceOf({ seq, ts, ohlc, equity }) {
-  return { seq, time: seconds(ts), ...prices(ohlc), ...worth(equity) };
+export function pieceOf({ seq, ts, ts0 = ts, ohlc, equity }) {
+  return { seq, time: seconds(ts), since: seconds(ts0), ...prices(ohlc), ...worth(equity) };
 }
 
 /** Members that are absent are NaN, as everywhere here. @param {Api.Bar | null | undefined} bar */
@@ -176,7 +178,8 @@ export function piecesOf({ bars, equity }, history) {
       point = equity[next] ?? null;
       next += 1;
     }
-    if (seconds(bar.ts0) <= after) return [];
-    return [{ seq: NaN, time, ...prices(bar), ...worth(point) }];
+    const since = seconds(bar.ts0);
+    if (since <= after) return [];
+    return [{ seq: NaN, time, since, ...prices(bar), ...worth(point) }];
   });
 }

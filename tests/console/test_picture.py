@@ -288,6 +288,35 @@ def test_an_outage_is_not_taken_for_a_run_that_has_not_begun(
     assert in_node(script, modules={"isYoung": "player-status.js"}) is is_young
 
 
+@pytest.mark.parametrize(
+    ("timeframe", "range_", "words"),
+    [
+        ("1m", {"from": 0, "to": 2}, "Some candles here hold more than 1m each"),
+        ("1m", {"from": 2, "to": 3}, ""),
+        ("15m", {"from": 0, "to": 9}, ""),
+    ],
+)
+def test_candles_that_hold_more_than_their_timeframe_are_told(
+    timeframe: str, range_: dict[str, int], words: str
+) -> None:
+    bar = [1, 2, 1, 2, 5]
+    # The second holds the minutes 31 to 35.
+    merged = frame(5, minute(35), bar) | {"from": 1, "n": 5, "ts0": minute(31)}
+    frames = [
+        frame(0, minute(30), bar),
+        merged,
+        *(frame(6 + n, minute(36 + n), bar) for n in (0, 1)),
+    ]
+    script = (
+        given(frames=frames, timeframe=timeframe, range=range_)
+        + "const candles = new Candles(timeframe), history = new History();"
+        + "frames.forEach((each) => history.add(pieceOf(each))); candles.take(history);"
+        + "return wideWords(candles.list, timeframe, range);"
+    )
+    modules = {"Candles, wideWords": "candles.js", "History, pieceOf": "history.js"}
+    assert in_node(script, modules=modules) == words
+
+
 def test_orders_of_a_candle_share_an_arrow_that_counts_them_whatever_their_case() -> None:
     script = """
       const list = [{ time: 0, open: 1, close: 1 }, { time: 3600, open: NaN, close: NaN }];
