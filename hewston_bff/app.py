@@ -7,33 +7,33 @@ from contextlib import AsyncExitStack
 import structlog
 from aiohttp import web
 
-from hewston_bff.core.features import Feature
-from hewston_bff.core.link import LinkTimes
-from hewston_bff.hub.access import AccessTimes
-from hewston_bff.hub.backend_activity import BackendActivity
-from hewston_bff.hub.feeder import FeederTimes
+from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.hub import Hub, HubOptions
-from hewston_bff.hub.tasks import running
-from hewston_bff.net.artifacts import Artifacts
-from hewston_bff.net.backend import BackendOptions, HttpBackend
-from hewston_bff.net.breaker import Breaker
+from hewston_bff.hub.permits import AccessTimes
+from hewston_bff.net.backend.breaker import Breaker
+from hewston_bff.net.backend.connections import connections
+from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
+from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
-from hewston_bff.net.catalog import Catalog
 from hewston_bff.net.clock import today
-from hewston_bff.net.connections import connections
-from hewston_bff.net.descriptors import Descriptors, room_for_streams
-from hewston_bff.net.features import Features
-from hewston_bff.net.rate_limits import RateLimits, RouteClass
-from hewston_bff.net.redis_cache import RedisCache
-from hewston_bff.net.requests import BackendRequests
-from hewston_bff.net.shared_redis import shared_redis
-from hewston_bff.services.answers import Answers
+from hewston_bff.net.files.artifacts import Artifacts
+from hewston_bff.net.files.catalog import Catalog
+from hewston_bff.net.files.feature_file import Features
+from hewston_bff.net.limits.descriptors import Descriptors, room_for_streams
+from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass
+from hewston_bff.net.redis.redis_cache import RedisCache
+from hewston_bff.net.redis.shared_redis import shared_redis
 from hewston_bff.services.chart import Charts
-from hewston_bff.services.run_details import DetailTimes, RunDetails
+from hewston_bff.services.cooperative_runner import Turns
+from hewston_bff.services.response_cache import Answers
+from hewston_bff.services.run_descriptions import DetailTimes, RunDetails
 from hewston_bff.services.run_parts import Sources
 from hewston_bff.services.runs import Runs
-from hewston_bff.services.turns import Turns
 from hewston_bff.settings import Settings
+from hewston_bff.tasks import running
+from hewston_bff.topics.run.backend_activity import BackendActivity
+from hewston_bff.topics.run.feed import FeederTimes
+from hewston_bff.topics.run.link import LinkTimes
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console

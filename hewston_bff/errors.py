@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hewston_bff.core.messages import CloseCode, Details
+from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.protocol.notices import Details
 
 
 class ErrorCode(StrEnum):

@@ -29,10 +29,10 @@ from rich.table import Table
 
 from hewston_bff.app import create_app
 from hewston_bff.cli.serving import settle_heap
-from hewston_bff.hub.tasks import running
-from hewston_bff.log import configure_logging
+from hewston_bff.log_setup import configure_logging
 from hewston_bff.settings import Settings
-from hewston_bff.simulator import SimulatedBackend, default_runs
+from hewston_bff.tasks import running
+from hewston_bff.tools.simulator import SimulatedBackend, default_runs
 from hewston_bff.web.keys import HUB
 
 RUN_ID = "demo-year"

@@ -24,7 +24,7 @@ from time import monotonic
 import aiohttp
 import msgspec
 
-from hewston_bff.simulator import DEAF, Calendar, SimulatedBackend, generated_run
+from hewston_bff.tools.simulator import DEAF, Calendar, SimulatedBackend, generated_run
 
 FRAMES = (98_280, 3_263, 45_000, 18_000, 132_469, 8_190, 60_000, 24_952, 12_000, 32_000)
 """434 154 in all."""

@@ -39,8 +39,8 @@ from rich.console import Console
 from rich.table import Table
 from yarl import URL
 
-from hewston_bff.loadtest.engine import LoadTest
-from hewston_bff.loadtest.plan import Door, Plan
+from hewston_bff.tools.loadtest.engine import LoadTest
+from hewston_bff.tools.loadtest.plan import Door, Plan
 
 ROOT = Path(__file__).resolve().parent.parent
 FPS = 30

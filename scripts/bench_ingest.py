@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from hewston_bff.core.backend_wire import RawFrame, decode
-from hewston_bff.core.frame_log import FrameLog
-from hewston_bff.core.ids import RunId
-from hewston_bff.simulator import default_runs
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.tools.simulator import default_runs
+from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.wire import RawFrame, decode
 
 TARGET_S = 1.0
 

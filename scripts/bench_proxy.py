@@ -30,7 +30,7 @@ from aiohttp.typedefs import Handler
 from rich.console import Console
 from rich.table import Table
 
-from hewston_bff.loadtest.cpu import cpu_s
+from hewston_bff.tools.loadtest.cpu import cpu_s
 
 SCRIPT = Path(__file__).resolve()
 ROOT = SCRIPT.parent.parent

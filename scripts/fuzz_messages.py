@@ -25,10 +25,10 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from hewston_bff.app import CRASHED, create_app
-from hewston_bff.hub.tasks import running
-from hewston_bff.log import configure_logging
+from hewston_bff.log_setup import configure_logging
 from hewston_bff.settings import Settings
-from hewston_bff.simulator import SimulatedBackend, SimulatorOptions, default_runs
+from hewston_bff.tasks import running
+from hewston_bff.tools.simulator import SimulatedBackend, SimulatorOptions, default_runs
 
 DOORS = ("/api/v1/stream", "/api/v1/runs/demo-month/stream", "/backtests/demo-day/ws")
 EXAMPLES = (

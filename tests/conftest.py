@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from hewston_bff.log import configure_logging
+from hewston_bff.log_setup import configure_logging
 from tests.recordings import present_recordings
 
 configure_logging(level="WARNING", fmt="console")

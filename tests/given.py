@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from hewston_bff.simulator import Lifecycle, SimulatedRun
-from hewston_bff.simulator.market import Bars
-from hewston_bff.simulator.runs import FIRST_CREATED
+from hewston_bff.tools.simulator import Lifecycle, SimulatedRun
+from hewston_bff.tools.simulator.market import Bars
+from hewston_bff.tools.simulator.runs import FIRST_CREATED
 
 OPENED = "2024-03-01T14:30:00Z"
 

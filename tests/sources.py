@@ -46,7 +46,7 @@ def python_sources(*folders: str) -> dict[str, str]:
 
 
 def module_name(path: str) -> str:
-    """Dotted name of a module: hewston_bff/core/ids.py → hewston_bff.core.ids."""
+    """Dotted name of a module: hewston_bff/protocol/ids.py → hewston_bff.protocol.ids."""
     return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 

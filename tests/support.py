@@ -16,7 +16,7 @@ from aiohttp import web
 from hewston_bff.app import create_app
 from hewston_bff.hub.hub import Hub
 from hewston_bff.settings import Settings
-from hewston_bff.simulator import (
+from hewston_bff.tools.simulator import (
     RunningBackend,
     SimulatedBackend,
     SimulatedRun,

@@ -40,8 +40,8 @@ def test_only_settings_reads_the_environment() -> None:
     _assert_clean(environment_reads, python_sources(PACKAGE), but=own)
 
 
-def test_tasks_are_made_in_groups_or_in_hub_tasks() -> None:
-    own = f"{PACKAGE}/hub/tasks.py"
+def test_tasks_are_made_in_groups_or_in_tasks() -> None:
+    own = f"{PACKAGE}/tasks.py"
     _assert_clean(ownerless_tasks, python_sources(PACKAGE), but=own)
 
 

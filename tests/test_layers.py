@@ -1,4 +1,4 @@
-"""Imports point one way: core ← hub ← net ← services ← web ← app, and core ← simulator.
+"""Imports point one way: protocol ← log ← playback ← ports ← {topics, hub} ← net ← … ← app.
 
 The rules are data in this file; the checker reads source text, so each rule is also shown a
 planted violation that it has to find.
@@ -14,45 +14,58 @@ import pytest
 
 from tests.sources import PACKAGE, aliases, dotted, module_name, python_sources
 
-_SHELL = {"core", "errors", "settings", "log"}
 _ROOT = ""  # the package itself: its version
+_PURE = {"protocol", "log", "playback", "market", "backoff", "errors", "feature_flags"}
+_SHELL = {*_PURE, "ports", "tasks", "settings", "log_setup"}
 
 # Unit (a folder or a module right below the package) → the units it may import besides itself.
 MAY_IMPORT = {
     _ROOT: set[str](),
-    "core": set[str](),
-    "errors": {"core"},
-    "settings": {"core", "errors"},
-    "log": {_ROOT, "core", "errors", "settings"},
-    "hub": _SHELL,
-    "net": {_ROOT, *_SHELL, "hub"},
-    "services": {_ROOT, *_SHELL, "hub", "net"},
-    "web": {_ROOT, *_SHELL, "hub", "net", "services"},
-    "app": {_ROOT, *_SHELL, "hub", "net", "services", "web"},
-    "simulator": {"core"},
-    "loadtest": {"core"},
-    "cli": {_ROOT, "app", "simulator", "loadtest", "settings", "log", "errors"},
-    "__main__": {_ROOT, "app", "cli", "settings", "log", "errors"},
+    "protocol": set[str](),
+    "backoff": set[str](),
+    "feature_flags": set[str](),
+    "errors": {"protocol"},
+    "log": {"protocol", "topics"},
+    "playback": {"protocol", "log", "topics"},
+    "market": {"protocol"},
+    "ports": {"protocol", "topics"},
+    "tasks": set[str](),
+    "settings": {"protocol", "errors", "feature_flags"},
+    "log_setup": {_ROOT, "protocol", "errors", "settings"},
+    "topics": {*_SHELL, "hub"},
+    "hub": {*_SHELL, "topics"},
+    "net": {_ROOT, *_SHELL, "topics", "hub"},
+    "services": {_ROOT, *_SHELL, "topics", "hub", "net"},
+    "web": {_ROOT, *_SHELL, "topics", "hub", "net", "services"},
+    "app": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web"},
+    "tools": {"protocol"},
+    "cli": {_ROOT, "app", "tools", "settings", "log_setup", "errors"},
+    "__main__": {_ROOT, "app", "cli", "settings", "log_setup", "errors"},
 }
+# Below these, no I/O and no clock; so neither in these modules of the run's topic.
+PURE_UNITS = {"protocol", "log", "playback", "market", "backoff", "feature_flags"}
 
 # Modules outside the package that a unit must not know.
+_IO = {
+    # no waiting, no sockets
+    *("asyncio", "concurrent", "http", "multiprocessing", "selectors", "socket", "ssl"),
+    *("subprocess", "threading"),
+    # no files, no environment, no logging
+    *("logging", "os", "pathlib", "shutil", "tempfile"),
+    # no clock, no chance: time and jitter come in as arguments
+    *("random", "secrets", "time", "uuid"),
+}
+_SOCKETS = {"aiohttp", "aiohttp_cors", "redis"}
 FORBIDDEN = {
-    "core": {
-        # no waiting, no sockets
-        *("asyncio", "concurrent", "http", "multiprocessing", "selectors", "socket", "ssl"),
-        *("subprocess", "threading"),
-        # no files, no environment, no logging
-        *("logging", "os", "pathlib", "shutil", "tempfile"),
-        # no clock, no chance: time and jitter come in as arguments
-        *("random", "secrets", "time", "uuid"),
-    },
-    "hub": {"aiohttp", "aiohttp_cors", "redis"},  # what it needs of sockets is a Protocol
+    **dict.fromkeys(PURE_UNITS, _IO),
+    "hub": _SOCKETS,  # what it needs of sockets is a Protocol
+    "topics": _SOCKETS,
     "services": {"aiohttp.web"},  # they answer callers, not requests
 }
-# Distributions that core may use: values in, values out.
-CORE_LIBRARIES = {"msgspec", "numpy", "tsdownsample"}
-# Calls by which core would do I/O or read a clock without an import of its own.
-CORE_CALLS = {
+# Distributions that pure code may use: values in, values out.
+PURE_LIBRARIES = {"msgspec", "numpy", "tsdownsample"}
+# Calls by which pure code would do I/O or read a clock without an import of its own.
+IMPURE_CALLS = {
     *("open", "print", "input"),
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"),
     "datetime.date.today",
@@ -114,7 +127,7 @@ def violations(module: str, source: str) -> list[str]:
         for one in imports(source)
         for problem in _import_problems(unit, one)
     ]
-    return found + (_core_call_violations(module, source) if unit == "core" else [])
+    return found + (_impure_calls(module, source) if unit in PURE_UNITS else [])
 
 
 def _import_problems(unit: str, one: Import) -> Iterator[str]:
@@ -128,19 +141,19 @@ def _import_problems(unit: str, one: Import) -> Iterator[str]:
     if other is None:
         if any(_is_within(one.name, outer) for outer in FORBIDDEN.get(unit, ())):
             yield f"forbidden in {unit}"
-        elif unit == "core" and top not in CORE_LIBRARIES | sys.stdlib_module_names:
-            yield "core may not use this library"
+        elif unit in PURE_UNITS and top not in PURE_LIBRARIES | sys.stdlib_module_names:
+            yield f"{unit} may not use this library"
     elif other != unit and other not in MAY_IMPORT[unit]:
         yield f"{unit} may not import {other or 'the package itself'}"
 
 
-def _core_call_violations(module: str, source: str) -> list[str]:
+def _impure_calls(module: str, source: str) -> list[str]:
     tree = ast.parse(source)
     known = aliases(tree)
     return [
-        f"{module}:{node.lineno}: {name}(): core does no I/O and reads no clock"
+        f"{module}:{node.lineno}: {name}(): pure code does no I/O and reads no clock"
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and (name := dotted(node.func, known)) in CORE_CALLS
+        if isinstance(node, ast.Call) and (name := dotted(node.func, known)) in IMPURE_CALLS
     ]
 
 
@@ -186,23 +199,23 @@ def test_the_checker_reads_the_package() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("core.log", "from hewston_bff.hub import hub"),
-        ("core.log", "from hewston_bff import hub"),
-        ("core.log", "import hewston_bff.net.session"),
-        ("core.log", "from hewston_bff import __version__"),
-        ("core.log", "import hewston_bff.errors"),
-        ("core.log", "import asyncio"),
-        ("core.log", "import os.path"),
-        ("core.log", "from time import monotonic"),
-        ("core.log", "import logging as quiet"),
-        ("core.log", "import aiohttp"),
-        ("core.log", "import redis.asyncio"),
-        ("core.log", "import structlog"),
-        ("core.log", "import tenacity"),
-        ("core.log", "from datetime import UTC, datetime\nNOW = datetime.now(UTC)"),
-        ("core.log", "import datetime as dt\nNOW = dt.datetime.utcnow()"),
-        ("core.log", "TEXT = open('a.txt')"),
-        ("core.log", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket"),
+        ("log.log", "from hewston_bff.hub import hub"),
+        ("log.log", "from hewston_bff import hub"),
+        ("log.log", "import hewston_bff.net.clients.session"),
+        ("log.log", "from hewston_bff import __version__"),
+        ("log.log", "import hewston_bff.errors"),
+        ("log.log", "import asyncio"),
+        ("log.log", "import os.path"),
+        ("log.log", "from time import monotonic"),
+        ("log.log", "import logging as quiet"),
+        ("log.log", "import aiohttp"),
+        ("log.log", "import redis.asyncio"),
+        ("log.log", "import structlog"),
+        ("log.log", "import tenacity"),
+        ("log.log", "from datetime import UTC, datetime\nNOW = datetime.now(UTC)"),
+        ("log.log", "import datetime as dt\nNOW = dt.datetime.utcnow()"),
+        ("log.log", "TEXT = open('a.txt')"),
+        ("log.log", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket"),
         ("hub.hub", "from hewston_bff.net import session"),
         ("hub.hub", "from aiohttp import web"),
         ("hub.hub", "from redis import asyncio"),
@@ -211,18 +224,18 @@ def test_the_checker_reads_the_package() -> None:
         ("services.runs", "from aiohttp import web"),
         ("services.runs", "import aiohttp.web"),
         ("web.routes", "from hewston_bff.app import create_app"),
-        ("web.routes", "from hewston_bff.simulator import server"),
-        ("simulator.server", "from hewston_bff.hub.ports import Upstream"),
-        ("simulator.server", "from hewston_bff.settings import Settings"),
-        ("loadtest.clients", "from hewston_bff.net import session"),
+        ("web.routes", "from hewston_bff.tools.simulator import server"),
+        ("tools.simulator", "from hewston_bff.ports import Upstream"),
+        ("tools.simulator", "from hewston_bff.settings import Settings"),
+        ("tools.loadtest", "from hewston_bff.net import session"),
         ("cli.main", "from hewston_bff.hub.hub import Hub"),
-        ("settings", "from hewston_bff.log import configure"),
+        ("settings", "from hewston_bff.log_setup import configure"),
         ("errors", "from hewston_bff.web import middleware"),
-        ("app", "from hewston_bff.simulator import server"),
+        ("app", "from hewston_bff.tools.simulator import server"),
         ("app", "from .web import routes"),
         ("app", "def create_app():\n    from hewston_bff.web import routes"),
         ("app", "class A:\n    async def run(self):\n        if self:\n            import json"),
-        ("loadtest.plot", "import matplotlib.pyplot as plt"),
+        ("tools.loadtest", "import matplotlib.pyplot as plt"),
         ("helpers", "import math"),
     ],
 )
@@ -233,14 +246,14 @@ def test_a_planted_violation_is_found(module: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("core.log", "import msgspec\nimport numpy as np\nfrom math import isnan"),
+        ("log.log", "import msgspec\nimport numpy as np\nfrom math import isnan"),
         (
-            "core.log",
-            "from datetime import UTC, datetime, time\nfrom hewston_bff.core.ids import A",
+            "log.log",
+            "from datetime import UTC, datetime, time\nfrom hewston_bff.protocol.ids import A",
         ),
         (
             "hub.hub",
-            "import asyncio\nfrom hewston_bff import errors\nfrom hewston_bff.core import a",
+            "import asyncio\nfrom hewston_bff import errors\nfrom hewston_bff.protocol import a",
         ),
         ("net.session", "from aiohttp import web\nfrom hewston_bff.hub.hub import Hub"),
         ("services.runs", "from aiohttp import ClientError\nfrom hewston_bff.net import backend"),
@@ -249,12 +262,12 @@ def test_a_planted_violation_is_found(module: str, source: str) -> None:
             "from hewston_bff import __version__\nfrom hewston_bff.services import runs",
         ),
         ("app", "from hewston_bff.web import routes\nfrom hewston_bff.settings import Settings"),
-        ("simulator.server", "from aiohttp import web\nfrom hewston_bff.core.ids import RunId"),
+        ("tools.simulator", "from aiohttp import web\nfrom hewston_bff.protocol.ids import RunId"),
         (
             "cli.main",
-            "from hewston_bff import __version__, simulator\nfrom hewston_bff.app import a",
+            "from hewston_bff import __version__, tools\nfrom hewston_bff.app import a",
         ),
-        ("loadtest.plot", "def draw():\n    import matplotlib.pyplot as plt"),
+        ("tools.loadtest", "def draw():\n    import matplotlib.pyplot as plt"),
         ("__main__", "from hewston_bff.cli.main import main"),
     ],
 )

@@ -13,14 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from hewston_bff.loadtest import plot as picture
-from hewston_bff.loadtest.cpu import NoSuchProcess
-from hewston_bff.loadtest.engine import LoadTest
-from hewston_bff.loadtest.engine import Progress as Now
-from hewston_bff.loadtest.plan import BadPlan, Door, Mode, Plan, address
-from hewston_bff.loadtest.report import Report
-from hewston_bff.loadtest.runs import NoRuns, finished_runs
-from hewston_bff.loadtest.table import remarks, table, title
+from hewston_bff.tools.loadtest import plot as picture
+from hewston_bff.tools.loadtest.cpu import NoSuchProcess
+from hewston_bff.tools.loadtest.engine import LoadTest
+from hewston_bff.tools.loadtest.engine import Progress as Now
+from hewston_bff.tools.loadtest.plan import BadPlan, Door, Mode, Plan, address
+from hewston_bff.tools.loadtest.report import Report
+from hewston_bff.tools.loadtest.runs import NoRuns, finished_runs
+from hewston_bff.tools.loadtest.table import remarks, table, title
 
 FAILED = 1
 MISUSED = 2

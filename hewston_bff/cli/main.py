@@ -14,9 +14,9 @@ from hewston_bff.app import SETTINGS, create_app
 from hewston_bff.cli.loadtest import loadtest
 from hewston_bff.cli.serving import serve_app
 from hewston_bff.cli.watch import watch
-from hewston_bff.log import configure_logging, say
+from hewston_bff.log_setup import configure_logging, say
 from hewston_bff.settings import Settings, SettingsError, unknown_variables
-from hewston_bff.simulator import (
+from hewston_bff.tools.simulator import (
     DEAF,
     RunningBackend,
     SimulatedBackend,

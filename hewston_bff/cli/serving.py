@@ -11,7 +11,7 @@ from aiohttp import web
 from rich.console import Console
 
 from hewston_bff.app import CRASHED
-from hewston_bff.log import say
+from hewston_bff.log_setup import say
 from hewston_bff.settings import Settings
 
 err = Console(stderr=True)

@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from hewston_bff.cli import watch_keys
-from hewston_bff.cli.watch_feed import Feed, Refused, Wish
-from hewston_bff.cli.watch_keys import Key
-from hewston_bff.cli.watch_model import WatchModel
-from hewston_bff.cli.watch_view import line, panel
-from hewston_bff.loadtest.plan import BadPlan, address
+from hewston_bff.tools.loadtest.plan import BadPlan, address
+from hewston_bff.tools.viewer import keys as watch_keys
+from hewston_bff.tools.viewer.feed import Feed, Refused, Wish
+from hewston_bff.tools.viewer.keys import Key
+from hewston_bff.tools.viewer.model import WatchModel
+from hewston_bff.tools.viewer.view import line, panel
 
 OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 REDRAW_S = 0.1

@@ -9,13 +9,17 @@ from typing import Protocol
 import structlog
 from msgspec import UNSET
 
-from hewston_bff.core import link as links
-from hewston_bff.core.backend_wire import RawFrame
-from hewston_bff.core.figures import StreamFigures
-from hewston_bff.core.frame_log import FrameLog
-from hewston_bff.core.ids import RunId
-from hewston_bff.core.link import Link, LinkState, LinkTimes
-from hewston_bff.core.messages import (
+from hewston_bff.errors import BffError
+from hewston_bff.hub.live_group import LiveGroup
+from hewston_bff.hub.permits import Access
+from hewston_bff.hub.span_cache import Shape, SpanCache
+from hewston_bff.hub.stats import Counters, RunStats
+from hewston_bff.hub.ticker import Ticked, Ticker, contain
+from hewston_bff.log.seek_targets import Found, OutOfRange, Target, locate
+from hewston_bff.ports import Credentials, RunDetail, Sink
+from hewston_bff.protocol.figures import StreamFigures
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.protocol.notices import (
     Notice,
     ResetReason,
     RunNews,
@@ -23,19 +27,15 @@ from hewston_bff.core.messages import (
     UpstreamNews,
     UpstreamStatus,
 )
-from hewston_bff.core.positions import Found, OutOfRange, Target, locate
-from hewston_bff.core.replay import Replay, Verdict
-from hewston_bff.core.replay_order import expected_s
-from hewston_bff.core.run_identity import NOTHING_TOLD
-from hewston_bff.core.skips import Skip, Skips
-from hewston_bff.core.snapshot import Snapshots
-from hewston_bff.errors import BffError
-from hewston_bff.hub.access import Access
-from hewston_bff.hub.live import LiveGroup
-from hewston_bff.hub.ports import Credentials, RunDetail, Sink
-from hewston_bff.hub.spans import Shape, SpanCache
-from hewston_bff.hub.stats import Counters, RunStats
-from hewston_bff.hub.ticker import Ticked, Ticker, contain
+from hewston_bff.topics.run import link as links
+from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.identity import NOTHING_TOLD
+from hewston_bff.topics.run.link import Link, LinkState, LinkTimes
+from hewston_bff.topics.run.replay_check import Replay, Verdict
+from hewston_bff.topics.run.replay_order import expected_s
+from hewston_bff.topics.run.skips import Skip, Skips
+from hewston_bff.topics.run.snapshot import Snapshots
+from hewston_bff.topics.run.wire import RawFrame
 
 logger = structlog.get_logger(__name__)
 

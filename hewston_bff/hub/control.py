@@ -2,12 +2,13 @@
 
 from msgspec import UNSET
 
-from hewston_bff.core.ids import Epoch, parse_time
-from hewston_bff.core.messages import Ctrl, Mode, Position, Subscribe, speed_error
-from hewston_bff.core.positions import AtEdge, AtIndex, AtTime, Resumed, Target
 from hewston_bff.errors import InvalidRequest
-from hewston_bff.hub.subscription import Subscription
-from hewston_bff.hub.told import Re
+from hewston_bff.hub.announced_state import Re
+from hewston_bff.hub.viewer import Subscription
+from hewston_bff.log.seek_targets import AtEdge, AtIndex, AtTime, Resumed, Target
+from hewston_bff.protocol.commands import Ctrl, Mode, Position, Subscribe, speed_error
+from hewston_bff.protocol.ids import Epoch
+from hewston_bff.protocol.times import parse_time
 
 
 def obey(subscription: Subscription, ctrl: Ctrl) -> None:

@@ -8,18 +8,18 @@ from functools import partial
 
 import structlog
 
-from hewston_bff.core.ids import RunId
-from hewston_bff.core.link import LinkState, LinkTimes
 from hewston_bff.errors import BffError, LimitReached
-from hewston_bff.hub.access import Access, AccessEvents, AccessTimes, watch_access
-from hewston_bff.hub.backend_activity import BackendActivity
 from hewston_bff.hub.channel import Channel, Listener
-from hewston_bff.hub.feeder import Feeder, FeederTimes
-from hewston_bff.hub.ports import Backend, Credentials, Flushable, RunDetail
-from hewston_bff.hub.replay_limiter import ReplayLimiter
-from hewston_bff.hub.spans import SpanCache
+from hewston_bff.hub.permits import Access, AccessEvents, AccessTimes, watch_access
+from hewston_bff.hub.span_cache import SpanCache
 from hewston_bff.hub.stats import Counters, HubStats
 from hewston_bff.hub.ticker import Ticker, contain
+from hewston_bff.ports import Backend, Credentials, Flushable, RunDetail
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.topics.run.backend_activity import BackendActivity
+from hewston_bff.topics.run.feed import Feeder, FeederTimes
+from hewston_bff.topics.run.link import LinkState, LinkTimes
+from hewston_bff.topics.run.replay_limiter import ReplayLimiter
 
 logger = structlog.get_logger(__name__)
 

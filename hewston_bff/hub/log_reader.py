@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 
-from hewston_bff.core.frame_log import FrameLog
-from hewston_bff.core.ids import Epoch, RunId
-from hewston_bff.core.messages import CloseCode, Notice, ResetReason, Skipped
 from hewston_bff.errors import BffError
-from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.ports import Credentials, Sink
+from hewston_bff.hub.permits import Access
+from hewston_bff.ports import Credentials, Sink
+from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.protocol.ids import Epoch, RunId
+from hewston_bff.protocol.notices import Notice, ResetReason, Skipped
+from hewston_bff.topics.run.frame_log import FrameLog
 
 
 class _Nowhere:

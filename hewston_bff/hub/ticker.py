@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from hewston_bff.core.playback import TICKS_PER_S
+from hewston_bff.playback.cursor import TICKS_PER_S
 
 logger = structlog.get_logger(__name__)
 

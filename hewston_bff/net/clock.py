@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from hewston_bff.core.ids import to_ns
+from hewston_bff.protocol.times import to_ns
 
 
 def now_ms() -> int:

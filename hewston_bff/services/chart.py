@@ -11,15 +11,6 @@ from typing import NamedTuple
 import msgspec
 from pydantic import BaseModel
 
-from hewston_bff.core.bars import Bars, by_second, possible
-from hewston_bff.core.bars_wire import (
-    MalformedBars,
-    decode_bars,
-    encode_columns,
-    encode_records,
-)
-from hewston_bff.core.downsample import downsample
-from hewston_bff.core.steps import Steps
 from hewston_bff.errors import (
     BackendUnavailable,
     BffError,
@@ -29,13 +20,22 @@ from hewston_bff.errors import (
     RateLimited,
     Unauthorized,
 )
-from hewston_bff.hub.ports import Credentials
+from hewston_bff.market.bars import Bars, by_second, possible
+from hewston_bff.market.bars_wire import (
+    MalformedBars,
+    decode_bars,
+    encode_columns,
+    encode_records,
+)
+from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.downsample import downsample
+from hewston_bff.net.backend.requests import Answer as BackendAnswer
+from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import cache_key
-from hewston_bff.net.requests import Answer as BackendAnswer
-from hewston_bff.net.requests import BackendRequests
-from hewston_bff.services.answers import Answers, Filled
+from hewston_bff.ports import Credentials
+from hewston_bff.services.cooperative_runner import Turns
 from hewston_bff.services.ready_body import ReadyBody, ready_body
-from hewston_bff.services.turns import Turns
+from hewston_bff.services.response_cache import Answers, Filled
 
 _TODAY_S = 60.0
 _OLDER_S = 3_600.0

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from hewston_bff.core.frame_log import FrameLog
-from hewston_bff.core.frame_range import FrameRange, lines
-from hewston_bff.core.link import TERMINAL
-from hewston_bff.core.positions import AtIndex
 from hewston_bff.errors import BackendTimeout, BackendUnavailable, NoData
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.log_reader import LogReader
+from hewston_bff.log.seek_targets import AtIndex
+from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.frame_range import FrameRange, lines
+from hewston_bff.topics.run.link import TERMINAL
 
 _AT_ONCE = 256
 

@@ -13,23 +13,24 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 import structlog
 
-from hewston_bff.core import run_wire
-from hewston_bff.core.equity import Curve, running_figures
-from hewston_bff.core.figures import Figures
-from hewston_bff.core.frame_log import Evicted, FrameLog
-from hewston_bff.core.ids import RunId
-from hewston_bff.core.link import FAILED
-from hewston_bff.core.run_facts import RunFacts
-from hewston_bff.core.run_wire import MalformedPart, Orders
-from hewston_bff.core.steps import Steps
 from hewston_bff.errors import BackendUnavailable, BffError
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.log_reader import LogReader, reading
-from hewston_bff.hub.ports import Credentials
-from hewston_bff.net.artifacts import Artifacts
-from hewston_bff.net.catalog import Catalog
-from hewston_bff.net.requests import BackendRequests
-from hewston_bff.services.turns import Turns
+from hewston_bff.market import run_wire
+from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.equity import Curve, running_figures
+from hewston_bff.market.run_wire import MalformedPart, Orders
+from hewston_bff.net.backend.requests import BackendRequests
+from hewston_bff.net.files.artifacts import Artifacts
+from hewston_bff.net.files.catalog import Catalog
+from hewston_bff.ports import Credentials
+from hewston_bff.protocol.figures import Figures
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.services.cooperative_runner import Turns
+from hewston_bff.topics.run import log_parts
+from hewston_bff.topics.run.frame_log import Evicted, FrameLog
+from hewston_bff.topics.run.link import FAILED
+from hewston_bff.topics.run.run_facts import RunFacts
 
 logger = structlog.get_logger(__name__)
 
@@ -325,7 +326,7 @@ async def _has_come(reader: LogReader) -> bool:
 
 
 def _whole(log: FrameLog) -> Steps[tuple[Curve, Orders]]:
-    points = run_wire.log_curve(log)
+    points = log_parts.log_curve(log)
     yield
-    orders = yield from run_wire.log_orders(log)
+    orders = yield from log_parts.log_orders(log)
     return points, orders

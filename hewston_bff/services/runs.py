@@ -11,18 +11,18 @@ import msgspec
 import numpy as np
 from pydantic import BaseModel
 
-from hewston_bff.core import run_wire
-from hewston_bff.core.equity import Curve, thinned
-from hewston_bff.core.figures import Ints
-from hewston_bff.core.ids import RunId
-from hewston_bff.core.run_facts import RunFacts
-from hewston_bff.core.steps import Steps
-from hewston_bff.hub.ports import Credentials
+from hewston_bff.market import run_wire
+from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.equity import Curve, thinned
+from hewston_bff.market.figures import Ints
 from hewston_bff.net.cache import cache_key
-from hewston_bff.services.answers import Answers, Filled
+from hewston_bff.ports import Credentials
+from hewston_bff.protocol.ids import RunId
 from hewston_bff.services.ready_body import ReadyBody, ready_body
-from hewston_bff.services.run_details import RUNNING, RunDetails, run_scope
+from hewston_bff.services.response_cache import Answers, Filled
+from hewston_bff.services.run_descriptions import RUNNING, RunDetails, run_scope
 from hewston_bff.services.run_parts import Asked, Part, Parts, Sources, fetch
+from hewston_bff.topics.run.run_facts import RunFacts
 
 _OVER_S = 3_600.0
 

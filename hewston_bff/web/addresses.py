@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from hewston_bff.core.forwarded import Way, is_loopback, same_origin, way_of
+from hewston_bff.web.forwarded_headers import Way, is_loopback, same_origin, way_of
 from hewston_bff.web.keys import SETTINGS
 
 FORWARDED_FOR = "X-Forwarded-For"

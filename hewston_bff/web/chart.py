@@ -8,7 +8,7 @@ from aiohttp import ETag, web
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from hewston_bff.core.features import Feature
+from hewston_bff.feature_flags import Feature
 from hewston_bff.services.chart import ChartMetadata, ChartQuery, Layout, Timeframe
 from hewston_bff.web.bodies import private_json, put_body
 from hewston_bff.web.features import require_feature

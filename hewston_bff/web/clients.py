@@ -8,7 +8,7 @@ from random import random
 from typing import Protocol
 
 from hewston_bff.errors import Busy, RateLimited
-from hewston_bff.net.outlet import Outlet
+from hewston_bff.net.clients.client_writer import Outlet
 
 
 class Client(Protocol):

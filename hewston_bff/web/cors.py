@@ -6,8 +6,8 @@ from aiohttp.typedefs import Handler
 
 from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import is_allowed_origin
-from hewston_bff.web.forwarding import is_text
 from hewston_bff.web.keys import SETTINGS
+from hewston_bff.web.proxy_headers import is_text
 
 _EXPOSED = (
     "X-Correlation-ID",

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hewston_bff.errors import Forbidden, NotFound
-from hewston_bff.hub.ports import Credentials
-from hewston_bff.net.session import Session
+from hewston_bff.net.clients.session import Session
+from hewston_bff.ports import Credentials
 
 
 @dataclass(slots=True)

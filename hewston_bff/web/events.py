@@ -11,14 +11,12 @@ import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from pydantic import BaseModel, Field
 
-from hewston_bff.core.features import Feature
-from hewston_bff.core.frame_log import FrameLog
-from hewston_bff.core.ids import parse_run_id
-from hewston_bff.core.messages import InvalidMessage, ResumePoint, Subscribe, decode_command
-from hewston_bff.core.positions import Resumed, Target
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
+from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.control import start_of
-from hewston_bff.net.event_session import (
+from hewston_bff.hub.subscriptions import Viewings
+from hewston_bff.log.seek_targets import Resumed, Target
+from hewston_bff.net.clients.event_session import (
     MANY_EVENT_WIRES,
     RETRY_MS,
     EventSession,
@@ -27,9 +25,11 @@ from hewston_bff.net.event_session import (
     chunk,
     retry,
 )
-from hewston_bff.net.session import Door, Session
-from hewston_bff.net.viewings import Viewings
-from hewston_bff.net.ws_frames import prepare_transport
+from hewston_bff.net.clients.session import Door, Session
+from hewston_bff.net.clients.ws_frames import prepare_transport
+from hewston_bff.protocol.commands import InvalidMessage, ResumePoint, Subscribe, decode_command
+from hewston_bff.protocol.ids import parse_run_id
+from hewston_bff.topics.run.frame_log import FrameLog
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, EVENT_STREAMS, HUB, SETTINGS

@@ -3,8 +3,8 @@
 from aiohttp import web
 from pydantic import BaseModel
 
-from hewston_bff.core.features import Feature
 from hewston_bff.errors import FeatureDisabled
+from hewston_bff.feature_flags import Feature
 from hewston_bff.web.keys import FEATURES
 
 

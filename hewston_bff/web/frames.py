@@ -9,14 +9,14 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from hewston_bff.core.features import Feature
-from hewston_bff.core.frame_log import Evicted
-from hewston_bff.core.frame_range import FrameRange, Place
-from hewston_bff.core.ids import parse_time
-from hewston_bff.core.positions import AtIndex, AtTime
 from hewston_bff.errors import BffError
+from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.log_reader import reading
+from hewston_bff.log.seek_targets import AtIndex, AtTime
+from hewston_bff.protocol.times import parse_time
 from hewston_bff.services.run_frames import RunFrames
+from hewston_bff.topics.run.frame_log import Evicted
+from hewston_bff.topics.run.frame_range import FrameRange, Place
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS

@@ -11,12 +11,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from hewston_bff.core.link import LinkState
-from hewston_bff.core.skips import Skip
 from hewston_bff.hub.hub import Hub
-from hewston_bff.log import Lines
+from hewston_bff.log_setup import Lines
 from hewston_bff.net.cache import CacheCounters, MemoryCache
-from hewston_bff.net.shared_redis import SharedRedis
+from hewston_bff.net.redis.shared_redis import SharedRedis
+from hewston_bff.topics.run.link import LinkState
+from hewston_bff.topics.run.skips import Skip
 from hewston_bff.web.clients import Clients
 
 REGISTRY = web.AppKey("registry", CollectorRegistry)

@@ -9,8 +9,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from hewston_bff.core.messages import Details
 from hewston_bff.errors import BffError, ErrorCode, Forbidden, MethodNotAllowed, NotFound
+from hewston_bff.protocol.notices import Details
 from hewston_bff.web.keys import CORRELATION_ID
 
 logger = structlog.get_logger("http")

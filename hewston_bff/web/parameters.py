@@ -8,8 +8,8 @@ from urllib.parse import unquote, unquote_to_bytes
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 
-from hewston_bff.core.ids import SYMBOL_PATTERN, RunId, is_symbol, parse_run_id
 from hewston_bff.errors import InvalidRequest
+from hewston_bff.protocol.ids import SYMBOL_PATTERN, RunId, is_symbol, parse_run_id
 
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)

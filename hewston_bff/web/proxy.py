@@ -13,12 +13,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from hewston_bff.core.ids import is_symbol
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
+from hewston_bff.protocol.ids import is_symbol
 from hewston_bff.web.bodies import accepts_gzip
-from hewston_bff.web.forwarding import headers_to_backend, headers_to_client
 from hewston_bff.web.keys import REQUESTS, SETTINGS
 from hewston_bff.web.parameters import SYMBOL_RULE, run_id_of
+from hewston_bff.web.proxy_headers import headers_to_backend, headers_to_client
 
 logger = structlog.get_logger(__name__)
 

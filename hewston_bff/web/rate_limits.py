@@ -4,7 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from hewston_bff.errors import RateLimited
-from hewston_bff.net.rate_limits import RouteClass, Verdict
+from hewston_bff.net.limits.rate_limits import RouteClass, Verdict
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.keys import RATE_LIMITS
 

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from hewston_bff.net.rate_limits import RouteClass
+from hewston_bff.net.limits.rate_limits import RouteClass
 from hewston_bff.settings import Settings
 from hewston_bff.web import chart, console, events, features, frames, health, metrics, runs, streams
 from hewston_bff.web.contract import documents

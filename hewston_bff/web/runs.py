@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from hewston_bff.core.features import Feature
+from hewston_bff.feature_flags import Feature
 from hewston_bff.services.run_parts import Part
 from hewston_bff.services.runs import RunMetadata, RunQuery
 from hewston_bff.web.bodies import private_json, put_body

@@ -12,24 +12,24 @@ import msgspec
 import structlog
 from aiohttp import hdrs, web
 
-from hewston_bff.core.features import Feature
-from hewston_bff.core.ids import RunId
-from hewston_bff.core.messages import Subscribe, speed_error, unquoted
-from hewston_bff.core.positions import Target
 from hewston_bff.errors import Forbidden, InvalidRequest
-from hewston_bff.hub.access import Access
+from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.control import start_of
-from hewston_bff.hub.ports import Credentials
-from hewston_bff.net.outlet import OutletLimits
-from hewston_bff.net.session import Door, Session, SessionLimits
-from hewston_bff.net.viewings import ViewingLimits
-from hewston_bff.net.ws_frames import prepare_transport
+from hewston_bff.hub.permits import Access
+from hewston_bff.hub.subscriptions import ViewingLimits
+from hewston_bff.log.seek_targets import Target
+from hewston_bff.net.clients.client_writer import OutletLimits
+from hewston_bff.net.clients.session import Door, Session, SessionLimits
+from hewston_bff.net.clients.ws_frames import prepare_transport
+from hewston_bff.ports import Credentials
+from hewston_bff.protocol.commands import Subscribe, speed_error, unquoted
+from hewston_bff.protocol.ids import RunId
 from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import client_address, is_allowed_origin, public_origin
 from hewston_bff.web.features import require_feature
-from hewston_bff.web.forwarding import is_text
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
 from hewston_bff.web.parameters import run_id_of, single_values
+from hewston_bff.web.proxy_headers import is_text
 
 logger = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from hewston_bff.simulator import SimulatedBackend, generated_run
+from hewston_bff.tools.simulator import SimulatedBackend, generated_run
 from tests.program import once_up, started
 from tests.support import QUICK, free_port
 

@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from hewston_bff.log import Sink
-from hewston_bff.simulator import SimulatedBackend, SimulatedRun, generated_run
+from hewston_bff.log_setup import Sink
+from hewston_bff.tools.simulator import SimulatedBackend, SimulatedRun, generated_run
 from tests.program import ROOT, clean_environ, once_up
 from tests.support import QUICK, Viewer, free_port
 

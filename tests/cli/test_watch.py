@@ -20,14 +20,14 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 from yarl import URL
 
-from hewston_bff.cli import watch_keys
 from hewston_bff.cli.watch import Ending, Limits, Viewer, watch
-from hewston_bff.cli.watch_feed import Wish
-from hewston_bff.cli.watch_keys import Key, command, parse
-from hewston_bff.cli.watch_messages import decode
-from hewston_bff.cli.watch_model import Trail, WatchModel
-from hewston_bff.cli.watch_view import line, panel, sparkline
-from tests.loadtest.server import Behaviour, FrameServer, Json, frame
+from hewston_bff.tools.viewer import keys as watch_keys
+from hewston_bff.tools.viewer.feed import Wish
+from hewston_bff.tools.viewer.keys import Key, command, parse
+from hewston_bff.tools.viewer.messages import decode
+from hewston_bff.tools.viewer.model import Trail, WatchModel
+from hewston_bff.tools.viewer.view import line, panel, sparkline
+from tests.tools.loadtest.server import Behaviour, FrameServer, Json, frame
 
 Start = Callable[[Behaviour], Awaitable[tuple[FrameServer, URL]]]
 

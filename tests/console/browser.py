@@ -8,7 +8,12 @@ from typing import Any
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
-from hewston_bff.simulator import RunningBackend, SimulatedBackend, SimulatedRun, SimulatorOptions
+from hewston_bff.tools.simulator import (
+    RunningBackend,
+    SimulatedBackend,
+    SimulatedRun,
+    SimulatorOptions,
+)
 from hewston_bff.web.console import CHARTS, CONSOLE
 from tests.console.support import free_port
 from tests.support import QUICK, Bff, program, stack

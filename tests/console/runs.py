@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hewston_bff.simulator import Lifecycle, SimulatedRun
-from hewston_bff.simulator.market import Bars
+from hewston_bff.tools.simulator import Lifecycle, SimulatedRun
+from hewston_bff.tools.simulator.market import Bars
 
 _START = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
 _NO_BARS = Bars(*(np.zeros(0, dtype=np.int64) for _ in range(6)))

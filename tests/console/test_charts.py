@@ -8,7 +8,7 @@ import pytest
 from msgspec import json
 from playwright.async_api import Browser, expect
 
-from hewston_bff.simulator import Calendar, SimulatedRun, generated_run
+from hewston_bff.tools.simulator import Calendar, SimulatedRun, generated_run
 from tests.console import reference
 from tests.console.browser import Tab, console, tab
 from tests.console.runs import frame, given_run, order, priced, walk_of

@@ -1,6 +1,6 @@
 """The browser client in Node, against the real server: what it promises to its callers."""
 
-from hewston_bff.simulator import SimulatedBackend, SimulatorOptions, generated_run
+from hewston_bff.tools.simulator import SimulatedBackend, SimulatorOptions, generated_run
 from tests.console.support import Proxy, free_port, node_client, random_cuts
 from tests.support import QUICK, serving, sources, stack
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 from playwright.async_api import Browser, expect
 
-from hewston_bff.simulator import Lifecycle, SimulatedBackend, SimulatorOptions, generated_run
+from hewston_bff.tools.simulator import Lifecycle, SimulatedBackend, SimulatorOptions, generated_run
 from hewston_bff.web.console import CHARTS, CONSOLE
 from tests.console.browser import console, tab
 from tests.console.support import free_port

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.console.support import CONSOLE
 from tests.support import stack
 from tests.web.replaying import Recording, load, rest_recordings

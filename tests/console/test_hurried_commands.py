@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.console.browser import console, tab
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]

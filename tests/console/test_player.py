@@ -11,7 +11,13 @@ from aiohttp import ClientSession, hdrs, web
 from msgspec import json
 from playwright.async_api import Browser, expect
 
-from hewston_bff.simulator import Answer, Lifecycle, RunStatus, SimulatorOptions, generated_run
+from hewston_bff.tools.simulator import (
+    Answer,
+    Lifecycle,
+    RunStatus,
+    SimulatorOptions,
+    generated_run,
+)
 from tests.console.browser import console, tab
 from tests.console.runs import frame, given_run, order, priced
 from tests.console.support import free_port

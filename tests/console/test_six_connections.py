@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.console.browser import tab
 from tests.console.support import free_port
 from tests.console.wires import Wires

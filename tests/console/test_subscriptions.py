@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.console.scripted import scripted
 from tests.console.support import CLIENT, node_client
 from tests.support import Message, program, stack

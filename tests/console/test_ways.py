@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hewston_bff.simulator import (
+from hewston_bff.tools.simulator import (
     FaultPlan,
     Lifecycle,
     RandomCuts,
@@ -17,7 +17,7 @@ from hewston_bff.simulator import (
     SimulatorOptions,
     generated_run,
 )
-from hewston_bff.simulator.recordings import RecordedFrames
+from hewston_bff.tools.simulator.recordings import RecordedFrames
 from tests.console.support import Line, NodeClient, free_port, node_client
 from tests.console.wires import Wires
 from tests.support import QUICK, Bff, Message, serving, stack

@@ -5,20 +5,22 @@ from typing import Any
 
 import msgspec
 
-from hewston_bff.core.backend_wire import RawFrame
-from hewston_bff.core.ids import Epoch, RunId
-from hewston_bff.core.link import LinkTimes, Quiet
-from hewston_bff.core.messages import CloseCode, Ctrl, Notice, Subscribe, encode
-from hewston_bff.core.spans import Updates
 from hewston_bff.errors import BffError
-from hewston_bff.hub.access import Access
 from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.control import obey, start_of
-from hewston_bff.hub.ports import Credentials, RunDetail
-from hewston_bff.hub.spans import SpanCache
+from hewston_bff.hub.permits import Access
+from hewston_bff.hub.span_cache import SpanCache
 from hewston_bff.hub.stats import Counters
-from hewston_bff.hub.subscription import Subscription, Viewing
 from hewston_bff.hub.ticker import Ticker
+from hewston_bff.hub.viewer import Subscription, Viewing
+from hewston_bff.ports import Credentials, RunDetail
+from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.protocol.commands import Ctrl, Subscribe
+from hewston_bff.protocol.ids import Epoch, RunId
+from hewston_bff.protocol.notices import Notice, encode
+from hewston_bff.topics.run.encoding import Updates
+from hewston_bff.topics.run.link import LinkTimes, Quiet
+from hewston_bff.topics.run.wire import RawFrame
 
 Message = dict[str, Any]
 

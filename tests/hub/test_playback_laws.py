@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from hewston_bff.core.link import Opened, Refused
 from hewston_bff.errors import BackendUnavailable
-from hewston_bff.hub.ports import RunDetail
-from hewston_bff.hub.subscription import Subscription
-from tests.core.frames import frame, plain, ts
+from hewston_bff.hub.viewer import Subscription
+from hewston_bff.ports import RunDetail
+from hewston_bff.topics.run.link import Opened, Refused
 from tests.hub.support import MemorySink, Message, Stage, say
+from tests.topics.run.frames import frame, plain, ts
 
 
 def stage_of(count: int, *, status: str = "DONE", is_over: bool = True) -> Stage:

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hewston_bff.core.backend_wire import RawFrame, decode
-from hewston_bff.simulator import load_recording
+from hewston_bff.tools.simulator import load_recording
+from hewston_bff.topics.run.wire import RawFrame, decode
 from tests.hub.support import MemorySink, Message, Stage
 from tests.recordings import RECORDINGS, needs_recordings
 

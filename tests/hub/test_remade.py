@@ -5,12 +5,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from hewston_bff.core.link import LinkState
-from hewston_bff.core.run_identity import RunIdentity, identity_in
-from hewston_bff.core.skips import Skip
-from hewston_bff.hub.ports import RunDetail
-from tests.core.frames import plain
+from hewston_bff.ports import RunDetail
+from hewston_bff.topics.run.identity import RunIdentity, identity_in
+from hewston_bff.topics.run.link import LinkState
+from hewston_bff.topics.run.skips import Skip
 from tests.hub.support import Stage
+from tests.topics.run.frames import plain
 
 FIRST = RunIdentity("2024-02-01T00:00:00Z", "abc", None)
 DONE = RunDetail(status="DONE", identity=FIRST, asked_s=1.0, told_s=2.0)

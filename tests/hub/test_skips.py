@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hewston_bff.core.skips import Skip
-from tests.core.frames import plain
+from hewston_bff.topics.run.skips import Skip
 from tests.hub.support import MemorySink, Message, Stage
+from tests.topics.run.frames import plain
 
 LOST = Skip.TIME_UNREADABLE
 

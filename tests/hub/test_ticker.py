@@ -6,8 +6,8 @@ from math import inf
 
 import pytest
 
-from hewston_bff.hub.tasks import running
 from hewston_bff.hub.ticker import PERIOD_S, Ticker
+from hewston_bff.tasks import running
 
 
 @dataclass(eq=False)

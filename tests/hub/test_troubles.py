@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.frames import plain
 from tests.hub.support import Message, Stage, say
+from tests.topics.run.frames import plain
 
 FRAMES = [plain(n) for n in range(60)]
 REFUSED: list[tuple[str, dict[str, Any]]] = [

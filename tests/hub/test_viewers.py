@@ -7,11 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hewston_bff.core.backend_wire import RawFrame
 from hewston_bff.errors import InvalidRequest
-from hewston_bff.hub.subscription import Subscription
-from tests.core.frames import plain, ts
+from hewston_bff.hub.viewer import Subscription
+from hewston_bff.topics.run.wire import RawFrame
 from tests.hub.support import MemorySink, Stage, say
+from tests.topics.run.frames import plain, ts
 
 _VIEWERS = 3
 

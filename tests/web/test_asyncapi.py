@@ -10,9 +10,16 @@ import msgspec
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from hewston_bff.core.event_stream import EventParser
-from hewston_bff.core.messages import Command, Notice
-from hewston_bff.simulator import Diverge, FaultPlan, HalfOpen, SimulatorOptions, generated_run
+from hewston_bff.protocol.commands import Command
+from hewston_bff.protocol.event_stream import EventParser
+from hewston_bff.protocol.notices import Notice
+from hewston_bff.tools.simulator import (
+    Diverge,
+    FaultPlan,
+    HalfOpen,
+    SimulatorOptions,
+    generated_run,
+)
 from hewston_bff.web.contract.asyncapi import DOORS, asyncapi
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.operation import Tag

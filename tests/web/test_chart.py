@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from hewston_bff.services.chart import fresh_s
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from hewston_bff.web.chart import ChartPage
 from tests.redis_server import redis_server
 from tests.support import Bff, Message, serving, stack

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from hewston_bff.core.ids import RunId
-from hewston_bff.hub.ports import Credentials, RunDetail
-from hewston_bff.hub.subscription import Subscription
-from hewston_bff.net.backend import HttpBackend
-from hewston_bff.net.session import Session
-from hewston_bff.simulator import SimulatorOptions, generated_run
+from hewston_bff.hub.viewer import Subscription
+from hewston_bff.net.backend.http_backend import HttpBackend
+from hewston_bff.net.clients.session import Session
+from hewston_bff.ports import Credentials, RunDetail
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.tools.simulator import SimulatorOptions, generated_run
 from hewston_bff.web.keys import CLIENTS
 from tests.support import Bff, is_a, stack
 

@@ -6,7 +6,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from hewston_bff.simulator import Delay, Lifecycle, SimulatorOptions, generated_run
+from hewston_bff.tools.simulator import Delay, Lifecycle, SimulatorOptions, generated_run
 from hewston_bff.web.keys import CLIENTS
 from tests.support import QUICK, Bff, is_a, sources, stack, without_ours
 from tests.waiting import PATIENCE_S, eventually, let_pass

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hewston_bff.simulator import (
+from hewston_bff.tools.simulator import (
     Lifecycle,
     RunningBackend,
     RunStatus,
@@ -14,7 +14,7 @@ from hewston_bff.simulator import (
     SimulatedRun,
     generated_run,
 )
-from hewston_bff.simulator.runs import Progress
+from hewston_bff.tools.simulator.runs import Progress
 from tests.support import QUICK, Bff, is_a, stack
 
 TRANSPORTS = ["ws", "sse", "auto"]

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 import structlog
 
-from hewston_bff.core.event_stream import EventParser
-from hewston_bff.simulator import SimulatorOptions, generated_run
+from hewston_bff.protocol.event_stream import EventParser
+from hewston_bff.tools.simulator import SimulatorOptions, generated_run
 from hewston_bff.web import middleware
 from hewston_bff.web.keys import CLIENTS
 from tests.support import Bff, Message, is_a, sources, stack, without_ours

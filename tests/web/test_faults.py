@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hewston_bff.simulator import (
+from hewston_bff.tools.simulator import (
     Binary,
     Diverge,
     Duplicate,

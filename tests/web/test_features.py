@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from hewston_bff.core.features import Feature
-from hewston_bff.net.features import Features
-from hewston_bff.simulator import generated_run
+from hewston_bff.feature_flags import Feature
+from hewston_bff.net.files.feature_file import Features
+from hewston_bff.tools.simulator import generated_run
 from tests.support import Bff, stack
 from tests.waiting import eventually
 

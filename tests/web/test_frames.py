@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from yarl import URL
 
-from hewston_bff.simulator import (
+from hewston_bff.tools.simulator import (
     CutAt,
     FaultPlan,
     HalfOpen,

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.support import QUICK, Bff, Viewer, is_a, stack
 from tests.waiting import PATIENCE_S, eventually
 

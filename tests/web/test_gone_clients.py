@@ -13,7 +13,7 @@ from structlog.typing import EventDict
 
 from hewston_bff.app import create_app
 from hewston_bff.settings import Settings
-from hewston_bff.simulator import SimulatedBackend, generated_run
+from hewston_bff.tools.simulator import SimulatedBackend, generated_run
 from hewston_bff.web import middleware
 from tests.support import QUICK, stack
 

@@ -6,7 +6,7 @@ import random
 import aiohttp
 import pytest
 
-from hewston_bff.simulator import Delay, SimulatorOptions, generated_run
+from hewston_bff.tools.simulator import Delay, SimulatorOptions, generated_run
 from tests.support import is_a, stack
 from tests.waiting import PATIENCE_S, eventually, let_pass
 

@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.support import Bff, Message, Viewer, is_a, sources, stack, without_ours
 from tests.web.nginx import BETWEEN, DIRECT, PLAIN, PREFIXED, nginx, server
 

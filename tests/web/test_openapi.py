@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from hewston_bff.app import create_app
 from hewston_bff.settings import Settings
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.schemas import Schemas
 from hewston_bff.web.health import TickLag

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 import structlog
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.support import Bff, Message, stack
 
 DAY = generated_run("day")

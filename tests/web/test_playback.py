@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from tests.support import Message, Viewer, is_a, sources, stack, without_ours
 from tests.waiting import PATIENCE_S
 

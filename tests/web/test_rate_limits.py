@@ -4,9 +4,9 @@ from typing import Any
 
 import structlog
 
-from hewston_bff.net.rate_limits import RateLimits, RouteClass, Verdict
-from hewston_bff.net.shared_redis import shared_redis
-from hewston_bff.simulator import generated_run
+from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass, Verdict
+from hewston_bff.net.redis.shared_redis import shared_redis
+from hewston_bff.tools.simulator import generated_run
 from tests.redis_server import redis_server
 from tests.support import Bff, stack
 from tests.waiting import eventually

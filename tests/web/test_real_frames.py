@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hewston_bff.simulator import Binary, CutAt, FaultPlan, SimulatedRun, SimulatorOptions
+from hewston_bff.tools.simulator import Binary, CutAt, FaultPlan, SimulatedRun, SimulatorOptions
 from tests.given import OPENED, Wire, given_run, order
 from tests.support import Bff, Message, Viewer, is_a, stack, without_ours
 

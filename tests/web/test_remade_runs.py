@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from hewston_bff.simulator import Lifecycle, SimulatedRun, SimulatorOptions, generated_run
-from hewston_bff.simulator.runs import FIRST_CREATED
+from hewston_bff.tools.simulator import Lifecycle, SimulatedRun, SimulatorOptions, generated_run
+from hewston_bff.tools.simulator.runs import FIRST_CREATED
 from tests.given import given_run
 from tests.support import Bff, Message, is_a, sources, stack, without_ours
 from tests.waiting import eventually

@@ -12,9 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 
-from hewston_bff.simulator import CutAt, FaultPlan, HalfOpen, Refuse, StreamError, generated_run
-from hewston_bff.simulator.faults import Fault
-from tests.net.catalogs import insert, make_catalog
+from hewston_bff.tools.simulator import (
+    CutAt,
+    FaultPlan,
+    HalfOpen,
+    Refuse,
+    StreamError,
+    generated_run,
+)
+from hewston_bff.tools.simulator.faults import Fault
+from tests.net.files.catalogs import insert, make_catalog
 from tests.support import QUICK, Bff, Message, serving, stack
 from tests.waiting import PATIENCE_S
 from tests.web.run_backend import (

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from yarl import URL
 
-from hewston_bff.simulator import Lifecycle, generated_run
+from hewston_bff.tools.simulator import Lifecycle, generated_run
 from hewston_bff.web.runs import CompletePage, RunStatus
-from tests.net.catalogs import insert, make_catalog, write_equity, write_orders
+from tests.net.files.catalogs import insert, make_catalog, write_equity, write_orders
 from tests.recordings import present_recordings
 from tests.support import Bff, Message, is_a, serving, sources, stack
 from tests.waiting import eventually

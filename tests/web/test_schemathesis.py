@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hewston_bff.simulator import generated_run
+from hewston_bff.tools.simulator import generated_run
 from hewston_bff.web.contract.operation import Tag
 from tests.support import stack
 

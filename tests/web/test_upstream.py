@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hewston_bff.simulator import (
+from hewston_bff.tools.simulator import (
     CutAt,
     FaultPlan,
     Forever,

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 import hewston_bff
-from hewston_bff.core import messages
-from hewston_bff.core.ids import RUN_ID_PATTERN
-from hewston_bff.core.messages import CloseCode
+from hewston_bff.protocol import commands, notices
+from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.protocol.ids import RUN_ID_PATTERN
 from hewston_bff.web.contract import frames
 from hewston_bff.web.contract.operation import JSON
 from hewston_bff.web.contract.schemas import JsonObject, Schemas
@@ -22,19 +22,19 @@ _NAME = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _FRAMES: tuple[Message, ...] = (frames.Frame, frames.MergedFrame)
 _NEWS: tuple[Message, ...] = (
     *_FRAMES,
-    *(messages.State, messages.UpstreamNews, messages.RunNews, messages.Metrics),
-    *(messages.Lag, messages.Reset, messages.Ended, messages.Err, messages.Hb, messages.Bye),
+    *(notices.State, notices.UpstreamNews, notices.RunNews, notices.Metrics),
+    *(notices.Lag, notices.Reset, notices.Ended, notices.Err, notices.Hb, notices.Bye),
 )
 _ANSWERS: dict[Message, tuple[Message, ...]] = {
-    messages.Subscribe: (messages.Subscribed, messages.Err),
-    messages.Unsubscribe: (messages.Unsubscribed, messages.Err),
-    messages.Ctrl: (messages.State, messages.Err),
-    messages.Ping: (messages.Pong,),
-    messages.ClientHeartbeat: (),
+    commands.Subscribe: (notices.Subscribed, notices.Err),
+    commands.Unsubscribe: (notices.Unsubscribed, notices.Err),
+    commands.Ctrl: (notices.State, notices.Err),
+    commands.Ping: (notices.Pong,),
+    commands.ClientHeartbeat: (),
 }
 _FROM_CLIENTS: tuple[Message, ...] = tuple(_ANSWERS)
-_OF_ONE_RUN: tuple[Message, ...] = (messages.Ctrl, messages.Ping, messages.ClientHeartbeat)
-_OPENING: tuple[Message, ...] = (messages.Hello, messages.Subscribed, messages.Snapshot)
+_OF_ONE_RUN: tuple[Message, ...] = (commands.Ctrl, commands.Ping, commands.ClientHeartbeat)
+_OPENING: tuple[Message, ...] = (notices.Hello, notices.Subscribed, notices.Snapshot)
 
 _ABOUT = f"""\
 Text messages, one JSON object each; `t` says which. Members that are not named here are ignored
@@ -74,7 +74,7 @@ DOORS = (
         title="Many runs on one socket",
         description="Every subscription has a `sid`, the lowest free number.",
         received=_FROM_CLIENTS,
-        sent=(*_OPENING, *_NEWS, messages.Unsubscribed, messages.Pong),
+        sent=(*_OPENING, *_NEWS, notices.Unsubscribed, notices.Pong),
     ),
     Door(
         name="run",
@@ -82,7 +82,7 @@ DOORS = (
         title="One run on a socket",
         description="Subscribed on connect, as the query says; no `sid` is needed either way.",
         received=_OF_ONE_RUN,
-        sent=(*_OPENING, *_NEWS, messages.Pong),
+        sent=(*_OPENING, *_NEWS, notices.Pong),
         has_query=True,
     ),
     Door(
@@ -94,7 +94,7 @@ DOORS = (
             "backend does. Never closed at the end of a run, nor while the backend is away."
         ),
         received=_OF_ONE_RUN,
-        sent=(*_NEWS, frames.EchoedCtrl, messages.Pong),
+        sent=(*_NEWS, frames.EchoedCtrl, notices.Pong),
     ),
     Door(
         name="many_events",
@@ -106,7 +106,7 @@ DOORS = (
             "run, is a run id or that message's members as JSON. Events have no id: who comes back "
             "subscribes with `resume`."
         ),
-        sent=(*_OPENING, *_NEWS, messages.Unsubscribed, messages.Pong, messages.Closed),
+        sent=(*_OPENING, *_NEWS, notices.Unsubscribed, notices.Pong, notices.Closed),
         is_socket=False,
     ),
     Door(
@@ -127,7 +127,7 @@ DOORS = (
         address="/api/v1/runs/{run_id}/events",
         title="One run as Server-Sent Events",
         description=_EVENTS,
-        sent=(*_FRAMES, messages.Ended, messages.Err),
+        sent=(*_FRAMES, notices.Ended, notices.Err),
         has_query=True,
         is_socket=False,
     ),
@@ -136,7 +136,7 @@ DOORS = (
         address="/backtests/{run_id}/stream",
         title="One run as Server-Sent Events, where the backend has them",
         description=_EVENTS,
-        sent=(*_FRAMES, messages.Ended, messages.Err),
+        sent=(*_FRAMES, notices.Ended, notices.Err),
         has_query=True,
         is_socket=False,
     ),
@@ -213,7 +213,7 @@ def _channel(door: Door, schemas: Schemas) -> JsonObject:
 def _handshake(door: Door, schemas: Schemas) -> JsonObject:
     told: JsonObject = {"method": "GET", "bindingVersion": "0.1.0"}
     if door.has_query:
-        members, _ = schemas.members(messages.Subscribe, side="validation")
+        members, _ = schemas.members(commands.Subscribe, side="validation")
         query = {name: members[name] for name in QUERY}
         told["query"] = {"type": "object", "properties": query}
     return told

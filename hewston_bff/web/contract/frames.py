@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hewston_bff.core.messages import Ctrl
+from hewston_bff.protocol.commands import Ctrl
 
 
 class Ohlc(msgspec.Struct, frozen=True, kw_only=True):

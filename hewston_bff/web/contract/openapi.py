@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 import hewston_bff
-from hewston_bff.core.ids import RUN_ID_PATTERN
 from hewston_bff.errors import OUTCOMES, BffError, RateLimited
+from hewston_bff.protocol.ids import RUN_ID_PATTERN
 from hewston_bff.web.contract.operation import JSON, Answer, Header, Operation, Tag
 from hewston_bff.web.contract.operations import operations
 from hewston_bff.web.contract.schemas import JsonObject, Model, Schemas

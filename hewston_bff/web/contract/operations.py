@@ -1,6 +1,5 @@
 """The table of all addresses, as the OpenAPI document tells of them."""
 
-from hewston_bff.core.messages import ClientHeartbeat, Ctrl, Ping, Subscribe, Unsubscribe
 from hewston_bff.errors import (
     BackendTimeout,
     BackendUnavailable,
@@ -16,6 +15,7 @@ from hewston_bff.errors import (
     RunNotFound,
     Unauthorized,
 )
+from hewston_bff.protocol.commands import ClientHeartbeat, Ctrl, Ping, Subscribe, Unsubscribe
 from hewston_bff.web.chart import ChartPage, ChartParameters
 from hewston_bff.web.contract.backend import backend_operations
 from hewston_bff.web.contract.operation import Answer, Header, Operation, Tag

@@ -1,1 +1,0 @@
-"""The rules of the multiplexer: plain Python, no I/O and no clock."""

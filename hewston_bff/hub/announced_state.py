@@ -1,0 +1,114 @@
+"""What a client has been told of one subscription, so that it hears of each change once."""
+
+from dataclasses import dataclass
+
+from msgspec import UnsetType
+from msgspec.structs import replace
+
+from hewston_bff.errors import ErrorCode
+from hewston_bff.playback.cursor import Cursor
+from hewston_bff.protocol.commands import RequestId
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.protocol.notices import CursorStatus, Err, State, Subscribed
+from hewston_bff.protocol.times import format_time
+from hewston_bff.topics.run.frame_log import FrameLog
+
+Re = RequestId | UnsetType
+
+
+@dataclass(slots=True)
+class Told:
+    """The last status, and what is told once.
+
+    The messages are made here because making one settles what is told by it. A `log` of None is
+    one that the client may not read (yet).
+    """
+
+    sid: int | UnsetType
+    status: CursorStatus | None = None
+    is_end: bool = False
+    """Whether the client knows that the run's last frame has been delivered."""
+    is_introduced: bool = False
+    """Whether it knows epoch and bounds of the log."""
+    recovered: bool | None = None
+    """Whether its resume was exact; None if it asked for none, or nobody knows yet."""
+    owes_recovery: bool = False
+    """Whether that became known only after `subscribed`."""
+
+    def subscribed(
+        self, re: Re, run_id: RunId, cursor: Cursor, log: FrameLog | None, status: CursorStatus
+    ) -> Subscribed:
+        """The answer to `subscribe`."""
+        is_warm = log is not None and log.epoch is not None
+        self.is_introduced = is_warm
+        self.status = status
+        self.is_end = False
+        return Subscribed(
+            re=re,
+            sid=self.sid,
+            run_id=run_id,
+            epoch=log.epoch if log is not None else None,
+            first=log.first_seq if log is not None and is_warm else None,
+            last=log.next_seq - 1 if log is not None and is_warm else None,
+            complete=log is not None and log.is_complete,
+            seq=cursor.next_seq - 1,
+            status=status,
+            speed=cursor.speed,
+            max_fps=cursor.max_fps,
+            mode=cursor.mode,
+            recovered=self.recovered,
+        )
+
+    def state(
+        self,
+        re: Re,
+        cursor: Cursor,
+        log: FrameLog | None,
+        status: CursorStatus,
+        *,
+        has_seeked: bool,
+    ) -> State:
+        """Where the cursor stands now."""
+        seq = cursor.next_seq - 1
+        edge = -1 if log is None else log.next_seq - 1
+        self.status = status
+        self.is_end = self.is_end and status == "ended"
+        state = State(
+            re=re,
+            sid=self.sid,
+            status=status,
+            seq=seq,
+            ts=format_time(log.ts_ns(seq)) if log is not None and log.holds(seq) else None,
+            speed=cursor.speed,
+            frames_per_s=cursor.rate,
+            live_edge=edge,
+            behind=max(0, edge - seq),
+            seeked=has_seeked,
+        )
+        if self.owes_recovery and self.recovered is not None:
+            self.owes_recovery = False
+            state = replace(state, recovered=self.recovered)
+        if not self.is_introduced and log is not None and log.epoch is not None:
+            self.is_introduced = True
+            state = replace(
+                state, epoch=log.epoch, first=log.first_seq, last=edge, complete=log.is_complete
+            )
+        return state
+
+    def out_of_range(self, re: Re, log: FrameLog) -> Err:
+        """The error for a place that the run does not have."""
+        has_frames = log.next_seq > log.first_seq
+        return Err(
+            re=re,
+            sid=self.sid,
+            code=ErrorCode.RANGE,
+            msg="no such frame: ask for one from `min` to `max`, or a time up to `max_ts`"
+            if has_frames
+            else "the run has no frames: there is nothing to go to",
+            details={
+                "min": log.first_seq,
+                "max": log.next_seq - 1,
+                "min_ts": format_time(log.ts_ns(log.first_seq)) if has_frames else None,
+                "max_ts": format_time(log.ts_ns(log.next_seq - 1)) if has_frames else None,
+            },
+        )

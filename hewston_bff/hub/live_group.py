@@ -1,0 +1,105 @@
+"""Live viewers that want the same, served together: one span, one loop over their sockets.
+
+A viewer at the edge of a growing run needs nothing decided for it alone. As long as it stays there
+it stands in a group, whose position is its position; any command, and any slowness, takes it out.
+"""
+
+from collections.abc import Callable
+from math import floor, inf
+from typing import Protocol
+
+from hewston_bff.hub.span_cache import Shape, SpanCache
+from hewston_bff.hub.stats import Counters
+from hewston_bff.hub.ticker import Ticked, contain
+from hewston_bff.topics.run.frame_log import FrameLog
+
+_EPSILON = 1e-6
+
+Offer = Callable[[bytes], bool]
+"""Writes data to a client, unless the client is slow or going; whether it did."""
+
+
+class GrowingRun(Protocol):
+    """A channel, as a group sees it."""
+
+    log: FrameLog
+    log_key: int
+    is_growing: bool
+    cache: SpanCache
+    counters: Counters
+
+
+class Member(Ticked, Protocol):
+    """A viewer that can stand in a group."""
+
+    def leave_group(self) -> None:
+        """Go on alone from the group's position."""
+
+    def wake(self) -> None:
+        """Be driven at the next tick."""
+
+
+class LiveGroup:
+    """Viewers at the edge with the same `max_fps`, shape and count of lost frames."""
+
+    def __init__(self, run: GrowingRun, *, shape: Shape, max_fps: float, lost: int) -> None:
+        self._run = run
+        self._shape = shape
+        self._max_fps = max_fps
+        self._lost = lost
+        self._beat = -1
+        self.next_seq = run.log.next_seq
+        self.members: dict[Member, Offer] = {}
+        self.scheduled = -1
+
+    def tick(self, now_s: float) -> float:
+        """Send everyone what has come since the last beat; beats are those of all live cursors."""
+        run, start = self._run, self.next_seq
+        log = run.log
+        stop = log.next_seq
+        if not run.is_growing or start < log.first_seq:
+            self.dissolve()
+            return inf
+        if stop <= start or not self.members:
+            return inf
+        beat = floor(now_s * self._max_fps + _EPSILON)
+        if beat <= self._beat:
+            return (self._beat + 1) / self._max_fps
+        self._beat = beat
+        data = run.cache.get(log, run.log_key, start, stop, self._shape, self._lost)
+        self._send(data)
+        self.next_seq = stop
+        sent = len(self.members)
+        counters = run.counters
+        counters.frames_out += sent
+        counters.bytes_out += sent * len(data)
+        counters.merged += sent * (stop - start - 1)
+        return inf
+
+    def _send(self, data: bytes) -> None:
+        """Offer `data` to everyone; who does not take it goes on alone, who is broken ends."""
+        slow: list[Member] = []
+        broken: list[tuple[Member, Exception]] = []
+        for member, offer in self.members.items():
+            # Here and not around all of them: who was served already must not be served again.
+            try:
+                if not offer(data):
+                    slow.append(member)
+            except Exception as error:  # noqa: BLE001 - one viewer's trouble is no other's
+                broken.append((member, error))
+        for member in slow:
+            member.leave_group()
+            member.wake()
+        for member, trouble in broken:
+            member.leave_group()
+            contain(member, "viewer.crashed", trouble)
+
+    def crashed(self) -> None:
+        """See `Ticked`: who of them is to blame shows when each goes on alone."""
+        self.dissolve()
+
+    def dissolve(self) -> None:
+        """Let everyone go on alone."""
+        for member in tuple(self.members):
+            member.leave_group()
+            member.wake()

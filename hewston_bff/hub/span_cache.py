@@ -1,0 +1,78 @@
+"""Spans merged, encoded and framed once, and shared by everyone who needs the same."""
+
+from dataclasses import dataclass
+from itertools import count
+
+from hewston_bff.ports import Framing
+from hewston_bff.protocol.commands import Mode
+from hewston_bff.topics.run.encoding import Updates, encode_span
+from hewston_bff.topics.run.frame_log import FrameLog
+
+_ENTRY_OVERHEAD_BYTES = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The form in which a subscription gets frames; equal shapes share their bytes."""
+
+    framing: Framing
+    sid: int | None
+    updates: Updates
+    mode: Mode
+    key: int
+
+    def frame(self, log: FrameLog, start: int, stop: int, *, lost: int) -> bytes:
+        """One message on the wire for frames `start` to `stop`."""
+        head = b'{"t":"frame",' if self.sid is None else b'{"t":"frame","sid":%d,' % self.sid
+        text = head + encode_span(log, start, stop, updates=self.updates, lost=lost)
+        assert log.epoch is not None  # noqa: S101 - a log with frames has an epoch
+        return self.framing.frame(text, epoch=log.epoch, seq=stop - 1)
+
+
+class SpanCache:
+    """Ready frames of all runs, bounded in bytes; the oldest go first."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._frames: dict[tuple[int, int, int, int, int], bytes] = {}
+        self._shapes: dict[tuple[Framing, int | None, Updates, Mode], Shape] = {}
+        self.size_bytes = 0
+        self.encoded = 0
+        self._log_keys = count()
+
+    def new_log_key(self) -> int:
+        """A number for a log, never given before."""
+        return next(self._log_keys)
+
+    def shape(self, framing: Framing, *, sid: int | None, updates: Updates, mode: Mode) -> Shape:
+        """The one shape object for these properties."""
+        what = (framing, sid, updates, mode)
+        shape = self._shapes.get(what)
+        if shape is None:
+            shape = self._shapes[what] = Shape(framing, sid, updates, mode, key=len(self._shapes))
+        return shape
+
+    def get(
+        self, log: FrameLog, log_key: int, start: int, stop: int, shape: Shape, lost: int
+    ) -> bytes:
+        """The bytes of a span in this shape: one message, or in `all` mode one a frame, joined."""
+        key = (log_key, start, stop, shape.key, lost)
+        data = self._frames.get(key)
+        if data is None:
+            data = self._encode(log, start, stop, shape, lost)
+            self._frames[key] = data
+            self.size_bytes += len(data) + _ENTRY_OVERHEAD_BYTES
+            while self.size_bytes > self._max_bytes and len(self._frames) > 1:
+                self._drop_oldest()
+        return data
+
+    def _encode(self, log: FrameLog, start: int, stop: int, shape: Shape, lost: int) -> bytes:
+        if shape.mode == "merge":
+            self.encoded += 1
+            return shape.frame(log, start, stop, lost=lost)
+        self.encoded += stop - start
+        return b"".join(shape.frame(log, seq, seq + 1, lost=lost) for seq in range(start, stop))
+
+    def _drop_oldest(self) -> None:
+        oldest = next(iter(self._frames))
+        self.size_bytes -= len(self._frames.pop(oldest)) + _ENTRY_OVERHEAD_BYTES

@@ -1,0 +1,212 @@
+"""What one client watches: its subscriptions by their numbers."""
+
+from dataclasses import dataclass
+from math import inf
+from typing import Protocol
+
+from hewston_bff.errors import (
+    AlreadySubscribed,
+    BffError,
+    InvalidRequest,
+    LimitReached,
+    NotSubscribed,
+)
+from hewston_bff.hub.control import start_of
+from hewston_bff.hub.hub import Hub
+from hewston_bff.hub.permits import Access
+from hewston_bff.hub.viewer import Subscription, Viewing
+from hewston_bff.log.seek_targets import Target
+from hewston_bff.ports import Credentials, Sink
+from hewston_bff.protocol.commands import RequestId, Subscribe
+from hewston_bff.protocol.ids import RunId, parse_run_id
+from hewston_bff.topics.run.encoding import Updates
+
+
+@dataclass(frozen=True, slots=True)
+class ViewingLimits:
+    """How many, and how long the backend is given to say whether one may be."""
+
+    subscriptions: int = 128
+    admission_s: float = 2.0
+
+
+class Refused(Protocol):
+    """Told when the backend does not allow a viewing; `re` while its request is unanswered."""
+
+    def __call__(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
+        """Tell the client."""
+
+
+class Viewings:
+    """The subscriptions of one client, each entered at the hub and left by `close`."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        credentials: Credentials,
+        limits: ViewingLimits,
+        *,
+        refused: "Refused",
+    ) -> None:
+        self._hub = hub
+        self._credentials = credentials
+        self._limits = limits
+        self._refused = refused
+        self._by_sid: dict[int, Subscription] = {}
+        self._overdue_s: dict[int, float] = {}
+        """When to answer those that the backend has not decided on."""
+
+    def __len__(self) -> int:
+        return len(self._by_sid)
+
+    def subscribe(self, request: Subscribe, sink: Sink) -> None:
+        """Watch a run under the lowest free number; answered once the backend allows it, or soon.
+
+        Raises:
+            InvalidRequest: the run id or the position can't be one.
+            AlreadySubscribed: the request's id is in use.
+            LimitReached: too many on this socket, or no memory for another run.
+        """
+        run_id = parse_run_id(request.run_id)
+        if run_id is None:
+            raise InvalidRequest("`run_id` must be 1 to 128 of A-Z a-z 0-9 . _ -")
+        if len(self) >= self._limits.subscriptions:
+            limit = self._limits.subscriptions
+            msg = f"{limit} subscriptions on this socket: unsubscribe from one first"
+            raise LimitReached(msg)
+        if request.id is not None and request.id in self._request_ids():
+            raise AlreadySubscribed("a subscription was made with this `id`: choose another")
+        start = start_of(request)
+        access = self._hub.enter(run_id, self._credentials)
+        sid = next(n for n in range(1, len(self) + 2) if n not in self._by_sid)
+        viewing = Viewing(sid=sid, updates=_updates(request))
+        self._watch(sid, access, sink, viewing=viewing, request=request, start=start)
+
+    def watch_one(
+        self,
+        run_id: RunId,
+        sink: Sink,
+        *,
+        request: Subscribe,
+        start: Target | None,
+        is_native: bool,
+    ) -> None:
+        """Watch the one run of a per-run address; `is_native`: in the backend's own words.
+
+        Raises:
+            LimitReached: no memory for another run.
+        """
+        viewing = Viewing(
+            sid=None,
+            updates=_updates(request),
+            has_snapshots=not is_native,
+            is_introduced=not is_native,
+        )
+        access = self._hub.enter(run_id, self._credentials)
+        self._watch(1, access, sink, viewing=viewing, request=request, start=start)
+
+    def _watch(
+        self,
+        sid: int,
+        access: Access,
+        sink: Sink,
+        *,
+        viewing: Viewing,
+        request: Subscribe,
+        start: Target | None,
+    ) -> None:
+        channel = self._hub.channel_of(access)
+        subscription = Subscription(
+            channel,
+            sink,
+            access,
+            viewing=viewing,
+            request=request,
+            start=start,
+            refused=self._on_refused,
+        )
+        self._by_sid[sid] = subscription
+        self._overdue_s[sid] = self._hub.ticker.next_s + self._limits.admission_s
+        self._hub.attach(subscription)
+
+    def unsubscribe(self, sid: int | None) -> int:
+        """Stop watching; the number that is free again.
+
+        Raises:
+            NotSubscribed: no such number, or none given and not exactly one subscription.
+        """
+        subscription = self.find(sid)
+        subscription.answer()
+        number = self._number(subscription)
+        self._drop(number)
+        return number
+
+    def find(self, sid: int | None) -> Subscription:
+        """The subscription of a number; without one, the only one.
+
+        Raises:
+            NotSubscribed: there is none, or not exactly one.
+        """
+        if sid is None:
+            if len(self._by_sid) == 1:
+                return next(iter(self._by_sid.values()))
+            msg = f"{len(self)} subscriptions on this socket: say which by `sid`"
+            raise NotSubscribed(msg)
+        subscription = self._by_sid.get(sid)
+        if subscription is None:
+            raise NotSubscribed("no subscription has this `sid`: subscribe first")
+        return subscription
+
+    def answer_all(self) -> None:
+        """Answer every request that was not, decided or not."""
+        self._overdue_s.clear()
+        for subscription in tuple(self._by_sid.values()):
+            subscription.answer()
+
+    def repeat_news(self) -> None:
+        """Tell a client that could not be told anything before what its runs lack."""
+        for subscription in self._by_sid.values():
+            subscription.introduce_skips()
+
+    def answer_overdue(self, now_s: float) -> None:
+        """Answer the requests that the backend took too long to decide on."""
+        for sid in [sid for sid, at_s in self._overdue_s.items() if now_s >= at_s]:
+            del self._overdue_s[sid]
+            self._by_sid[sid].answer()
+
+    @property
+    def overdue_s(self) -> float:
+        """When the next request has to be answered, decided or not; inf if none waits."""
+        return min(self._overdue_s.values(), default=inf)
+
+    def close(self) -> None:
+        """Stop watching everything."""
+        for sid in tuple(self._by_sid):
+            self._drop(sid)
+
+    def _drop(self, sid: int) -> None:
+        subscription = self._by_sid.pop(sid)
+        self._overdue_s.pop(sid, None)
+        self._hub.detach(subscription)
+        self._hub.leave(subscription.access)
+
+    def _on_refused(self, subscription: Subscription, error: BffError) -> None:
+        number = self._number(subscription)
+        self._drop(number)
+        re = None if subscription.is_answered else subscription.request_id
+        shown = None if re is not None or subscription.viewing.sid is None else number
+        self._refused(error, sid=shown, re=re)
+
+    def _number(self, subscription: Subscription) -> int:
+        return next(sid for sid, each in self._by_sid.items() if each is subscription)
+
+    def _request_ids(self) -> set[RequestId]:
+        ids = (each.request_id for each in self._by_sid.values())
+        return {request_id for request_id in ids if request_id is not None}
+
+
+def _updates(request: Subscribe) -> Updates:
+    updates = Updates(0)
+    for name in request.updates:
+        updates |= Updates[name.upper()]
+    return updates

@@ -1,0 +1,1 @@
+"""A log of any payload: positions, times, blocks, digests, eviction."""

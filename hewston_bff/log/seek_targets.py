@@ -1,0 +1,109 @@
+"""Where in a run a client wants to be, and whether the log can tell yet."""
+
+from dataclasses import dataclass
+
+from hewston_bff.protocol.ids import Epoch
+from hewston_bff.topics.run.frame_log import FrameLog
+
+
+@dataclass(frozen=True, slots=True)
+class AtIndex:
+    """The frame of this seq."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtTime:
+    """The last frame at or before this time; the first, if the time is earlier.
+
+    Frames may share a time: while more of them may come, nobody knows which is the last.
+    """
+
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AfterTime:
+    """The first frame after this time; the end of the run if there is none.
+
+    At the end of a growing run what comes next is taken for after it: rather twice than never.
+    """
+
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtEdge:
+    """The newest frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """After frame `seq` of `epoch`, of time `ts_ns` if that is known; else `otherwise`."""
+
+    epoch: Epoch
+    seq: int
+    ts_ns: int | None
+    otherwise: "AtIndex | AtTime | AtEdge"
+
+
+Target = AtIndex | AtTime | AfterTime | AtEdge | Resumed
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The seq to go on at. `recovered`: whether a `Resumed` goes on exactly; else None."""
+
+    seq: int
+    recovered: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """The run has no such frame, or the log no longer holds it."""
+
+
+def locate(  # noqa: C901 - one case a kind of target
+    target: Target, log: FrameLog
+) -> Found | OutOfRange | None:
+    """Where `target` is in `log`; None while the log is too short to tell."""
+    match target:
+        case AtIndex(seq):
+            if log.holds(seq):
+                return Found(seq)
+            return None if seq >= log.next_seq and not log.is_complete else OutOfRange()
+        case AtTime(ts_ns):
+            if not log.is_past(ts_ns):
+                return None
+            is_there = log.next_seq and ts_ns <= log.last_ts_ns
+            return Found(log.at_or_before(ts_ns)) if is_there else OutOfRange()
+        case AfterTime(ts_ns):
+            if log.is_complete or (log.next_seq and ts_ns <= log.last_ts_ns):
+                return Found(log.after(ts_ns))
+            return None
+        case AtEdge():
+            if log.next_seq:
+                return Found(log.next_seq - 1)
+            return OutOfRange() if log.is_complete else None
+        case Resumed():
+            return _resume(target, log)
+
+
+def _resume(target: Resumed, log: FrameLog) -> Found | OutOfRange | None:
+    if log.epoch is None and not log.is_complete:
+        return None
+    if log.epoch == target.epoch:
+        if target.seq >= log.next_seq and not log.is_complete:
+            return None
+        if log.first_seq - 1 <= target.seq < log.next_seq and _is_same_frame(target, log):
+            return Found(target.seq + 1, recovered=True)
+    fallback = target.otherwise if target.ts_ns is None else AfterTime(target.ts_ns)
+    place = locate(fallback, log)
+    return Found(place.seq, recovered=False) if isinstance(place, Found) else place
+
+
+def _is_same_frame(target: Resumed, log: FrameLog) -> bool:
+    if target.ts_ns is None or not log.holds(target.seq):
+        return True
+    return log.ts_ns(target.seq) == target.ts_ns

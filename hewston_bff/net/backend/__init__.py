@@ -1,0 +1,1 @@
+"""The platform's backend over HTTP, WebSocket and Server-Sent Events."""

@@ -1,0 +1,1 @@
+"""Clients: their sockets and event streams."""

@@ -1,0 +1,1 @@
+"""Files that are read: artifacts, the catalog, feature flags."""

@@ -1,0 +1,79 @@
+"""What is switched on: by the settings, and by a file that is watched."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from hewston_bff.feature_flags import BadFeatures, Feature, parse_features
+
+logger = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 0.5
+_FILE_BYTES = 1 << 16
+
+_Signature = tuple[int, int, int]
+_UNREADABLE = (0, 0, 0)
+
+
+class Features:
+    """The switches. What the file does not name, or no file, is as the settings have it."""
+
+    def __init__(self, settings: Mapping[Feature, bool], *, file: Path | None = None) -> None:
+        self._settings = dict(settings)
+        self._file = file
+        self._seen: _Signature | None = None
+        self._values = dict(settings)
+
+    def is_on(self, feature: Feature) -> bool:
+        """Whether it is, now."""
+        return self._values[feature]
+
+    def by_name(self) -> dict[str, bool]:
+        """All of them, by the names that frontends know."""
+        return {feature.value: is_on for feature, is_on in self._values.items()}
+
+    def look(self) -> None:
+        """Take over the file if it changed; if it makes no sense, log that and change nothing."""
+        if self._file is None:
+            return
+        try:
+            signature = _signature(self._file)
+            if signature == self._seen:
+                return
+            self._seen = signature
+            switched = {} if signature is None else parse_features(_read(self._file))
+        except (OSError, BadFeatures) as error:
+            logger.warning("features.bad_file", file=str(self._file), reason=str(error))
+            return
+        self._take({**self._settings, **switched})
+
+    async def run(self) -> None:
+        """Look at the file for ever."""
+        while True:
+            self.look()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _take(self, values: dict[Feature, bool]) -> None:
+        for feature, is_on in values.items():
+            was_on = self._values[feature]
+            if is_on != was_on:
+                logger.warning("features.changed", feature=feature.value, old=was_on, new=is_on)
+        self._values = values
+
+
+def _signature(file: Path) -> _Signature | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return _UNREADABLE
+    # Not when it was written: a copy may keep that, and a change of who may read it does.
+    return status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(_FILE_BYTES)

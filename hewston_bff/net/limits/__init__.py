@@ -1,0 +1,1 @@
+"""Limits on clients and on this process."""

@@ -1,0 +1,1 @@
+"""Redis, shared by processes."""

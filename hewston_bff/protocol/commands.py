@@ -1,0 +1,170 @@
+"""Stream protocol v1: what clients say, one struct a command."""
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+
+SafeInt = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""What JavaScript, and our own encoder, can say back exactly."""
+RequestId = SafeInt | Annotated[str, msgspec.Meta(max_length=128)]
+Mode = Literal["merge", "all"]
+Position = Annotated[str, msgspec.Meta(max_length=64)] | SafeInt
+
+MAX_SPEED = 100_000
+MIN_SPEED = 0.01
+MAX_FPS = 60
+
+Speed = Annotated[
+    float,
+    msgspec.Meta(
+        description="30 source frames a second each; 0, in mode `all` only, as fast as possible",
+        # Only told: `speed_error` says better what is wrong.
+        extra_json_schema={"minimum": 0, "maximum": MAX_SPEED},
+    ),
+]
+
+
+class InvalidMessage(Exception):
+    """A client's message that means nothing; `request_id` is its `id`, where one could be read."""
+
+    def __init__(self, reason: str, request_id: RequestId | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.request_id = request_id
+
+
+class ResumePoint(msgspec.Struct, frozen=True):
+    """The last frame that a returning client has: its epoch, seq and, when it knows it, time."""
+
+    epoch: Annotated[str, msgspec.Meta(max_length=64)]
+    seq: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
+    ts: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class Subscribe(msgspec.Struct, tag_field="t", tag="subscribe", frozen=True):
+    """Watch a run. The defaults are those of every door."""
+
+    run_id: str
+    id: RequestId | None = None
+    from_: Annotated[
+        Position, msgspec.Meta(description="`start`, `live`, a frame's index, or a time")
+    ] = msgspec.field(default="start", name="from")
+    resume: ResumePoint | None = None
+    speed: Speed = 60.0
+    paused: bool = False
+    mode: Annotated[Mode, msgspec.Meta(description="merged to `max_fps`, or every frame")] = "merge"
+    max_fps: Annotated[
+        float, msgspec.Meta(ge=1, le=MAX_FPS, description="messages a second, at most")
+    ] = 30.0
+    updates: list[Literal["frames", "orders", "equity", "metrics", "run"]] = msgspec.field(
+        default_factory=lambda: ["frames", "run"]
+    )
+
+
+class Unsubscribe(msgspec.Struct, tag_field="t", tag="unsubscribe", frozen=True):
+    """Stop watching."""
+
+    id: RequestId | None = None
+    sid: SafeInt | None = None
+
+
+class Ctrl(msgspec.Struct, tag_field="t", tag="ctrl", frozen=True):
+    """Move a cursor: `seek` by `pos` or `ts`, `speed` by `val` or `speed`, `step` by `val`."""
+
+    cmd: Literal["play", "pause", "seek", "speed", "step", "live"]
+    id: RequestId | None = None
+    sid: SafeInt | None = None
+    pos: Position | None = None
+    ts: Position | None = None
+    val: float | Position | None = None
+    speed: float | None = None
+
+
+class Ping(msgspec.Struct, tag_field="t", tag="ping", frozen=True):
+    """Asks for a `pong` with the same `ts`."""
+
+    ts: float | SafeInt | None = None
+
+
+class ClientHeartbeat(msgspec.Struct, tag_field="t", tag="hb", frozen=True):
+    """A sign of life."""
+
+
+Command = Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat
+
+
+class Echoed(msgspec.Struct, frozen=True):
+    """Which `id` a message has that is not understood otherwise."""
+
+    id: RequestId | None = None
+
+
+_COMMANDS: msgspec.json.Decoder[Command] = msgspec.json.Decoder(
+    Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat
+)
+_ECHOED = msgspec.json.Decoder(Echoed)
+_ANYTHING = msgspec.json.Decoder()
+_QUOTED = re.compile(r"(?<=^Invalid enum value) .* (?=- at )", re.DOTALL)
+ECHO_FIELDS = frozenset({"t", "cmd", "pos", "ts", "val", "speed", "id", "sid"})
+
+
+def decode_command(data: bytes | str) -> Command:
+    """The command in `data`.
+
+    Raises:
+        InvalidMessage: no JSON object, an unknown `t` or `cmd`, a member of a wrong type or out of
+            its range; it says which.
+    """
+    try:
+        if isinstance(data, bytes) and not data.isascii():
+            data.decode()
+        command = _COMMANDS.decode(data)
+    except (msgspec.ValidationError, OverflowError) as exc:
+        raise InvalidMessage(_reason(str(exc)), request_id(data)) from exc
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise InvalidMessage("invalid JSON: send one JSON object per message") from exc
+    if isinstance(command, Subscribe):
+        reason = speed_error(command.speed, mode=command.mode)
+        if reason:
+            msg = f"{reason} - at `$.speed`"
+            raise InvalidMessage(msg, command.id)
+    return command
+
+
+def speed_error(speed: float, *, mode: Mode) -> str | None:
+    """Why a cursor can't have this speed, or None if it can."""
+    if MIN_SPEED <= speed <= MAX_SPEED or (speed == 0 and mode == "all"):
+        return None
+    also = ", or 0 for as fast as possible" if mode == "all" else ""
+    return f"`speed` must be {MIN_SPEED} to {MAX_SPEED:,}{also}"
+
+
+def echo(data: bytes | str) -> bytes:
+    """A `ctrl` as the backend echoes it: its own members and ``"echo":true``."""
+    members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    kept = {name: raw for name, raw in members.items() if name in ECHO_FIELDS}
+    return msgspec.json.encode(kept | {"echo": msgspec.Raw(b"true")})
+
+
+def unquoted(text: str) -> str:
+    """What msgspec says is wrong, without the value: that may be as long as a message."""
+    return _QUOTED.sub(" ", text)
+
+
+def _reason(text: str) -> str:
+    if text.endswith("`$.cmd`"):
+        return "invalid ctrl.cmd: use play, pause, seek, speed, step or live"
+    if text.endswith("`$.t`") or "missing required field `t`" in text:
+        return "unsupported message: `t` must be subscribe, unsubscribe, ctrl, ping or hb"
+    if text.endswith("got `array`") or text.startswith("Expected `object`"):
+        return "invalid JSON: send one JSON object per message"
+    return unquoted(text)
+
+
+def request_id(data: bytes | str) -> RequestId | None:
+    """The `id` of a message, understood or not; None if it has none."""
+    try:
+        return _ECHOED.decode(data).id
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError):
+        return None

@@ -1,0 +1,31 @@
+"""Numbers in JSON that are none: `NaN`, `Infinity`, and what no float has room for."""
+
+import re
+from math import isfinite
+
+HUGE = re.compile(rb"[eE]\+?\d{3}|\d{300}")
+"""Finds every number that may be too large for a float, and some that are not."""
+_NOT_FINITE = re.compile(rb"nan|inf|[eE]\+?\d{3}|\d{300}", re.IGNORECASE)
+_TOKENS = re.compile(
+    rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[-+]?(?:nan|inf(?:inity)?)|-?\d[\d.eE+-]*',
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def finite(text: bytes) -> bytes:
+    """JSON in which `NaN`, `Infinity` and numbers too large for a float are null.
+
+    Everything else is the text that it was, strings that hold such words included.
+    """
+    return _TOKENS.sub(_finite, text) if _NOT_FINITE.search(text) else text
+
+
+def _finite(token: re.Match[bytes]) -> bytes:
+    text = token[0]
+    if text.startswith(b'"'):
+        return text
+    try:
+        return text if isfinite(float(text)) else b"null"
+    except ValueError:
+        # No number at all: the decoder will say so.
+        return text

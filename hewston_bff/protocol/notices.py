@@ -1,0 +1,201 @@
+"""Stream protocol v1: what we say besides `frame` messages, which each kind of topic encodes."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hewston_bff.protocol.commands import MAX_FPS, Mode, RequestId
+from hewston_bff.protocol.figures import StreamFigures
+from hewston_bff.protocol.ids import Epoch, RunId
+
+CursorStatus = Literal["buffering", "playing", "paused", "live", "ended"]
+UpstreamStatus = Literal["connecting", "up", "retrying", "complete", "failed"]
+ResetReason = Literal["upstream_diverged", "run_remade"]
+Details = dict[str, int | str | dict[str, int] | None]
+
+
+class Notice(msgspec.Struct, tag_field="t", frozen=True):
+    """What we send besides frames. Members left UNSET are not sent."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What `hello` tells of the limits."""
+
+    subscriptions: int
+    message_bytes: int
+    messages_per_s: int
+    max_fps: int = MAX_FPS
+
+
+class Hello(Notice, tag="hello", frozen=True, kw_only=True):
+    """The first message. `stream`: where an event stream takes commands (`/api/v1/events/…`)."""
+
+    v: int = 1
+    session: str
+    stream: str | UnsetType = UNSET
+    hb_ms: int
+    limits: Limits
+
+
+class Subscribed(Notice, tag="subscribed", frozen=True, kw_only=True):
+    """The answer to `subscribe`. On a cold log `epoch`, `first` and `last` are null."""
+
+    re: RequestId | UnsetType = UNSET
+    sid: int | UnsetType = UNSET
+    run_id: RunId
+    epoch: Epoch | None
+    first: int | None
+    last: int | None
+    complete: bool
+    seq: int
+    status: CursorStatus
+    speed: float
+    max_fps: float
+    mode: Mode
+    recovered: bool | None
+
+
+class State(Notice, tag="state", frozen=True, kw_only=True):
+    """Where a cursor stands. `seq` is the last frame delivered or passed, -1 before the first.
+
+    `epoch`, `first`, `last`, `complete` and `recovered` come with the first `state` on a log that
+    was cold when the subscription was answered.
+    """
+
+    re: RequestId | UnsetType = UNSET
+    sid: int | UnsetType = UNSET
+    status: CursorStatus
+    seq: int
+    ts: str | None
+    speed: float
+    frames_per_s: float
+    live_edge: int
+    behind: int
+    seeked: bool
+    epoch: Epoch | UnsetType = UNSET
+    first: int | UnsetType = UNSET
+    last: int | UnsetType = UNSET
+    complete: bool | UnsetType = UNSET
+    recovered: bool | UnsetType = UNSET
+
+
+class Unsubscribed(Notice, tag="unsubscribed", frozen=True, kw_only=True):
+    """The answer to `unsubscribe`."""
+
+    re: RequestId | UnsetType = UNSET
+    sid: int
+
+
+class Snapshot(Notice, tag="snapshot", frozen=True, kw_only=True):
+    """A decimated picture of the run up to `seq`; `bars` and `equity` are JSON lists."""
+
+    sid: int | UnsetType = UNSET
+    seq: int
+    ts: str | None
+    bars: msgspec.Raw
+    equity: msgspec.Raw
+    orders_total: int
+
+
+class UpstreamNews(Notice, tag="upstream", frozen=True, kw_only=True):
+    """What has become of the connection to the backend."""
+
+    run_id: RunId
+    status: UpstreamStatus
+    attempt: int | UnsetType = UNSET
+    retry_in_ms: int | UnsetType = UNSET
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """Frames of the run that were left out or lack something: how many, and by reason."""
+
+    frames: int
+    reasons: dict[str, int]
+
+
+class RunNews(Notice, tag="run", frozen=True, kw_only=True):
+    """What the backend says of the run; null for what it does not say."""
+
+    run_id: RunId
+    status: str
+    progress: float | None
+    updated_at: str
+    skipped: Skipped | UnsetType = UNSET
+
+
+class Metrics(Notice, tag="metrics", frozen=True, kw_only=True):
+    """Figures of the run up to `seq`."""
+
+    sid: int | UnsetType = UNSET
+    seq: int
+    metrics: StreamFigures
+
+
+class Lag(Notice, tag="lag", frozen=True, kw_only=True):
+    """Frames `from` to `to` were let go of before this client read them."""
+
+    sid: int | UnsetType = UNSET
+    from_: int = msgspec.field(name="from")
+    to: int
+    reason: Literal["evicted"] = "evicted"
+
+
+class Reset(Notice, tag="reset", frozen=True, kw_only=True):
+    """The backend's run has changed: what follows belongs to another epoch.
+
+    A run that was made anew has no frame yet, and `epoch` is null until a `state` tells it.
+    """
+
+    sid: int | UnsetType = UNSET
+    epoch: Epoch | None
+    reason: ResetReason = "upstream_diverged"
+
+
+class Ended(Notice, tag="end", frozen=True, kw_only=True):
+    """The cursor has delivered the run's last frame."""
+
+    sid: int | UnsetType = UNSET
+    seq: int
+
+
+class Err(Notice, tag="err", frozen=True, kw_only=True):
+    """What went wrong, and in `msg` what to do. The socket stays open."""
+
+    re: RequestId | UnsetType = UNSET
+    sid: int | UnsetType = UNSET
+    code: str
+    msg: str
+    details: Details | UnsetType = UNSET
+
+
+class Hb(Notice, tag="hb", frozen=True, kw_only=True):
+    """Nothing else was sent for a while. `ts`: ms since 1970."""
+
+    ts: int
+
+
+class Pong(Notice, tag="pong", frozen=True, kw_only=True):
+    """The answer to `ping`: its `ts`, and ours, in ms since 1970."""
+
+    ts: float | int | None
+    srv: int
+
+
+class Bye(Notice, tag="bye", frozen=True, kw_only=True):
+    """We are going: come back after `after_ms`."""
+
+    code: int
+    after_ms: int
+
+
+class Closed(Notice, tag="closed", frozen=True, kw_only=True):
+    """The last message of an event stream: what the close frame of a socket says."""
+
+    code: int
+    reason: str
+
+
+_ENCODER = msgspec.json.Encoder()
+encode = _ENCODER.encode
+"""A notice as the text of its message."""

@@ -1,0 +1,133 @@
+"""The result of a load test: numbers out of the tally, for people, programs and pictures."""
+
+import msgspec
+import numpy as np
+
+from hewston_bff.tools.loadtest.histogram import Percentiles
+from hewston_bff.tools.loadtest.plan import Plan
+from hewston_bff.tools.loadtest.tally import Tally
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What the clock and /proc say of the measuring window.
+
+    `server_cpu_s` is None when no process was named, or it ended meanwhile; `expected_gap_ns` when
+    no frame is due at any certain time.
+    """
+
+    seconds: float
+    own_cpu_s: float
+    server_cpu_s: float | None
+    expected_gap_ns: float | None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All figures. Rates, gaps, latency, CPU: of the measuring window; the rest: from the start.
+
+    Attributes:
+        streams: Subscriptions: clients × runs on each.
+        silent: Streams without any frame in the window.
+        buffering: Streams that the server had nothing more for in the end. Their wait is a gap.
+        fps_p50, fps_p5: Frame messages a second of the median stream, and of one of the slowest.
+        gap_ms: Between two frames of a stream, as they came.
+        gap_corrected_ms: The same with stalls weighed for all the frames that were due in them
+            every `expected_gap_ms`.
+        start_ms: From when a client was to arrive to the first frame of each of its streams.
+        latency_ms: From `sent_ns` to here, if the server stamps its frames.
+        merged: Source frames that came inside another's message; nothing is lost by that.
+        breaks: Violations of the continuity rule.
+        own_cpu_percent: What the load generator used of a core.
+    """
+
+    url: str
+    door: str
+    runs: int
+    clients: int
+    streams: int
+    seconds: float
+    connected: int
+    failed: dict[str, int]
+    closed: dict[str, int]
+    silent: int
+    buffering: int
+    ended: int
+    messages: int
+    messages_per_s: float
+    bytes_per_s: float
+    other_messages: int
+    fps_p50: float
+    fps_p5: float
+    gap_ms: Percentiles | None
+    gap_corrected_ms: Percentiles | None
+    expected_gap_ms: float | None
+    start_ms: Percentiles | None
+    latency_ms: Percentiles | None
+    merged: int
+    lost: int
+    breaks: int
+    errors: dict[str, int]
+    own_cpu_percent: float
+    server_cpu_percent: float | None
+    server_cpu_us_per_message: float | None
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether every client got in and frames came."""
+        return not self.failed and self.messages > 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the generator was too busy itself to see what the server does."""
+        return self.own_cpu_percent > 80
+
+
+def report(plan: Plan, tally: Tally, window: Window) -> Report:
+    """The report on a test that is over."""
+    streams = tally.streams
+    seconds = max(window.seconds, 1e-9)
+    messages = tally.messages
+    fps = np.array([stream.frames / seconds for stream in streams] or [0.0])
+    fps_p5, fps_p50 = np.percentile(fps, [5, 50])
+    server_s, expected_ns = window.server_cpu_s, window.expected_gap_ns
+    return Report(
+        url=str(plan.url),
+        door=plan.door.value,
+        runs=len(set(plan.runs)),
+        clients=tally.arrived,
+        streams=len(streams),
+        seconds=round(window.seconds, 3),
+        connected=tally.connected,
+        failed=dict(tally.failed),
+        closed=dict(tally.closed),
+        silent=sum(stream.frames == 0 for stream in streams),
+        buffering=sum(stream.is_buffering for stream in streams),
+        ended=sum(stream.ends for stream in streams),
+        messages=messages,
+        messages_per_s=round(messages / seconds, 1),
+        bytes_per_s=round(tally.wire_bytes / seconds, 1),
+        other_messages=tally.others,
+        fps_p50=round(float(fps_p50), 2),
+        fps_p5=round(float(fps_p5), 2),
+        gap_ms=tally.gaps.percentiles(),
+        gap_corrected_ms=tally.gaps.corrected(expected_ns).percentiles() if expected_ns else None,
+        expected_gap_ms=round(expected_ns / 1e6, 3) if expected_ns else None,
+        start_ms=_starts(tally),
+        latency_ms=tally.latencies.percentiles(),
+        merged=sum(stream.merged for stream in streams),
+        lost=sum(stream.lost for stream in streams),
+        breaks=sum(stream.breaks for stream in streams),
+        errors=dict(tally.errors),
+        own_cpu_percent=round(100 * window.own_cpu_s / seconds, 1),
+        server_cpu_percent=None if server_s is None else round(100 * server_s / seconds, 1),
+        server_cpu_us_per_message=None
+        if server_s is None or not messages
+        else round(1e6 * server_s / messages, 2),
+    )
+
+
+def _starts(tally: Tally) -> Percentiles | None:
+    starts = [stream.first_ns - stream.due_ns for stream in tally.streams if stream.first_ns]
+    if not starts:
+        return None
+    p50, p95, p99 = (round(float(p) / 1e6, 3) for p in np.percentile(starts, [50, 95, 99]))
+    return Percentiles(p50, p95, p99, round(max(starts) / 1e6, 3))

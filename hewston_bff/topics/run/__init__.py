@@ -1,0 +1,1 @@
+"""A backtest run as a topic."""

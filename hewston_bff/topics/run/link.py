@@ -1,0 +1,259 @@
+"""The state of one run's connection to the backend, decided without a socket.
+
+    state       event            next        what the owner does
+    ---------   --------------   ---------   ------------------------------------------------
+    any         Connect          CONNECTING  open a connection, send `play` once
+    CONNECTING  Opened           UP          read
+    UP          NewFrame         UP          append; attempts start again at 0
+    UP          Quiet (hb)       UP          ask for the run's status if it is not terminal
+    UP          second Quiet     COMPLETE    abort; nothing follows (drained, status terminal)
+    UP          EndSaid          COMPLETE    abort (status terminal or not to be had)
+    UP          second Quiet or  REPLAYING   the run ended after this stream was opened, so frames
+                EndSaid                      may be missing: abort, Connect at once
+    UP          EndSaid          POLLING     the run is not over: connect again later
+    any         Lost             RETRYING    wait `retry_in_s`, then Connect
+    any         StreamFault      POLLING     the run is not ready: ask its status, 1 to 5 s apart,
+                                             and Connect once it is another
+    any         StreamFault      RETRYING    the run is over and should play: try again
+    any         third in a row   FAILED      tell everyone
+    any         Refused          FAILED      tell everyone
+    any         Stopped          IDLE        nobody watches
+
+End of a run (backend protocol): two `hb` at least 0.5 s apart with no frame between, the socket
+drained at the second, and a terminal status. A frame between starts the count anew. The first of
+the two may lie right behind the last frame, where it waited for the flood to end. Before a first
+frame silence is also what loading sounds like, so there the second `hb` counts only once the
+longest load is over. Only a stream that was opened when the run was over has all its frames.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from hewston_bff.backoff import full_jitter
+
+TERMINAL = frozenset({"DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"})
+UNFINISHED = frozenset({"QUEUED", "RUNNING"})
+"""What the backend calls a run that is not over; any other word says nothing of it."""
+FAILED = frozenset({"ERROR", "FAILED", "CANCELLED"})
+QUIET_GAP_S = 0.5
+LOAD_S = 10.0
+"""The backend's longest silence between `play` and the first frame."""
+FAULTS_IN_A_ROW = 3
+POLL_FIRST_S = 1.0
+POLL_CAP_S = 5.0
+
+
+class LinkState(Enum):
+    """Where the connection stands."""
+
+    IDLE = auto()
+    CONNECTING = auto()
+    UP = auto()
+    RETRYING = auto()
+    POLLING = auto()
+    REPLAYING = auto()
+    COMPLETE = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTimes:
+    """Backoff and health, in seconds."""
+
+    backoff_base_s: float = 0.5
+    backoff_cap_s: float = 20.0
+    healthy_after_s: float = 30.0
+    load_s: float = LOAD_S
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """A connection is being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The connection stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFrame:
+    """A frame that the log did not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFrame:
+    """A frame of a replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """An `hb`; `is_drained`: it was waited for, so nothing else lay in the socket."""
+
+    is_drained: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EndSaid:
+    """The stream named its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFault:
+    """The backend's STREAM_ERROR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection is gone, or never came; `jitter` in 0…1 spreads the next attempt."""
+
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The backend will not have us: 401, 403 or 404, said clearly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The owner let go."""
+
+
+Event = (
+    Connect
+    | Opened
+    | NewFrame
+    | KnownFrame
+    | Quiet
+    | EndSaid
+    | StreamFault
+    | Lost
+    | Refused
+    | Stopped
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One run's connection. `attempt` counts failures since it last was healthy."""
+
+    state: LinkState = LinkState.IDLE
+    attempt: int = 0
+    retry_in_s: float = 0.0
+    faults: int = 0
+    opened_at_s: float = 0.0
+    was_growing: bool = False
+    """Whether the run was known not to be over when the connection was opened."""
+    has_frames: bool = False
+    quiet_since_s: float | None = None
+    status: str | None = None
+    """The run's status as the backend last gave it; None while nobody knows."""
+    unready_at: str | None = None
+    """The status at which the run last had nothing to play: only another one is worth a try."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run is known to be over."""
+        return self.status in TERMINAL
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether the run is known not to be over."""
+        return self.status is not None and self.status not in TERMINAL
+
+    def is_loading(self, now_s: float, *, times: LinkTimes) -> bool:
+        """Whether the backend may still be busy with what comes before the first frame."""
+        return not self.has_frames and now_s - self.opened_at_s < times.load_s
+
+    @property
+    def is_unready(self) -> bool:
+        """Whether the run is known to be as it was when it had nothing to play."""
+        return self.is_growing and self.status == self.unready_at
+
+
+def step(  # noqa: C901 - one case a row of the table
+    link: Link, event: Event, *, now_s: float, times: LinkTimes
+) -> Link:
+    """The link after `event`; the table of this module says what its owner then does."""
+    match event:
+        case Connect():
+            return replace(link, state=LinkState.CONNECTING)
+        case Opened():
+            return replace(
+                link,
+                state=LinkState.UP,
+                opened_at_s=now_s,
+                was_growing=link.is_growing,
+                has_frames=False,
+                quiet_since_s=None,
+            )
+        case NewFrame():
+            return replace(link, attempt=0, faults=0, has_frames=True, quiet_since_s=None)
+        case KnownFrame():
+            return replace(link, faults=0, has_frames=True, quiet_since_s=None)
+        case Quiet(is_drained):
+            return _quiet(link, is_drained=is_drained, now_s=now_s, times=times)
+        case EndSaid():
+            return _wait_for_run(link) if link.is_growing else _over(link)
+        case StreamFault():
+            return _fault(link, times=times)
+        case Lost(jitter):
+            return _lost(link, jitter=jitter, now_s=now_s, times=times)
+        case Refused():
+            return replace(link, state=LinkState.FAILED)
+        case Stopped():
+            done = link.state in {LinkState.COMPLETE, LinkState.FAILED}
+            return link if done else replace(link, state=LinkState.IDLE, attempt=0, faults=0)
+
+
+def with_status(link: Link, status: str) -> Link:
+    """The link once the backend gave the run this status."""
+    return replace(link, status=status)
+
+
+def _quiet(link: Link, *, is_drained: bool, now_s: float, times: LinkTimes) -> Link:
+    if link.quiet_since_s is None:
+        return replace(link, quiet_since_s=now_s)
+    is_loading = link.is_loading(now_s, times=times)
+    is_long = now_s - link.quiet_since_s >= QUIET_GAP_S
+    if link.is_terminal and is_drained and is_long and not is_loading:
+        return _over(link)
+    return link
+
+
+def _over(link: Link) -> Link:
+    """The stream has no more, and the run is over: all is there, or one more replay has it."""
+    state = LinkState.REPLAYING if link.was_growing else LinkState.COMPLETE
+    return replace(link, state=state, retry_in_s=0.0)
+
+
+def _lost(link: Link, *, jitter: float, now_s: float, times: LinkTimes) -> Link:
+    was_healthy = link.state is LinkState.UP and now_s - link.opened_at_s >= times.healthy_after_s
+    attempt = (0 if was_healthy else link.attempt) + 1
+    wait_s = full_jitter(
+        attempt, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s, jitter=jitter
+    )
+    return replace(link, state=LinkState.RETRYING, attempt=attempt, retry_in_s=wait_s)
+
+
+def _fault(link: Link, *, times: LinkTimes) -> Link:
+    if link.is_growing:
+        return _wait_for_run(link)
+    faults = link.faults + 1
+    if faults >= FAULTS_IN_A_ROW:
+        return replace(link, state=LinkState.FAILED, faults=faults)
+    attempt = link.attempt + 1
+    # No jitter: one run's fault is nobody else's, and three of them should not take a minute.
+    wait_s = full_jitter(
+        attempt, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s, jitter=1.0
+    )
+    return replace(
+        link, state=LinkState.RETRYING, faults=faults, attempt=attempt, retry_in_s=wait_s
+    )
+
+
+def _wait_for_run(link: Link) -> Link:
+    was_polling = link.retry_in_s if link.state is LinkState.POLLING else 0.0
+    wait_s = min(max(POLL_FIRST_S, was_polling * 1.5), POLL_CAP_S)
+    return replace(link, state=LinkState.POLLING, retry_in_s=wait_s, unready_at=link.status)

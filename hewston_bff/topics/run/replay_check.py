@@ -1,0 +1,99 @@
+"""A stream that started again at frame 0, held against the log that has it already.
+
+The backend replays a run from its first frame on every connection. What the log holds is skipped
+while it is the same: frame by frame where the frames are held, block by block (by the rolling
+digest) where they were evicted.
+"""
+
+from enum import Enum, auto
+
+from hewston_bff.topics.run.frame_log import BLOCK, FrameLog, roll
+from hewston_bff.topics.run.wire import RawFrame
+
+
+class Verdict(Enum):
+    """What one frame of a replay is to the log."""
+
+    KNOWN = auto()
+    """The log has it."""
+    NEW = auto()
+    """The log ends just before it: append it."""
+    DIVERGED = auto()
+    """The log has another frame there: `fork()` gives the log of the new epoch."""
+    REPEATED = auto()
+    """The frame before it on this connection once more, byte for byte: nothing is lost by it."""
+    WENT_BACK = auto()
+    """Its time lies before that of the frame before it on this connection: leave it out."""
+
+
+class Replay:
+    """One connection's way through the run, from frame 0."""
+
+    def __init__(self, log: FrameLog) -> None:
+        self._log = log
+        self._held = log.next_seq
+        self._seq = 0
+        self._last_ts_ns = -(1 << 63)
+        self._last_tail = b""
+        self._unchecked: list[RawFrame] = []
+        """Frames of an evicted block, until the block is whole and its digest can be compared."""
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether everything the log holds has been seen on this connection."""
+        return self._seq >= self._log.next_seq
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it has brought more than the log held when it began, or something else."""
+        return self._seq > self._held
+
+    def check(self, frame: RawFrame) -> Verdict:
+        """What the connection's next frame is to the log; if NEW, append it before the next.
+
+        Frames are in the order in which they arrive; several may share a time. What is REPEATED or
+        WENT_BACK depends on the connection alone, so that every replay leaves out the same.
+        """
+        if frame.ts_ns <= self._last_ts_ns:
+            if frame.ts_ns < self._last_ts_ns:
+                return Verdict.WENT_BACK
+            if frame.tail == self._last_tail:
+                return Verdict.REPEATED
+        self._last_ts_ns = frame.ts_ns
+        self._last_tail = frame.tail
+        seq, self._seq = self._seq, self._seq + 1
+        log = self._log
+        if seq == log.next_seq:
+            return Verdict.NEW
+        if seq < log.first_seq or self._unchecked:
+            return self._check_evicted(seq, frame)
+        if log.tail(seq) == frame.tail:
+            return Verdict.KNOWN
+        self._seq = seq
+        self._unchecked = [frame]
+        return Verdict.DIVERGED
+
+    def fork(self) -> FrameLog:
+        """After DIVERGED: the log of the new epoch, with which this replay goes on."""
+        log = self._log.fork(self._seq, self._unchecked)
+        self._log = log
+        self._held = -1
+        self._seq = log.next_seq
+        self._unchecked = []
+        return log
+
+    def _check_evicted(self, seq: int, frame: RawFrame) -> Verdict:
+        if not self._unchecked and seq % BLOCK:
+            # Evicted while it was being compared frame by frame: its beginning was the same.
+            return Verdict.KNOWN
+        self._unchecked.append(frame)
+        if (seq + 1) % BLOCK:
+            return Verdict.KNOWN
+        index = seq // BLOCK
+        before = self._log.digest(index - 1) if index else b""
+        text = b"".join(frame.tail for frame in self._unchecked)
+        if roll(before or b"", text) == self._log.digest(index):
+            self._unchecked = []
+            return Verdict.KNOWN
+        self._seq = index * BLOCK
+        return Verdict.DIVERGED

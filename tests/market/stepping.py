@@ -1,0 +1,17 @@
+"""Work in steps, done at once."""
+
+from typing import TypeVar
+
+from hewston_bff.market.cooperative import Steps
+
+_T = TypeVar("_T")
+
+
+def done(steps: Steps[_T]) -> _T:
+    """What the steps come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: _T = stop.value
+            return result

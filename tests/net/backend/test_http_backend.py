@@ -1,0 +1,74 @@
+"""What the backend says of a run, in whatever shape it comes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from hewston_bff.errors import BackendUnavailable
+from hewston_bff.net.backend.connections import connections
+from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
+from hewston_bff.ports import Credentials, RunDetail
+from hewston_bff.protocol.ids import RunId
+
+RUN = RunId("day")
+
+
+@asynccontextmanager
+async def answering(*pieces: bytes) -> AsyncIterator[HttpBackend]:
+    """A backend that answers everything with these pieces, each in a packet of its own."""
+    loop = asyncio.get_running_loop()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        size = sum(map(len, pieces))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for n, piece in enumerate(pieces):
+            loop.call_later(0.01 * n, writer.write, piece)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server, connections(connect_s=5.0) as shared:
+        yield HttpBackend(BackendOptions(f"http://{host}:{port}"), connections=shared)
+
+
+async def test_an_answer_in_several_packets_is_read_to_its_end() -> None:
+    async with answering(b'{"status":', b'"DONE","progress"', b":50.0}") as backend:
+        assert await backend.run_detail(RUN, Credentials()) == RunDetail("DONE", 50.0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no json",
+        b"[]",
+        b'{"status":1}',
+        b'{"status":"\xff"}',
+        b'{"params":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"params":"' + b"x" * (1 << 20) + b'"}',
+    ],
+    ids=["text", "list", "number", "not utf-8", "deep", "large"],
+)
+async def test_an_answer_that_makes_no_sense_is_none(body: bytes) -> None:
+    async with answering(body) as backend:
+        with pytest.raises(BackendUnavailable):
+            await backend.run_detail(RUN, Credentials())
+
+
+async def test_a_silent_backend_is_not_down_for_it_may_be_deaf() -> None:
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with connections(connect_s=5.0) as shared:
+        backend = HttpBackend(BackendOptions(f"http://{host}:{port}"), connections=shared)
+        async with server:
+            assert await backend.state(within_s=0.05) == "degraded"
+        assert await backend.state(within_s=5.0) == "down"
+    async with answering() as backend:
+        assert await backend.state(within_s=5.0) == "ok"
