@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.hub import Hub, HubOptions
-from hewston_bff.hub.permits import AccessTimes
+from hewston_bff.hub.permits import PermitTimes
 from hewston_bff.net.backend.breaker import Breaker
 from hewston_bff.net.backend.connections import connections
 from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
@@ -32,8 +32,11 @@ from hewston_bff.services.runs import Runs
 from hewston_bff.settings import Settings
 from hewston_bff.tasks import running
 from hewston_bff.topics.run.backend_activity import BackendActivity
-from hewston_bff.topics.run.feed import FeederTimes
+from hewston_bff.topics.run.feed import FeedOptions
+from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import LinkTimes
+from hewston_bff.topics.run.reading import FeedTimes
+from hewston_bff.topics.run.replay_limiter import ReplayLimiter
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
@@ -171,9 +174,14 @@ async def _answers(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _hub(app: web.Application) -> AsyncIterator[None]:
-    hub = app[keys.HUB] = Hub(
-        app[keys.BACKEND], options=hub_options(app[keys.SETTINGS]), activity=app[_ACTIVITY]
+    settings = app[keys.SETTINGS]
+    runs = app[keys.RUN_KIND] = RunKind(
+        app[keys.BACKEND],
+        limiter=ReplayLimiter(settings.bff_hub_floods),
+        activity=app[_ACTIVITY],
+        options=feed_options(settings),
     )
+    hub = app[keys.HUB] = Hub({runs.name: runs}, options=hub_options(settings))
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
         yield
@@ -184,6 +192,7 @@ async def _runs(app: web.Application) -> AsyncIterator[None]:
     sources = Sources(
         app[keys.REQUESTS],
         app[keys.HUB],
+        app[keys.RUN_KIND],
         app[keys.TURNS],
         app.get(keys.CATALOG),
         app.get(keys.ARTIFACTS),
@@ -197,7 +206,7 @@ async def _runs(app: web.Application) -> AsyncIterator[None]:
     app[keys.RUNS] = Runs(
         sources,
         app[keys.ANSWERS],
-        RunDetails(sources.requests, app[keys.ANSWERS], sources.hub, times=times),
+        RunDetails(sources.requests, app[keys.ANSWERS], sources.runs, times=times),
         running_s=settings.bff_redis_ttl_run,
         deadline_s=settings.bff_backend_timeout,
     )
@@ -217,12 +226,23 @@ def _stop_loudly(app: web.Application) -> Callable[[BaseException], None]:
 
 def hub_options(settings: Settings) -> HubOptions:
     """The hub's part of the settings."""
-    token = settings.bff_backend_token
     return HubOptions(
         log_bytes=settings.bff_hub_log_bytes,
         cache_bytes=settings.bff_hub_cache_bytes,
-        floods=settings.bff_hub_floods,
         linger_s=settings.bff_hub_linger_seconds,
+        permits=PermitTimes(
+            fresh_s=settings.bff_hub_access_fresh_seconds,
+            stale_s=settings.bff_hub_access_stale_seconds,
+            backoff_base_s=settings.bff_hub_backoff_base_seconds,
+            backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
+        ),
+    )
+
+
+def feed_options(settings: Settings) -> FeedOptions:
+    """The run feed's part of the settings."""
+    token = settings.bff_backend_token
+    return FeedOptions(
         service_token=None if token is None else token.get_secret_value(),
         link=LinkTimes(
             backoff_base_s=settings.bff_hub_backoff_base_seconds,
@@ -230,13 +250,7 @@ def hub_options(settings: Settings) -> HubOptions:
             healthy_after_s=settings.bff_hub_healthy_after_seconds,
             load_s=settings.bff_hub_load_seconds,
         ),
-        feeder=FeederTimes(
+        times=FeedTimes(
             silence_s=settings.bff_hub_silence_seconds, load_s=settings.bff_hub_load_seconds
-        ),
-        access=AccessTimes(
-            fresh_s=settings.bff_hub_access_fresh_seconds,
-            stale_s=settings.bff_hub_access_stale_seconds,
-            backoff_base_s=settings.bff_hub_backoff_base_seconds,
-            backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
         ),
     )

@@ -186,3 +186,9 @@ class Busy(BffError):
 
     code = ErrorCode.BUSY
     retry_after_s = 2
+
+
+def error_of(code: str, message: str, details: Details) -> BffError:
+    """An error by its code, as another part of the service wrote it down."""
+    kinds = {kind.code: kind for kind in BffError.__subclasses__()}
+    return kinds.get(ErrorCode(code), BffError)(message, details=details)

@@ -1,117 +1,148 @@
-"""What the hub needs from outside."""
+"""Where hub and topics meet each other, and the clients: what each needs of the others."""
 
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Protocol
+import asyncio
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Any, Protocol
 
+from hewston_bff.credentials import Credentials
+from hewston_bff.log.changes import LogChange, Status
+from hewston_bff.log.log import AnyLog
 from hewston_bff.protocol.close_codes import CloseCode
-from hewston_bff.protocol.ids import Epoch, RunId
-from hewston_bff.protocol.notices import Notice
-from hewston_bff.topics.run.identity import NOTHING_TOLD, RunIdentity
-from hewston_bff.topics.run.wire import Message
+from hewston_bff.protocol.ids import Epoch
+from hewston_bff.protocol.notices import Notice, SkippedFrames
+from hewston_bff.protocol.topics import Topic
+from hewston_bff.protocol.updates import Updates
 
-INTERNAL_REASON = "something went wrong here, and was logged: come back and resume"
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a client proves itself with to the backend. Never shown: not in repr, logs or stats."""
-
-    authorization: str | None = field(default=None, repr=False)
-    cookie: str | None = field(default=None, repr=False)
-
-    @property
-    def key(self) -> str:
-        """A digest that is the same for the same credentials and tells nothing of them."""
-        text = f"{self.authorization or ''}\0{self.cookie or ''}"
-        return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-    def headers(self) -> dict[str, str]:
-        """The request headers that carry them."""
-        pairs = (("Authorization", self.authorization), ("Cookie", self.cookie))
-        return {name: value for name, value in pairs if value is not None}
+# -- topics
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetail:
-    """What the backend says of a run; None for what it does not say."""
+class Delivery(Enum):
+    """How a kind's records reach a viewer that asks for nothing else."""
 
-    status: str | None = None
-    progress: float | None = None
-    identity: RunIdentity = NOTHING_TOLD
-    """Which run it is: an id can be made anew."""
-    asked_s: float = field(default=0.0, compare=False)
-    told_s: float = field(default=0.0, compare=False)
-    """When the backend was asked, and when it had answered; seconds of the loop."""
-    days: float | None = field(default=None, compare=False)
-    """How many days of the market the run goes over."""
-
-    def is_overtaken(self, by: "RunDetail") -> bool:
-        """Whether it was asked for before the other answer came, and may be of before it."""
-        return self.asked_s < by.told_s
+    CONFLATE = auto()
+    """By a playhead from the start, merged to the rate that the viewer takes."""
+    LATEST = auto()
+    """From the edge, the newest state at the rate that the viewer takes."""
+    EVERY = auto()
+    """From the edge, each record as it comes."""
 
 
-class LinkLost(Exception):
-    """The connection to the backend is gone, or could not be had; the text is for the log."""
+class Codec(Protocol):
+    """The payload of one log, as messages. It is made anew with the log."""
 
-    def __init__(self, reason: str, *, is_unreachable: bool = False) -> None:
-        super().__init__(reason)
-        self.is_unreachable = is_unreachable
-        """Whether nobody listens where the backend should be."""
+    tag: bytes
+    """What `t` of its messages says."""
 
+    def encode(self, start: int, stop: int, *, updates: Updates, lost: int) -> bytes:
+        """Records `start` to `stop` (not empty) as the text of one message after its head.
 
-class LinkRefused(Exception):
-    """The backend refuses the connection, clearly: HTTP `status` 401, 403 or 404."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"refused with {status}")
-        self.status = status
-
-
-class Upstream(Protocol):
-    """One open stream of one run, `play` already sent."""
-
-    @property
-    def is_deafening(self) -> bool:
-        """Whether the backend serves nobody else while this is read as fast as it comes."""
-
-    async def receive(self) -> Message:
-        """The next message; a cancellation loses nothing.
+        `lost` is how many the client has lost before.
 
         Raises:
-            ProtocolViolation: a message to count and skip.
-            LinkLost: the stream is gone.
+            Evicted: a record of the span is no longer held.
+        """
+
+    def snapshot(self, stop: int, *, sid: int | None) -> Notice | None:
+        """A picture of all that is held before `stop`; None if the kind has no such thing."""
+
+    def figures(self, seq: int, *, sid: int | None) -> Notice | None:
+        """What the records up to and with `seq` come to; None if the kind has no figures.
+
+        Raises:
+            Evicted: that record is no longer held.
         """
 
 
-class Backend(Protocol):
-    """The platform's backend as the hub sees it."""
+class PermitView(Protocol):
+    """Who may read a topic now, as its source sees it."""
 
-    def open_stream(
-        self, run_id: RunId, credentials: Credentials
-    ) -> AbstractAsyncContextManager[Upstream]:
-        """A stream of a run from its frame 0, aborted (not closed politely) on leaving.
+    async def wait(self) -> None:
+        """Wait until somebody may. A cancellation loses nothing."""
 
-        Raises:
-            LinkLost: could not be opened in time.
-            LinkRefused: 401, 403 or 404.
+    def credentials(self) -> Sequence[Credentials]:
+        """Of all who watch and may, those who have been there longest first."""
+
+
+class Intake(Protocol):
+    """A topic's place in the hub, as its source sees it: it reads the log, and only `apply`s."""
+
+    room: asyncio.Event
+    """Cleared while the log may not grow, because memory is used up."""
+
+    @property
+    def permits(self) -> PermitView:
+        """Who may read the topic."""
+
+    @property
+    def log(self) -> AnyLog:
+        """The log as it stands now; after a fork or restart another one."""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody hears of it."""
+
+    def apply(self, change: LogChange[Any]) -> None:
+        """Have `change` happen to the log, and everyone concerned hear of it."""
+
+    def restart(self) -> None:
+        """The topic was made anew: `feed` is cancelled, and called again for the new log."""
+
+
+class Source(Protocol):
+    """Where one topic's log comes from. All that is known of its connection is in here."""
+
+    async def feed(self) -> None:
+        """Apply changes until the log is complete, has failed, or nobody watches.
+
+        A cancellation closes the connection; what was read before is applied.
         """
 
-    async def run_detail(self, run_id: RunId, credentials: Credentials) -> RunDetail:
-        """What the backend says of a run, asked with these credentials.
+    async def permit(self, credentials: Credentials) -> None:
+        """Ask whether these may read; a return is a yes.
 
         Raises:
-            RunNotFound, Unauthorized, Forbidden: the backend's clear no.
+            RunNotFound, Unauthorized, Forbidden: the clear no.
             BackendUnavailable: anything else that is no answer.
         """
 
+    async def wait(self, seconds: float) -> None:
+        """Wait so long, or until there is reason to ask sooner."""
+
+    def close(self) -> None:
+        """The topic is let go of."""
+
+
+class TopicKind(Protocol):
+    """One kind of topics: a folder below `topics`, registered by `app`."""
+
+    name: str
+    delivery: Delivery
+
+    def has(self, name: str) -> bool:
+        """Whether `name` can be a topic of this kind."""
+
+    def new_log(self, topic: Topic) -> AnyLog:
+        """An empty log."""
+
+    def codec(self, log: AnyLog) -> Codec:
+        """What makes messages of this log's records."""
+
+    def open(self, topic: Topic, intake: Intake) -> Source:
+        """The source of a topic that somebody wants; `close`d when it is let go of."""
+
+    def news(self, topic: Topic, status: Status, skipped: SkippedFrames | None) -> Notice | None:
+        """What viewers that want it are told of the topic as a whole; None for nothing."""
+
+
+# -- clients
+
 
 class Framing(Protocol):
-    """How a door puts messages on the wire."""
+    """How an endpoint puts messages on the wire."""
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
-        """A `frame` message whose last frame is `seq`."""
+        """A message whose last record is `seq`."""
 
 
 class Sink(Protocol):
@@ -119,7 +150,7 @@ class Sink(Protocol):
 
     @property
     def framing(self) -> Framing:
-        """The same object for all clients of a kind of door: frames are shared by it."""
+        """The same object for all clients of a kind of endpoint: frames are shared by it."""
 
     def can_take(self) -> bool:
         """Whether data may be pushed now; if not, the pending span just widens."""

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.tools.simulator import default_runs
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.wire import RawFrame, decode
 
 TARGET_S = 1.0
@@ -39,7 +39,7 @@ class Times:
 
 def filled(frames: Sequence[bytes], run_id: str) -> FrameLog:
     """A log of all frames, decoded and appended as they come: one after the other."""
-    log = FrameLog(RunId(run_id))
+    log = frame_log(RunId(run_id))
     for data in frames:
         message = decode(data)
         if isinstance(message, RawFrame):

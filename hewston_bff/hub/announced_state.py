@@ -1,27 +1,35 @@
-"""What a client has been told of one subscription, so that it hears of each change once."""
+"""What one client has been told of one subscription, so that it hears of each change once."""
 
 from dataclasses import dataclass
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from hewston_bff.errors import ErrorCode
+from hewston_bff.log.log import AnyLog
 from hewston_bff.playback.cursor import Cursor
 from hewston_bff.protocol.commands import RequestId
 from hewston_bff.protocol.ids import RunId
-from hewston_bff.protocol.notices import CursorStatus, Err, State, Subscribed
+from hewston_bff.protocol.notices import (
+    CursorStatus,
+    Details,
+    Err,
+    SkippedFrames,
+    State,
+    Subscribed,
+)
 from hewston_bff.protocol.times import format_time
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.topics import RUN, Topic
 
 Re = RequestId | UnsetType
 
 
 @dataclass(slots=True)
-class Told:
-    """The last status, and what is told once.
+class AnnouncedState:
+    """The last status, and what is announced once.
 
-    The messages are made here because making one settles what is told by it. A `log` of None is
-    one that the client may not read (yet).
+    The messages are made here because making one settles what is announced by it. A `log` of None
+    is one that the client may not read (yet).
     """
 
     sid: int | UnsetType
@@ -36,7 +44,7 @@ class Told:
     """Whether that became known only after `subscribed`."""
 
     def subscribed(
-        self, re: Re, run_id: RunId, cursor: Cursor, log: FrameLog | None, status: CursorStatus
+        self, re: Re, topic: Topic, cursor: Cursor, log: AnyLog | None, status: CursorStatus
     ) -> Subscribed:
         """The answer to `subscribe`."""
         is_warm = log is not None and log.epoch is not None
@@ -46,14 +54,15 @@ class Told:
         return Subscribed(
             re=re,
             sid=self.sid,
-            run_id=run_id,
+            run_id=RunId(topic.name) if topic.kind == RUN else UNSET,
+            topic=UNSET if topic.kind == RUN else str(topic),
             epoch=log.epoch if log is not None else None,
             first=log.first_seq if log is not None and is_warm else None,
             last=log.next_seq - 1 if log is not None and is_warm else None,
             complete=log is not None and log.is_complete,
             seq=cursor.next_seq - 1,
             status=status,
-            speed=cursor.speed,
+            speed=cursor.playhead.speed,
             max_fps=cursor.max_fps,
             mode=cursor.mode,
             recovered=self.recovered,
@@ -63,7 +72,7 @@ class Told:
         self,
         re: Re,
         cursor: Cursor,
-        log: FrameLog | None,
+        log: AnyLog | None,
         status: CursorStatus,
         *,
         has_seeked: bool,
@@ -79,8 +88,8 @@ class Told:
             status=status,
             seq=seq,
             ts=format_time(log.ts_ns(seq)) if log is not None and log.holds(seq) else None,
-            speed=cursor.speed,
-            frames_per_s=cursor.rate,
+            speed=cursor.playhead.speed,
+            frames_per_s=cursor.playhead.rate,
             live_edge=edge,
             behind=max(0, edge - seq),
             seeked=has_seeked,
@@ -95,8 +104,8 @@ class Told:
             )
         return state
 
-    def out_of_range(self, re: Re, log: FrameLog) -> Err:
-        """The error for a place that the run does not have."""
+    def out_of_range(self, re: Re, log: AnyLog) -> Err:
+        """The error for a place that the log does not have."""
         has_frames = log.next_seq > log.first_seq
         return Err(
             re=re,
@@ -112,3 +121,15 @@ class Told:
                 "max_ts": format_time(log.ts_ns(log.next_seq - 1)) if has_frames else None,
             },
         )
+
+    def skipped(self, skipped: SkippedFrames) -> Err:
+        """The error that says what is missing, for a client that gets no `run` messages."""
+        return self.error(
+            ErrorCode.FRAMES_SKIPPED,
+            "this run is shown without what could not be read of it: see details",
+            {"frames": skipped.frames, "reasons": skipped.reasons},
+        )
+
+    def error(self, code: str, message: str, details: Details) -> Err:
+        """An error of this subscription."""
+        return Err(sid=self.sid, code=code, msg=message, details=details or UNSET)

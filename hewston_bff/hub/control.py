@@ -1,39 +1,43 @@
-"""Commands of a client, from wire words to what a subscription does."""
-
-from msgspec import UNSET
+"""Commands of a client, from wire words to what a cursor is told."""
 
 from hewston_bff.errors import InvalidRequest
-from hewston_bff.hub.announced_state import Re
-from hewston_bff.hub.viewer import Subscription
-from hewston_bff.log.seek_targets import AtEdge, AtIndex, AtTime, Resumed, Target
+from hewston_bff.playback.commands import (
+    CursorCommand,
+    GoLive,
+    Pause,
+    Play,
+    Seek,
+    SetSpeed,
+    Step,
+)
 from hewston_bff.protocol.commands import Ctrl, Mode, Position, Subscribe, speed_error
 from hewston_bff.protocol.ids import Epoch
+from hewston_bff.protocol.positions import AtEdge, AtIndex, AtTime, Resumed, SeekTarget
 from hewston_bff.protocol.times import parse_time
 
 
-def obey(subscription: Subscription, ctrl: Ctrl) -> None:
-    """Do what `ctrl` says; the subscription answers with its state, or with why not.
+def cursor_command(ctrl: Ctrl, mode: Mode) -> CursorCommand:
+    """What `ctrl` says to a cursor of this mode.
 
     Raises:
         InvalidRequest: a value that the command can't have.
     """
-    re: Re = UNSET if ctrl.id is None else ctrl.id
     match ctrl.cmd:
         case "play":
-            subscription.play(re)
+            return Play()
         case "pause":
-            subscription.pause(re)
+            return Pause()
         case "live":
-            subscription.live(re)
+            return GoLive()
         case "seek":
-            subscription.seek(place_of(ctrl.ts if ctrl.pos is None else ctrl.pos, "pos"), re)
+            return Seek(place_of(ctrl.ts if ctrl.pos is None else ctrl.pos, "pos"))
         case "speed":
-            subscription.set_speed(_speed(ctrl, subscription.cursor.mode), re)
+            return SetSpeed(_speed(ctrl, mode))
         case "step":
-            subscription.step(_step(ctrl), re)
+            return Step(_step(ctrl))
 
 
-def start_of(request: Subscribe) -> Target | None:
+def start_of(request: Subscribe) -> SeekTarget | None:
     """Where a subscription begins; None is the start of the run.
 
     Raises:

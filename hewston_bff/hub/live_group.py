@@ -1,17 +1,18 @@
 """Live viewers that want the same, served together: one span, one loop over their sockets.
 
-A viewer at the edge of a growing run needs nothing decided for it alone. As long as it stays there
-it stands in a group, whose position is its position; any command, and any slowness, takes it out.
+A viewer whose playhead is at the edge of a growing topic needs nothing decided for it alone. As
+long as it stays there it stands in a group, whose position is its position; any command, and any
+slowness, takes it out. This is the one place where what is decided is not returned, but sent: a
+message costs one call of the client's `offer`, and no object.
 """
 
 from collections.abc import Callable
 from math import floor, inf
 from typing import Protocol
 
+from hewston_bff.hub.channel import Channel
 from hewston_bff.hub.span_cache import Shape, SpanCache
-from hewston_bff.hub.stats import Counters
 from hewston_bff.hub.ticker import Ticked, contain
-from hewston_bff.topics.run.frame_log import FrameLog
 
 _EPSILON = 1e-6
 
@@ -19,21 +20,19 @@ Offer = Callable[[bytes], bool]
 """Writes data to a client, unless the client is slow or going; whether it did."""
 
 
-class GrowingRun(Protocol):
-    """A channel, as a group sees it."""
+class GrowingTopic(Protocol):
+    """An audience, as a group sees it."""
 
-    log: FrameLog
+    channel: Channel
     log_key: int
-    is_growing: bool
     cache: SpanCache
-    counters: Counters
 
 
 class Member(Ticked, Protocol):
     """A viewer that can stand in a group."""
 
-    def leave_group(self) -> None:
-        """Go on alone from the group's position."""
+    def leave_group(self) -> bool:
+        """Go on alone from the group's position; whether it was in one."""
 
     def wake(self) -> None:
         """Be driven at the next tick."""
@@ -42,22 +41,23 @@ class Member(Ticked, Protocol):
 class LiveGroup:
     """Viewers at the edge with the same `max_fps`, shape and count of lost frames."""
 
-    def __init__(self, run: GrowingRun, *, shape: Shape, max_fps: float, lost: int) -> None:
-        self._run = run
+    def __init__(self, of: GrowingTopic, *, shape: Shape, max_fps: float, lost: int) -> None:
+        self._of = of
         self._shape = shape
         self._max_fps = max_fps
         self._lost = lost
         self._beat = -1
-        self.next_seq = run.log.next_seq
+        self.next_seq = of.channel.log.next_seq
         self.members: dict[Member, Offer] = {}
         self.scheduled = -1
 
     def tick(self, now_s: float) -> float:
         """Send everyone what has come since the last beat; beats are those of all live cursors."""
-        run, start = self._run, self.next_seq
-        log = run.log
+        of, start = self._of, self.next_seq
+        channel = of.channel
+        log = channel.log
         stop = log.next_seq
-        if not run.is_growing or start < log.first_seq:
+        if not channel.is_growing or start < log.first_seq:
             self.dissolve()
             return inf
         if stop <= start or not self.members:
@@ -66,11 +66,11 @@ class LiveGroup:
         if beat <= self._beat:
             return (self._beat + 1) / self._max_fps
         self._beat = beat
-        data = run.cache.get(log, run.log_key, start, stop, self._shape, self._lost)
+        data = of.cache.get(channel, of.log_key, start, stop, self._shape, self._lost)
         self._send(data)
         self.next_seq = stop
         sent = len(self.members)
-        counters = run.counters
+        counters = channel.counters
         counters.frames_out += sent
         counters.bytes_out += sent * len(data)
         counters.merged += sent * (stop - start - 1)

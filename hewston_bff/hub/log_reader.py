@@ -1,19 +1,23 @@
-"""A reader of one run's log that plays nothing: it waits for what is not there yet."""
+"""A reader of one topic's log that plays nothing: it waits for what is not there yet."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
+from sys import maxsize
 
-from hewston_bff.errors import BffError
-from hewston_bff.hub.channel import Channel
+from hewston_bff.credentials import Credentials
+from hewston_bff.errors import BffError, error_of
+from hewston_bff.hub.audience import Audience
+from hewston_bff.hub.channel import FailureNews, ResetNews, SkippedNews
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.permits import Access
-from hewston_bff.ports import Credentials, Sink
+from hewston_bff.hub.permits import Permit
+from hewston_bff.log.log import AnyLog
+from hewston_bff.ports import Sink
 from hewston_bff.protocol.close_codes import CloseCode
-from hewston_bff.protocol.ids import Epoch, RunId
-from hewston_bff.protocol.notices import Notice, ResetReason, Skipped
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.ids import Epoch
+from hewston_bff.protocol.notices import Notice, SkippedFrames
+from hewston_bff.protocol.topics import Topic
 
 
 class _Nowhere:
@@ -43,41 +47,44 @@ class _Nowhere:
 
 
 class LogReader:
-    """A `Listener`: while it is attached the run is fed, and frames from `next_seq` on are held."""
+    """A `Listener`: while it listens the topic is fed, and records from `next_seq` on are held."""
 
     sink: Sink = _Nowhere()
-    wants_run_news = False
-    reads_run_news = False
+    wants_status = False
+    reads_status = False
 
-    def __init__(self, channel: Channel, access: Access) -> None:
-        self.access = access
+    def __init__(self, audience: Audience, permit: Permit) -> None:
+        self.permit = permit
         self.scheduled = -1
         self.is_waiting = False
-        self.is_closed = False
         self.is_answered = False
         self.next_seq = 0
-        """The oldest frame that is still needed; the reader's to move."""
-        self._channel = channel
+        """The oldest record that is still needed; the reader's to move."""
+        self._audience = audience
         self._failure: BffError | None = None
         self._news = asyncio.Event()
 
-    async def until(self, is_enough: Callable[[FrameLog], bool]) -> FrameLog:
-        """The log, once the backend allows it and there `is_enough` of it.
+    async def until(self, is_enough: Callable[[AnyLog], bool]) -> AnyLog:
+        """The log, once it may be read and there `is_enough` of it.
 
         Raises:
-            RunNotFound, Unauthorized, Forbidden: the backend's no.
+            RunNotFound, Unauthorized, Forbidden: it may not be read.
             BffError: nothing more will come.
         """
         while True:
-            log = self._channel.log
-            if self.access.is_granted and is_enough(log):
+            log = self._audience.channel.log
+            if self.permit.is_granted and is_enough(log):
                 return log
             if self._failure is not None:
-                raise type(self._failure)(self._failure.message)
+                raise self._failure
             self._news.clear()
-            self.is_waiting = True
-            self._channel.waiting[self] = None
+            self._audience.wait(self)
             await self._news.wait()
+
+    @property
+    def skipped(self) -> SkippedFrames | None:
+        """What was left out of the log; whoever has read what it wanted looks at it."""
+        return self._audience.channel.skipped
 
     def tick(self, now_s: float) -> float:  # noqa: ARG002 - called by the ticker
         """See `Ticked`: the log has grown, or is complete."""
@@ -86,60 +93,54 @@ class LogReader:
 
     def crashed(self) -> None:
         """See `Ticked`."""
-        self._failure = BffError("this run cannot be read because of an error here; it was logged")
-        self._news.set()
+        self._fail(BffError("this run cannot be read because of an error here; it was logged"))
 
-    def position(self) -> int:
+    def needs(self) -> range:
         """See `Listener`."""
-        return self.next_seq
+        return range(self.next_seq, maxsize)
 
     def close(self) -> None:
         """See `Listener`."""
-        self._channel.waiting.pop(self, None)
-        self.is_closed = True
+        self._audience.stop_waiting(self)
 
-    def on_granted(self) -> None:
+    def permitted(self) -> None:
         """See `Listener`."""
         self._news.set()
 
-    def on_suspended(self) -> None:
+    def suspended(self) -> None:
         """See `Listener`: `until` waits for the next yes."""
 
-    def on_reset(self, old: FrameLog, reason: ResetReason) -> None:  # noqa: ARG002 - a port
-        """See `Listener`: `until` returns the log of the new epoch."""
-        self._news.set()
-
-    def on_skipped(self, skipped: Skipped) -> None:
-        """See `Listener`: whoever reads the log looks at `skipped` when it has what it wanted."""
-
-    @property
-    def skipped(self) -> Skipped | None:
-        """What was left out of the log."""
-        return self._channel.skipped
-
-    def on_failed(self, error: BffError) -> None:
+    def refused(self, error: BffError) -> None:
         """See `Listener`."""
-        self._failure = error
-        self._news.set()
+        self._fail(error)
 
-    def on_refused(self, error: BffError) -> None:
-        """See `Listener`."""
+    def hear(self, news: ResetNews | SkippedNews | FailureNews) -> None:
+        """See `Listener`: `until` returns the log of the new epoch, or raises."""
+        match news:
+            case ResetNews():
+                self._news.set()
+            case FailureNews(failure):
+                self._fail(error_of(failure.code, failure.message, failure.details))
+            case SkippedNews():
+                pass
+
+    def _fail(self, error: BffError) -> None:
         self._failure = error
         self._news.set()
 
 
 @contextmanager
-def reading(hub: Hub, run_id: RunId, credentials: Credentials) -> Iterator[LogReader]:
-    """A reader of this run, permitted by the backend before it reads.
+def reading(hub: Hub, topic: Topic, credentials: Credentials) -> Iterator[LogReader]:
+    """A reader of this topic, permitted by its source before it reads.
 
     Raises:
-        LimitReached: memory is used up by runs that are being watched.
+        LimitReached: memory is used up by what is being watched.
     """
-    access = hub.enter(run_id, credentials)
-    reader = LogReader(hub.channel_of(access), access)
+    permit = hub.acquire(topic, credentials)
+    reader = LogReader(hub.audience(topic), permit)
     try:
-        hub.attach(reader)
+        hub.add(reader)
         yield reader
     finally:
-        hub.detach(reader)
-        hub.leave(access)
+        hub.remove(reader)
+        hub.release(permit)

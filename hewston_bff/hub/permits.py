@@ -1,20 +1,21 @@
-"""Who may read a run: asked of the backend with each viewer's own credentials, and asked again."""
+"""Who may read a topic: asked of its source with each viewer's own credentials, and asked again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import random
+from typing import Protocol
 
 from hewston_bff.backoff import full_jitter
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BackendUnavailable, BffError, Forbidden, RunNotFound, Unauthorized
-from hewston_bff.ports import Backend, Credentials, RunDetail
-from hewston_bff.protocol.ids import RunId
+from hewston_bff.protocol.topics import Topic
 
 REFUSALS = (RunNotFound, Unauthorized, Forbidden)
 
 
 @dataclass(frozen=True, slots=True)
-class AccessTimes:
+class PermitTimes:
     """How long a yes holds: asked again after `fresh_s`; without an answer at most `stale_s`."""
 
     fresh_s: float = 30.0
@@ -24,14 +25,14 @@ class AccessTimes:
 
 
 @dataclass(slots=True, eq=False)
-class Access:
-    """What the backend said to one set of credentials about one run.
+class Permit:
+    """What a source said to one set of credentials about one topic.
 
     `granted_at_s` is loop time, None while it has not said yes. `decided` is set by the first clear
-    answer. `viewers` counts the subscriptions that stand on it.
+    answer. `viewers` counts those who rely on it.
     """
 
-    run_id: RunId
+    topic: Topic
     credentials: Credentials
     granted_at_s: float | None = None
     is_granted: bool = False
@@ -39,6 +40,12 @@ class Access:
     viewers: int = 0
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
+
+    def grant(self, now_s: float) -> None:
+        """It is given, or given again."""
+        self.is_granted = True
+        self.granted_at_s = now_s
+        self.decided.set()
 
     def refuse(self, refusal: BffError) -> None:
         """It is denied, for good."""
@@ -48,42 +55,100 @@ class Access:
         self.decided.set()
 
     def is_of_use(self, *, since_s: float) -> bool:
-        """Whether somebody stands on it, or could: the backend said yes after `since_s`."""
+        """Whether somebody relies on it, or could: it was given after `since_s`."""
         return self.viewers > 0 or (self.granted_at_s is not None and self.granted_at_s > since_s)
 
 
-@dataclass(frozen=True, slots=True)
-class AccessEvents:
-    """Whom to tell of a yes, a clear no, a yes gone stale, and an attempt without answer."""
+class Permits:
+    """The permits of one topic, by credentials. See also `ports.PermitView`."""
 
-    granted: Callable[[Access, RunDetail], None]
-    refused: Callable[[Access, BffError], None]
-    suspended: Callable[[Access], None]
-    unanswered: Callable[[int, float], None]
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
+        self._by_key: dict[str, Permit] = {}
+        self._has_granted = asyncio.Event()
+
+    def of(self, credentials: Credentials, *, since_s: float) -> Permit:
+        """The permit of these credentials, undecided if they had none; others of no use go."""
+        kept = {k: each for k, each in self._by_key.items() if each.is_of_use(since_s=since_s)}
+        self._by_key = kept
+        permit = kept.setdefault(credentials.key, Permit(self._topic, credentials))
+        if permit.is_granted:
+            self._has_granted.set()
+        return permit
+
+    def granted(self) -> None:
+        """Somebody may read."""
+        self._has_granted.set()
+
+    def drop(self, permit: Permit) -> None:
+        """It was refused: who comes with these credentials is asked for anew."""
+        self._by_key.pop(permit.credentials.key, None)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody was ever allowed to read."""
+        return self._has_granted.is_set()
+
+    def clear(self) -> None:
+        """Nobody watches: stop asking, and forget."""
+        for permit in self._by_key.values():
+            if permit.task is not None:
+                permit.task.cancel()
+        self._by_key.clear()
+        self._has_granted.clear()
+
+    async def wait(self) -> None:
+        """See `PermitView`."""
+        while not self.credentials():
+            self._has_granted.clear()
+            await self._has_granted.wait()
+
+    def credentials(self) -> Sequence[Credentials]:
+        """See `PermitView`."""
+        return [
+            each.credentials for each in self._by_key.values() if each.is_granted and each.viewers
+        ]
 
 
-async def watch_access(
-    access: Access,
-    backend: Backend,
+class PermitEvents(Protocol):
+    """Who hears of answers."""
+
+    def granted(self, permit: Permit) -> None:
+        """A yes."""
+
+    def refused(self, permit: Permit, error: BffError) -> None:
+        """A clear no."""
+
+    def suspended(self, permit: Permit) -> None:
+        """A yes that has gone stale."""
+
+    def unanswered(self, attempt: int, wait_s: float) -> None:
+        """An attempt without answer; the next comes after `wait_s`."""
+
+
+async def watch_permit(
+    permit: Permit,
+    ask: Callable[[Credentials], Awaitable[None]],
     *,
-    times: AccessTimes,
-    events: AccessEvents,
+    times: PermitTimes,
+    events: PermitEvents,
     wait: Callable[[float], Awaitable[None]],
 ) -> None:
     """Ask now and whenever the answer is due for renewal, until refused or cancelled.
 
-    `wait` takes the seconds until the next try, and may return earlier if the backend is back.
+    `ask` returns for a yes and raises as `ports.Source.permit`. `wait` takes the seconds until the
+    next try, and may return earlier.
     """
     loop = asyncio.get_running_loop()
     attempt = 0
-    if access.granted_at_s is not None:
-        await asyncio.sleep(max(0.0, access.granted_at_s + times.fresh_s - loop.time()))
+    if permit.granted_at_s is not None:
+        await asyncio.sleep(max(0.0, permit.granted_at_s + times.fresh_s - loop.time()))
     while True:
         try:
-            detail = await backend.run_detail(access.run_id, access.credentials)
+            await ask(permit.credentials)
         except REFUSALS as refusal:
-            access.refuse(refusal)
-            events.refused(access, refusal)
+            permit.refuse(refusal)
+            events.refused(permit, refusal)
             return
         except BackendUnavailable:
             attempt += 1
@@ -93,19 +158,17 @@ async def watch_access(
                 cap_s=times.backoff_cap_s,
                 jitter=random(),  # noqa: S311 - spread, not secrecy
             )
-            if access.is_granted and _is_stale(access, times, loop.time()):
-                access.is_granted = False
-                events.suspended(access)
+            if permit.is_granted and _is_stale(permit, times, loop.time()):
+                permit.is_granted = False
+                events.suspended(permit)
             events.unanswered(attempt, wait_s)
             await wait(wait_s)
         else:
             attempt = 0
-            access.is_granted = True
-            access.granted_at_s = loop.time()
-            access.decided.set()
-            events.granted(access, detail)
+            permit.grant(loop.time())
+            events.granted(permit)
             await asyncio.sleep(times.fresh_s)
 
 
-def _is_stale(access: Access, times: AccessTimes, now_s: float) -> bool:
-    return access.granted_at_s is not None and now_s - access.granted_at_s >= times.stale_s
+def _is_stale(permit: Permit, times: PermitTimes, now_s: float) -> bool:
+    return permit.granted_at_s is not None and now_s - permit.granted_at_s >= times.stale_s

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from itertools import count
 
+from hewston_bff.hub.channel import Channel
 from hewston_bff.ports import Framing
 from hewston_bff.protocol.commands import Mode
-from hewston_bff.topics.run.encoding import Updates, encode_span
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.updates import Updates
 
 _ENTRY_OVERHEAD_BYTES = 250
 
@@ -21,16 +21,18 @@ class Shape:
     mode: Mode
     key: int
 
-    def frame(self, log: FrameLog, start: int, stop: int, *, lost: int) -> bytes:
-        """One message on the wire for frames `start` to `stop`."""
-        head = b'{"t":"frame",' if self.sid is None else b'{"t":"frame","sid":%d,' % self.sid
-        text = head + encode_span(log, start, stop, updates=self.updates, lost=lost)
-        assert log.epoch is not None  # noqa: S101 - a log with frames has an epoch
-        return self.framing.frame(text, epoch=log.epoch, seq=stop - 1)
+    def frame(self, channel: Channel, start: int, stop: int, *, lost: int) -> bytes:
+        """One message on the wire for records `start` to `stop`."""
+        codec, epoch = channel.codec, channel.log.epoch
+        sid = b"" if self.sid is None else b'"sid":%d,' % self.sid
+        body = codec.encode(start, stop, updates=self.updates, lost=lost)
+        assert epoch is not None  # noqa: S101 - a log with records has an epoch
+        text = b'{"t":"%b",%b%b' % (codec.tag, sid, body)
+        return self.framing.frame(text, epoch=epoch, seq=stop - 1)
 
 
 class SpanCache:
-    """Ready frames of all runs, bounded in bytes; the oldest go first."""
+    """Ready messages of all topics, bounded in bytes; the oldest go first."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -53,25 +55,25 @@ class SpanCache:
         return shape
 
     def get(
-        self, log: FrameLog, log_key: int, start: int, stop: int, shape: Shape, lost: int
+        self, channel: Channel, log_key: int, start: int, stop: int, shape: Shape, lost: int
     ) -> bytes:
         """The bytes of a span in this shape: one message, or in `all` mode one a frame, joined."""
         key = (log_key, start, stop, shape.key, lost)
         data = self._frames.get(key)
         if data is None:
-            data = self._encode(log, start, stop, shape, lost)
+            data = self._encode(channel, start, stop, shape, lost)
             self._frames[key] = data
             self.size_bytes += len(data) + _ENTRY_OVERHEAD_BYTES
             while self.size_bytes > self._max_bytes and len(self._frames) > 1:
                 self._drop_oldest()
         return data
 
-    def _encode(self, log: FrameLog, start: int, stop: int, shape: Shape, lost: int) -> bytes:
+    def _encode(self, channel: Channel, start: int, stop: int, shape: Shape, lost: int) -> bytes:
         if shape.mode == "merge":
             self.encoded += 1
-            return shape.frame(log, start, stop, lost=lost)
+            return shape.frame(channel, start, stop, lost=lost)
         self.encoded += stop - start
-        return b"".join(shape.frame(log, seq, seq + 1, lost=lost) for seq in range(start, stop))
+        return b"".join(shape.frame(channel, seq, seq + 1, lost=lost) for seq in range(start, stop))
 
     def _drop_oldest(self) -> None:
         oldest = next(iter(self._frames))

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from hewston_bff.protocol.topics import RUN, Topic
+
 
 @dataclass(slots=True)
 class Counters:
@@ -32,10 +34,11 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class RunStats:
-    """One run. `last_frame_age_ms` is None before its first frame."""
+class TopicStats:
+    """One topic. `last_frame_age_ms` is None before its first record."""
 
-    run_id: str
+    topic: Topic
+    is_connected: bool
     state: str
     attempt: int
     subscribers: int
@@ -45,6 +48,11 @@ class RunStats:
     complete: bool
     bytes: int
     last_frame_age_ms: int | None
+
+    @property
+    def run_id(self) -> str:
+        """The run, if it is one."""
+        return self.topic.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +69,9 @@ class HubStats:
     dedup_factor: float
     log_bytes: int
     cache_bytes: int
-    runs: tuple[RunStats, ...]
+    topics: tuple[TopicStats, ...]
+
+    @property
+    def runs(self) -> tuple[TopicStats, ...]:
+        """Those that are runs."""
+        return tuple(each for each in self.topics if each.topic.kind == RUN)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import (
     AlreadySubscribed,
     BffError,
@@ -13,17 +14,19 @@ from hewston_bff.errors import (
 )
 from hewston_bff.hub.control import start_of
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.permits import Access
-from hewston_bff.hub.viewer import Subscription, Viewing
-from hewston_bff.log.seek_targets import Target
-from hewston_bff.ports import Credentials, Sink
+from hewston_bff.hub.permits import Permit
+from hewston_bff.hub.subscription import Subscription
+from hewston_bff.hub.viewer import SubscriptionOptions
+from hewston_bff.ports import Sink
 from hewston_bff.protocol.commands import RequestId, Subscribe
-from hewston_bff.protocol.ids import RunId, parse_run_id
-from hewston_bff.topics.run.encoding import Updates
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.protocol.positions import SeekTarget
+from hewston_bff.protocol.topics import RUN, Topic, parse_topic
+from hewston_bff.protocol.updates import updates_of
 
 
 @dataclass(frozen=True, slots=True)
-class ViewingLimits:
+class SubscriptionLimits:
     """How many, and how long the backend is given to say whether one may be."""
 
     subscriptions: int = 128
@@ -31,20 +34,20 @@ class ViewingLimits:
 
 
 class Refused(Protocol):
-    """Told when the backend does not allow a viewing; `re` while its request is unanswered."""
+    """Told when the backend does not allow a subscription; `re` while its request is unanswered."""
 
     def __call__(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
         """Tell the client."""
 
 
-class Viewings:
-    """The subscriptions of one client, each entered at the hub and left by `close`."""
+class Subscriptions:
+    """The subscriptions of one client, each with a permit of the hub, released by `close`."""
 
     def __init__(
         self,
         hub: Hub,
         credentials: Credentials,
-        limits: ViewingLimits,
+        limits: SubscriptionLimits,
         *,
         refused: "Refused",
     ) -> None:
@@ -67,9 +70,7 @@ class Viewings:
             AlreadySubscribed: the request's id is in use.
             LimitReached: too many on this socket, or no memory for another run.
         """
-        run_id = parse_run_id(request.run_id)
-        if run_id is None:
-            raise InvalidRequest("`run_id` must be 1 to 128 of A-Z a-z 0-9 . _ -")
+        topic = self._topic_of(request)
         if len(self) >= self._limits.subscriptions:
             limit = self._limits.subscriptions
             msg = f"{limit} subscriptions on this socket: unsubscribe from one first"
@@ -77,10 +78,12 @@ class Viewings:
         if request.id is not None and request.id in self._request_ids():
             raise AlreadySubscribed("a subscription was made with this `id`: choose another")
         start = start_of(request)
-        access = self._hub.enter(run_id, self._credentials)
+        permit = self._hub.acquire(topic, self._credentials)
         sid = next(n for n in range(1, len(self) + 2) if n not in self._by_sid)
-        viewing = Viewing(sid=sid, updates=_updates(request))
-        self._watch(sid, access, sink, viewing=viewing, request=request, start=start)
+        options = SubscriptionOptions(
+            sid=sid, request=request, start=start, updates=updates_of(request)
+        )
+        self._watch(sid, permit, sink, options)
 
     def watch_one(
         self,
@@ -88,46 +91,49 @@ class Viewings:
         sink: Sink,
         *,
         request: Subscribe,
-        start: Target | None,
+        start: SeekTarget | None,
         is_native: bool,
     ) -> None:
-        """Watch the one run of a per-run address; `is_native`: in the backend's own words.
+        """Watch the one run of a per-run endpoint; `is_native`: in the backend's own words.
 
         Raises:
             LimitReached: no memory for another run.
         """
-        viewing = Viewing(
+        options = SubscriptionOptions(
             sid=None,
-            updates=_updates(request),
+            request=request,
+            start=start,
+            updates=updates_of(request),
             has_snapshots=not is_native,
             is_introduced=not is_native,
         )
-        access = self._hub.enter(run_id, self._credentials)
-        self._watch(1, access, sink, viewing=viewing, request=request, start=start)
+        permit = self._hub.acquire(Topic(RUN, run_id), self._credentials)
+        self._watch(1, permit, sink, options)
 
-    def _watch(
-        self,
-        sid: int,
-        access: Access,
-        sink: Sink,
-        *,
-        viewing: Viewing,
-        request: Subscribe,
-        start: Target | None,
-    ) -> None:
-        channel = self._hub.channel_of(access)
+    def _topic_of(self, request: Subscribe) -> Topic:
+        if request.topic is None:
+            topic = None if request.run_id is None else Topic(RUN, request.run_id)
+        else:
+            topic = parse_topic(request.topic)
+        if topic is None:
+            raise InvalidRequest("say what to watch: `run_id`, or a `topic` as `kind:name`")
+        if not self._hub.has(topic):
+            if topic.kind == RUN:
+                raise InvalidRequest("`run_id` must be 1 to 128 of A-Z a-z 0-9 . _ -")
+            raise InvalidRequest("`topic` names no kind that there is here, or no topic of it")
+        return topic
+
+    def _watch(self, sid: int, permit: Permit, sink: Sink, options: SubscriptionOptions) -> None:
         subscription = Subscription(
-            channel,
+            self._hub.audience(permit.topic),
+            permit,
             sink,
-            access,
-            viewing=viewing,
-            request=request,
-            start=start,
+            options=options,
             refused=self._on_refused,
         )
         self._by_sid[sid] = subscription
         self._overdue_s[sid] = self._hub.ticker.next_s + self._limits.admission_s
-        self._hub.attach(subscription)
+        self._hub.add(subscription)
 
     def unsubscribe(self, sid: int | None) -> int:
         """Stop watching; the number that is free again.
@@ -187,26 +193,19 @@ class Viewings:
     def _drop(self, sid: int) -> None:
         subscription = self._by_sid.pop(sid)
         self._overdue_s.pop(sid, None)
-        self._hub.detach(subscription)
-        self._hub.leave(subscription.access)
+        self._hub.remove(subscription)
+        self._hub.release(subscription.permit)
 
     def _on_refused(self, subscription: Subscription, error: BffError) -> None:
         number = self._number(subscription)
         self._drop(number)
-        re = None if subscription.is_answered else subscription.request_id
-        shown = None if re is not None or subscription.viewing.sid is None else number
+        re = None if subscription.is_answered else subscription.options.request.id
+        shown = None if re is not None or subscription.options.sid is None else number
         self._refused(error, sid=shown, re=re)
 
     def _number(self, subscription: Subscription) -> int:
         return next(sid for sid, each in self._by_sid.items() if each is subscription)
 
     def _request_ids(self) -> set[RequestId]:
-        ids = (each.request_id for each in self._by_sid.values())
+        ids = (each.options.request.id for each in self._by_sid.values())
         return {request_id for request_id in ids if request_id is not None}
-
-
-def _updates(request: Subscribe) -> Updates:
-    updates = Updates(0)
-    for name in request.updates:
-        updates |= Updates[name.upper()]
-    return updates

@@ -1,54 +1,17 @@
-"""Where in a run a client wants to be, and whether the log can tell yet."""
+"""Where in a log a seek target is, and whether the log can tell yet."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from hewston_bff.protocol.ids import Epoch
-from hewston_bff.topics.run.frame_log import FrameLog
-
-
-@dataclass(frozen=True, slots=True)
-class AtIndex:
-    """The frame of this seq."""
-
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class AtTime:
-    """The last frame at or before this time; the first, if the time is earlier.
-
-    Frames may share a time: while more of them may come, nobody knows which is the last.
-    """
-
-    ts_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class AfterTime:
-    """The first frame after this time; the end of the run if there is none.
-
-    At the end of a growing run what comes next is taken for after it: rather twice than never.
-    """
-
-    ts_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class AtEdge:
-    """The newest frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """After frame `seq` of `epoch`, of time `ts_ns` if that is known; else `otherwise`."""
-
-    epoch: Epoch
-    seq: int
-    ts_ns: int | None
-    otherwise: "AtIndex | AtTime | AtEdge"
-
-
-Target = AtIndex | AtTime | AfterTime | AtEdge | Resumed
+from hewston_bff.log.log import Log
+from hewston_bff.protocol.positions import (
+    AfterTime,
+    AtEdge,
+    AtIndex,
+    AtTime,
+    Resumed,
+    SeekTarget,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +24,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class OutOfRange:
-    """The run has no such frame, or the log no longer holds it."""
+    """There is no such record, or the log no longer holds it."""
 
 
 def locate(  # noqa: C901 - one case a kind of target
-    target: Target, log: FrameLog
+    target: SeekTarget, log: Log[Any]
 ) -> Found | OutOfRange | None:
     """Where `target` is in `log`; None while the log is too short to tell."""
     match target:
@@ -90,7 +53,7 @@ def locate(  # noqa: C901 - one case a kind of target
             return _resume(target, log)
 
 
-def _resume(target: Resumed, log: FrameLog) -> Found | OutOfRange | None:
+def _resume(target: Resumed, log: Log[Any]) -> Found | OutOfRange | None:
     if log.epoch is None and not log.is_complete:
         return None
     if log.epoch == target.epoch:
@@ -103,7 +66,7 @@ def _resume(target: Resumed, log: FrameLog) -> Found | OutOfRange | None:
     return Found(place.seq, recovered=False) if isinstance(place, Found) else place
 
 
-def _is_same_frame(target: Resumed, log: FrameLog) -> bool:
+def _is_same_frame(target: Resumed, log: Log[Any]) -> bool:
     if target.ts_ns is None or not log.holds(target.seq):
         return True
     return log.ts_ns(target.seq) == target.ts_ns

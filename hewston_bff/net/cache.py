@@ -8,8 +8,8 @@ from typing import Protocol
 import msgspec
 from cachetools import TLRUCache
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.net.clock import now_ms
-from hewston_bff.ports import Credentials
 
 _OVERHEAD_BYTES = 512
 """What an entry costs beside its value: key, object, places in the tables."""

@@ -18,3 +18,7 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4403
     NOTHING_SUBSCRIBED = 4408
     ABUSED = 4429
+
+
+INTERNAL_REASON = "something went wrong here, and was logged: come back and resume"
+"""Of a close with INTERNAL."""

@@ -43,9 +43,12 @@ class ResumePoint(msgspec.Struct, frozen=True):
 
 
 class Subscribe(msgspec.Struct, tag_field="t", tag="subscribe", frozen=True):
-    """Watch a run. The defaults are those of every door."""
+    """Watch a run, or a `topic` of any kind. The defaults are those of every endpoint."""
 
-    run_id: str
+    run_id: str | None = None
+    topic: Annotated[
+        str | None, msgspec.Meta(description="`kind:name`; `run:<id>` is what `run_id` says")
+    ] = None
     id: RequestId | None = None
     from_: Annotated[
         Position, msgspec.Meta(description="`start`, `live`, a frame's index, or a time")
@@ -125,6 +128,8 @@ def decode_command(data: bytes | str) -> Command:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidMessage("invalid JSON: send one JSON object per message") from exc
     if isinstance(command, Subscribe):
+        if command.run_id is None and command.topic is None:
+            raise InvalidMessage("Object missing required field `run_id`", command.id)
         reason = speed_error(command.speed, mode=command.mode)
         if reason:
             msg = f"{reason} - at `$.speed`"

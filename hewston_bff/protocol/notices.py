@@ -39,11 +39,15 @@ class Hello(Notice, tag="hello", frozen=True, kw_only=True):
 
 
 class Subscribed(Notice, tag="subscribed", frozen=True, kw_only=True):
-    """The answer to `subscribe`. On a cold log `epoch`, `first` and `last` are null."""
+    """The answer to `subscribe`. On a cold log `epoch`, `first` and `last` are null.
+
+    `topic` instead of `run_id` where it is no run.
+    """
 
     re: RequestId | UnsetType = UNSET
     sid: int | UnsetType = UNSET
-    run_id: RunId
+    run_id: RunId | UnsetType = UNSET
+    topic: str | UnsetType = UNSET
     epoch: Epoch | None
     first: int | None
     last: int | None
@@ -107,7 +111,7 @@ class UpstreamNews(Notice, tag="upstream", frozen=True, kw_only=True):
     retry_in_ms: int | UnsetType = UNSET
 
 
-class Skipped(msgspec.Struct, frozen=True):
+class SkippedFrames(msgspec.Struct, frozen=True):
     """Frames of the run that were left out or lack something: how many, and by reason."""
 
     frames: int
@@ -121,7 +125,7 @@ class RunNews(Notice, tag="run", frozen=True, kw_only=True):
     status: str
     progress: float | None
     updated_at: str
-    skipped: Skipped | UnsetType = UNSET
+    skipped: SkippedFrames | UnsetType = UNSET
 
 
 class Metrics(Notice, tag="metrics", frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 from pydantic import BaseModel
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import (
     BackendUnavailable,
     BffError,
@@ -32,7 +33,6 @@ from hewston_bff.market.downsample import downsample
 from hewston_bff.net.backend.requests import Answer as BackendAnswer
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import cache_key
-from hewston_bff.ports import Credentials
 from hewston_bff.services.cooperative_runner import Turns
 from hewston_bff.services.ready_body import ReadyBody, ready_body
 from hewston_bff.services.response_cache import Answers, Filled

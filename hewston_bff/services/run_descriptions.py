@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cachetools import LRUCache, TTLCache
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import (
     BackendUnavailable,
     BffError,
@@ -17,12 +18,12 @@ from hewston_bff.errors import (
     RunNotFound,
     Unauthorized,
 )
-from hewston_bff.hub.hub import Hub
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import cache_key
-from hewston_bff.ports import Credentials, RunDetail
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.services.response_cache import OUTAGES, Answers
+from hewston_bff.topics.run.description import RunDescription
+from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import TERMINAL
 from hewston_bff.topics.run.run_facts import MalformedRun, RunFacts, parse_facts
 
@@ -76,11 +77,11 @@ class RunDetails:
     """One call for equal requests in flight, with the caller's own credentials."""
 
     def __init__(
-        self, requests: BackendRequests, answers: Answers, hub: Hub, *, times: DetailTimes
+        self, requests: BackendRequests, answers: Answers, runs: RunKind, *, times: DetailTimes
     ) -> None:
         self._requests = requests
         self._answers = answers
-        self._hub = hub
+        self._runs = runs
         self._times = times
         self._said: TTLCache[tuple[RunId, str], _Said] = TTLCache(
             _REMEMBERED_BYTES,
@@ -89,7 +90,7 @@ class RunDetails:
             getsizeof=lambda said: said.size_bytes,
         )
         self._unfinished: LRUCache[RunId, None] = LRUCache(_REMEMBERED_RUNS)
-        hub.on_remade = self.forget
+        runs.on_remade = self.forget
 
     async def get(self, run_id: RunId, credentials: Credentials, *, deadline_s: float) -> Known:
         """What was said lately, else what the backend says now.
@@ -152,7 +153,7 @@ class RunDetails:
     def _holds_s(self, run_id: RunId, facts: RunFacts) -> float:
         if facts.is_over:
             return self._times.fresh_s
-        if facts.status != RUNNING or self._hub.known_status(run_id) in TERMINAL:
+        if facts.status != RUNNING or self._runs.known_status(run_id) in TERMINAL:
             return 0.0
         return min(self._times.fresh_s, self._times.running_s)
 
@@ -170,16 +171,18 @@ class RunDetails:
         if answer.status != 200:
             msg = f"the backend answered {answer.status}: try again in a moment"
             raise BackendUnavailable(msg)
-        self._tell_hub(run_id, answer.body, asked_s=asked_s)
+        self._tell_topic(run_id, answer.body, asked_s=asked_s)
         return answer.body
 
-    def _tell_hub(self, run_id: RunId, body: bytes, *, asked_s: float) -> None:
-        """Have the hub look whether the run was made anew."""
+    def _tell_topic(self, run_id: RunId, body: bytes, *, asked_s: float) -> None:
+        """Have the run's topic look whether it was made anew."""
         with suppress(MalformedRun):
             facts = parse_facts(run_id, body)
             now_s = asyncio.get_running_loop().time()
-            detail = RunDetail(facts.status, None, facts.identity, asked_s=asked_s, told_s=now_s)
-            self._hub.note(run_id, detail)
+            detail = RunDescription(
+                facts.status, None, facts.identity, asked_s=asked_s, told_s=now_s
+            )
+            self._runs.hear(run_id, detail)
 
     def _note(self, run_id: RunId, facts: RunFacts) -> None:
         if not facts.is_over:

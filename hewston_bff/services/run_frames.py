@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hewston_bff.errors import BackendTimeout, BackendUnavailable, NoData
-from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.log_reader import LogReader
-from hewston_bff.log.seek_targets import AtIndex
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.ids import RunId
+from hewston_bff.protocol.positions import AtIndex
+from hewston_bff.topics.run.frame_block import FrameLog
 from hewston_bff.topics.run.frame_range import FrameRange, lines
+from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import TERMINAL
 
 _AT_ONCE = 256
@@ -22,9 +23,9 @@ class RunFrames:
     """
 
     def __init__(
-        self, hub: Hub, reader: LogReader, wanted: FrameRange, *, patience_s: float
+        self, runs: RunKind, reader: LogReader, wanted: FrameRange, *, patience_s: float
     ) -> None:
-        self._hub = hub
+        self._runs = runs
         self._reader = reader
         self._wanted = wanted
         self._patience_s = patience_s
@@ -77,4 +78,4 @@ class RunFrames:
             raise BackendTimeout("the backend has not sent these frames yet: ask again") from exc
 
     def _is_over(self) -> bool:
-        return self._hub.known_status(self._reader.access.run_id) in TERMINAL
+        return self._runs.known_status(RunId(self._reader.permit.topic.name)) in TERMINAL

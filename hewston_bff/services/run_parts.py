@@ -13,9 +13,11 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 import structlog
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BackendUnavailable, BffError
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.log_reader import LogReader, reading
+from hewston_bff.log.log import Evicted
 from hewston_bff.market import run_wire
 from hewston_bff.market.cooperative import Steps
 from hewston_bff.market.equity import Curve, running_figures
@@ -23,12 +25,13 @@ from hewston_bff.market.run_wire import MalformedPart, Orders
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.files.artifacts import Artifacts
 from hewston_bff.net.files.catalog import Catalog
-from hewston_bff.ports import Credentials
 from hewston_bff.protocol.figures import Figures
 from hewston_bff.protocol.ids import RunId
+from hewston_bff.protocol.topics import RUN, Topic
 from hewston_bff.services.cooperative_runner import Turns
 from hewston_bff.topics.run import log_parts
-from hewston_bff.topics.run.frame_log import Evicted, FrameLog
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
+from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import FAILED
 from hewston_bff.topics.run.run_facts import RunFacts
 
@@ -110,6 +113,7 @@ class Sources:
 
     requests: BackendRequests
     hub: Hub
+    runs: RunKind
     turns: Turns
     catalog: Catalog | None = None
     artifacts: Artifacts | None = None
@@ -294,7 +298,7 @@ class _Search:
             self._stream = self._group.create_task(self._read_stream())
         read = await asyncio.shield(self._stream)
         if isinstance(read, Exception):
-            raise type(read)(*read.args)
+            raise read
         return read
 
     async def _read_stream(self) -> tuple[Curve, Orders] | Exception:
@@ -302,11 +306,13 @@ class _Search:
         asked = self._asked
         try:
             async with asyncio.timeout_at(asked.until_s):
-                with reading(self._sources.hub, asked.run_id, asked.credentials) as reader:
+                with reading(
+                    self._sources.hub, Topic(RUN, asked.run_id), asked.credentials
+                ) as reader:
                     if asked.facts.status in FAILED and not await _has_come(reader):
                         # It may load still: what is said of it now is not to be kept, nor all.
                         self.parts.had_trouble = self.parts.lacks_frames = True
-                        return await self._sources.turns.run(_whole(FrameLog(asked.run_id)))
+                        return await self._sources.turns.run(_whole(frame_log(asked.run_id)))
                     log = await reader.until(lambda log: log.is_complete)
                     skipped = reader.skipped
                     self.parts.lacks_frames = skipped is not None and skipped.frames > 0

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from pydantic import BaseModel
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.market import run_wire
 from hewston_bff.market.cooperative import Steps
 from hewston_bff.market.equity import Curve, thinned
 from hewston_bff.market.figures import Ints
 from hewston_bff.net.cache import cache_key
-from hewston_bff.ports import Credentials
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.services.ready_body import ReadyBody, ready_body
 from hewston_bff.services.response_cache import Answers, Filled
@@ -127,7 +127,7 @@ class Runs:
         answer = await self._answers.get(key, make)
         kept = _KEPT.decode(answer.value)
         failed: list[Part | Literal["stream"]] = [*kept.failed_sources]
-        if kept.lacks_frames or self._sources.hub.lacks_frames(query.run_id):
+        if kept.lacks_frames or self._sources.runs.lacks_frames(query.run_id):
             failed.append("stream")
         metadata = RunMetadata(
             load_time_ms=round((perf_counter() - began_s) * 1e3),

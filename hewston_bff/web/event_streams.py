@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import Forbidden, NotFound
 from hewston_bff.net.clients.session import Session
-from hewston_bff.ports import Credentials
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 from hewston_bff.errors import InvalidRequest, PayloadTooLarge
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.control import start_of
-from hewston_bff.hub.subscriptions import Viewings
-from hewston_bff.log.seek_targets import Resumed, Target
+from hewston_bff.hub.subscriptions import Subscriptions
+from hewston_bff.log.log import AnyLog
 from hewston_bff.net.clients.event_session import (
     MANY_EVENT_WIRES,
     RETRY_MS,
@@ -28,8 +28,8 @@ from hewston_bff.net.clients.event_session import (
 from hewston_bff.net.clients.session import Door, Session
 from hewston_bff.net.clients.ws_frames import prepare_transport
 from hewston_bff.protocol.commands import InvalidMessage, ResumePoint, Subscribe, decode_command
-from hewston_bff.protocol.ids import parse_run_id
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.ids import RunId, parse_run_id
+from hewston_bff.protocol.positions import Resumed, SeekTarget
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
 from hewston_bff.web.keys import CLIENTS, EVENT_STREAMS, HUB, SETTINGS
@@ -111,12 +111,12 @@ async def _serve_run(request: web.Request) -> web.StreamResponse:
     if last_id:
         wanted = msgspec.structs.replace(wanted, resume=_resume_of(last_id))
     start = start_of(wanted)
-    async with admitted(request) as access:
-        log = request.app[HUB].channel_of(access).log
-        if access.is_granted and log.is_complete and _is_last(start, log):
+    async with admitted(request) as permit:
+        log = request.app[HUB].audience(permit.topic).channel.log
+        if permit.is_granted and log.is_complete and _is_last(start, log):
             return web.Response(status=204)
         with request.app[CLIENTS].place(client_address(request)):
-            return await _send_run(request, Wanted(access.run_id, wanted, start))
+            return await _send_run(request, Wanted(RunId(permit.topic.name), wanted, start))
 
 
 async def _send_run(request: web.Request, wanted: Wanted) -> web.StreamResponse:
@@ -133,7 +133,7 @@ async def _send_run(request: web.Request, wanted: Wanted) -> web.StreamResponse:
         pack=_pack(request),
     )
     credentials = credentials_of(request)
-    viewings = Viewings(hub, credentials, limits.viewings, refused=session.refused)
+    viewings = Subscriptions(hub, credentials, limits.viewings, refused=session.refused)
     with request.app[CLIENTS].joined(session):
         try:
             viewings.watch_one(
@@ -152,7 +152,7 @@ async def _send_run(request: web.Request, wanted: Wanted) -> web.StreamResponse:
     return response
 
 
-def _is_last(start: Target | None, log: FrameLog) -> bool:
+def _is_last(start: SeekTarget | None, log: AnyLog) -> bool:
     return isinstance(start, Resumed) and start.epoch == log.epoch and start.seq >= log.next_seq - 1
 
 

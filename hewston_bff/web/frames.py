@@ -12,14 +12,15 @@ from pydantic_core.core_schema import ValidationInfo
 from hewston_bff.errors import BffError
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.log_reader import reading
-from hewston_bff.log.seek_targets import AtIndex, AtTime
+from hewston_bff.log.log import Evicted
+from hewston_bff.protocol.positions import AtIndex, AtTime
 from hewston_bff.protocol.times import parse_time
+from hewston_bff.protocol.topics import RUN, Topic
 from hewston_bff.services.run_frames import RunFrames
-from hewston_bff.topics.run.frame_log import Evicted
 from hewston_bff.topics.run.frame_range import FrameRange, Place
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.features import require_feature
-from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
+from hewston_bff.web.keys import CLIENTS, HUB, RUN_KIND, SETTINGS
 from hewston_bff.web.parameters import parameters, run_id_of
 from hewston_bff.web.streams import credentials_of
 
@@ -84,10 +85,12 @@ async def frames(request: web.Request) -> web.StreamResponse:
     hub, settings = request.app[HUB], request.app[SETTINGS]
     with (
         request.app[CLIENTS].place(client_address(request)),
-        reading(hub, run_id, credentials_of(request)) as reader,
+        reading(hub, Topic(RUN, run_id), credentials_of(request)) as reader,
     ):
         wanted = FrameRange(asked.first or AtIndex(0), asked.last)
-        source = RunFrames(hub, reader, wanted, patience_s=settings.bff_backend_timeout)
+        source = RunFrames(
+            request.app[RUN_KIND], reader, wanted, patience_s=settings.bff_backend_timeout
+        )
         await source.begin()
         response = web.StreamResponse(
             headers={hdrs.CONTENT_TYPE: NDJSON, hdrs.CACHE_CONTROL: "no-store"}

@@ -16,6 +16,7 @@ from hewston_bff.services.cooperative_runner import Turns
 from hewston_bff.services.response_cache import Answers
 from hewston_bff.services.runs import Runs
 from hewston_bff.settings import Settings
+from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.event_streams import EventStreams
 
@@ -31,6 +32,7 @@ TURNS = web.AppKey("turns", Turns)
 CHARTS = web.AppKey("charts", Charts)
 RUNS = web.AppKey("runs", Runs)
 REQUESTS = web.AppKey("requests", BackendRequests)
+RUN_KIND = web.AppKey("run_kind", RunKind)
 HUB = web.AppKey("hub", Hub)
 RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
 FEATURES = web.AppKey("features", Features)

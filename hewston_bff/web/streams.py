@@ -12,18 +12,19 @@ import msgspec
 import structlog
 from aiohttp import hdrs, web
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import Forbidden, InvalidRequest
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.control import start_of
-from hewston_bff.hub.permits import Access
-from hewston_bff.hub.subscriptions import ViewingLimits
-from hewston_bff.log.seek_targets import Target
+from hewston_bff.hub.permits import Permit
+from hewston_bff.hub.subscriptions import SubscriptionLimits
 from hewston_bff.net.clients.client_writer import OutletLimits
 from hewston_bff.net.clients.session import Door, Session, SessionLimits
 from hewston_bff.net.clients.ws_frames import prepare_transport
-from hewston_bff.ports import Credentials
 from hewston_bff.protocol.commands import Subscribe, speed_error, unquoted
 from hewston_bff.protocol.ids import RunId
+from hewston_bff.protocol.positions import SeekTarget
+from hewston_bff.protocol.topics import RUN, Topic
 from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import client_address, is_allowed_origin, public_origin
 from hewston_bff.web.features import require_feature
@@ -56,16 +57,16 @@ async def run_stream(request: web.Request) -> web.StreamResponse:
     _check_handshake(request)
     wanted = from_query(request)
     start = start_of(wanted)
-    async with admitted(request) as access:
-        viewing = Wanted(access.run_id, wanted, start)
+    async with admitted(request) as permit:
+        viewing = Wanted(RunId(permit.topic.name), wanted, start)
         return await _serve_socket(request, Door.RUN, viewing)
 
 
 async def backend_stream(request: web.Request) -> web.StreamResponse:
     """`WS /backtests/{id}/ws`: the backend's own path, for an unmodified frontend."""
     _check_handshake(request)
-    async with admitted(request) as access:
-        viewing = Wanted(access.run_id, _NATIVE_REQUEST, None)
+    async with admitted(request) as permit:
+        viewing = Wanted(RunId(permit.topic.name), _NATIVE_REQUEST, None)
         return await _serve_socket(request, Door.BACKEND, viewing)
 
 
@@ -78,7 +79,7 @@ class Wanted:
 
     run_id: RunId
     request: Subscribe
-    start: Target | None
+    start: SeekTarget | None
 
 
 async def _serve_socket(
@@ -142,7 +143,7 @@ async def _serve_socket(
 
 
 @asynccontextmanager
-async def admitted(request: web.Request) -> AsyncIterator[Access]:
+async def admitted(request: web.Request) -> AsyncIterator[Permit]:
     """The run of this request, once the backend allows it, or does not say for a while.
 
     Raises:
@@ -152,16 +153,16 @@ async def admitted(request: web.Request) -> AsyncIterator[Access]:
     """
     run_id = run_id_of(request)
     hub = request.app[HUB]
-    access = hub.enter(run_id, credentials_of(request))
+    permit = hub.acquire(Topic(RUN, run_id), credentials_of(request))
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(request.app[SETTINGS].bff_hub_admission_seconds):
-                await access.decided.wait()
-        if access.refusal is not None:
-            raise type(access.refusal)(access.refusal.message)
-        yield access
+                await permit.decided.wait()
+        if permit.refusal is not None:
+            raise permit.refusal
+        yield permit
     finally:
-        hub.leave(access)
+        hub.release(permit)
 
 
 def _check_handshake(request: web.Request) -> None:
@@ -252,7 +253,7 @@ def _offers(request: web.Request) -> list[str]:
 def session_limits(settings: Settings) -> SessionLimits:
     """The limits of one client, from the settings."""
     return SessionLimits(
-        viewings=ViewingLimits(
+        viewings=SubscriptionLimits(
             subscriptions=settings.bff_ws_subscriptions,
             admission_s=settings.bff_hub_admission_seconds,
         ),

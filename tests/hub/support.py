@@ -1,25 +1,37 @@
 """A channel with viewers, driven tick by tick: no socket, no clock, no task."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BffError
-from hewston_bff.hub.channel import Channel
-from hewston_bff.hub.control import obey, start_of
-from hewston_bff.hub.permits import Access
+from hewston_bff.hub.control import cursor_command, start_of
+from hewston_bff.hub.permits import Permit
 from hewston_bff.hub.span_cache import SpanCache
 from hewston_bff.hub.stats import Counters
+from hewston_bff.hub.subscription import Subscription
 from hewston_bff.hub.ticker import Ticker
-from hewston_bff.hub.viewer import Subscription, Viewing
-from hewston_bff.ports import Credentials, RunDetail
+from hewston_bff.hub.topic_entry import TopicEntry
+from hewston_bff.hub.viewer import SubscriptionOptions
+from hewston_bff.log.changes import Append, Fork, LogChange, Restart, Status
+from hewston_bff.log.log import AnyLog
+from hewston_bff.ports import Delivery, Intake
 from hewston_bff.protocol.close_codes import CloseCode
 from hewston_bff.protocol.commands import Ctrl, Subscribe
 from hewston_bff.protocol.ids import Epoch, RunId
-from hewston_bff.protocol.notices import Notice, encode
-from hewston_bff.topics.run.encoding import Updates
-from hewston_bff.topics.run.link import LinkTimes, Quiet
+from hewston_bff.protocol.notices import CursorStatus, Notice, RunNews, SkippedFrames, encode
+from hewston_bff.protocol.topics import RUN, Topic
+from hewston_bff.protocol.updates import updates_of
+from hewston_bff.topics.run.codec import RunCodec
+from hewston_bff.topics.run.description import RunDescription
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
+from hewston_bff.topics.run.kind import run_news
+from hewston_bff.topics.run.link import Event, LinkTimes, Quiet
+from hewston_bff.topics.run.run_state import RunState
+from hewston_bff.topics.run.skips import Skip
 from hewston_bff.topics.run.wire import RawFrame
 
 Message = dict[str, Any]
@@ -66,54 +78,142 @@ class MemorySink:
         return [message for message in self.seen if message["t"] == "frame"]
 
 
+class StageSource:
+    """The stream of a run, as far as it is decided without a socket."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+        self.state = RunState(times=LinkTimes())
+
+    def apply(self, changes: Iterable[LogChange[Any]]) -> None:
+        for change in changes:
+            self.intake.apply(change)
+            if isinstance(change, Fork):
+                self.state.forked(self.intake.log)
+            elif isinstance(change, Restart):
+                self.intake.restart()
+
+    async def feed(self) -> None:
+        """A test feeds."""
+
+    async def permit(self, credentials: Credentials) -> None:
+        """A test permits."""
+
+    async def wait(self, seconds: float) -> None:
+        """Nobody waits."""
+
+    def close(self) -> None:
+        """Nobody closes."""
+
+
+class StageKind:
+    """Runs whose stream a test plays itself."""
+
+    name = RUN
+    delivery = Delivery.CONFLATE
+
+    def has(self, name: str) -> bool:
+        return True
+
+    def new_log(self, topic: Topic) -> FrameLog:
+        return frame_log(RunId(topic.name))
+
+    def codec(self, log: FrameLog) -> RunCodec:
+        return RunCodec(log)
+
+    def open(self, topic: Topic, intake: Intake) -> StageSource:
+        return StageSource(intake)
+
+    def news(self, topic: Topic, status: Status, skipped: SkippedFrames | None) -> RunNews | None:
+        return run_news(topic, status, skipped)
+
+
 class Stage:
     """One channel and its viewers."""
 
     def __init__(self, run_id: str = "run", *, status: str = "DONE") -> None:
         self.ticker = Ticker(after_tick=lambda: None)
         self.counters = Counters()
-        self.channel = Channel(
-            RunId(run_id),
+        self.restarts = 0
+        self.entry = TopicEntry(
+            Topic(RUN, run_id),
+            StageKind(),
             ticker=self.ticker,
             cache=SpanCache(max_bytes=1 << 22),
             counters=self.counters,
-            times=LinkTimes(),
+            restart=self._restarted,
         )
-        self.access = Access(RunId(run_id), Credentials(), is_granted=True, viewers=1)
-        self.channel.note(RunDetail(status=status))
-        self.channel.stream_opened(now_s=0.0)
+        assert isinstance(self.entry.source, StageSource)
+        self.source = self.entry.source
+        self.channel = self.entry.channel
+        self.permit = Permit(self.channel.topic, Credentials(), is_granted=True, viewers=1)
+        self.describe(RunDescription(status=status))
+        self.open()
+
+    def _restarted(self, entry: TopicEntry) -> None:
+        self.restarts += 1
+
+    @property
+    def log(self) -> AnyLog:
+        return self.channel.log
+
+    def describe(self, description: RunDescription) -> None:
+        """The backend says something of the run."""
+        self.source.apply(self.source.state.describe(description))
+
+    def open(self, *, now_s: float = 0.0) -> None:
+        """A connection plays the run from its first frame."""
+        self.source.apply(self.source.state.opened(self.log, now_s=now_s))
+
+    def step(self, event: Event, *, now_s: float = 0.0) -> None:
+        """Something happens to the connection."""
+        self.source.apply(self.source.state.step(event, now_s=now_s))
 
     def feed(self, *frames: RawFrame) -> None:
         """Frames of the stream."""
         for frame in frames:
-            self.channel.ingest(frame, now_s=self.ticker.next_s)
+            changes = self.source.state.take(frame, now_s=self.ticker.next_s)
+            self.source.apply([Append(self.log.next_seq, [frame])] if changes is None else changes)
+
+    def skip(self, reason: Skip) -> None:
+        """Something of the stream is left out."""
+        self.source.apply(self.source.state.skip(reason))
+
+    def fail(self, error: BffError) -> None:
+        """Nothing more will come."""
+        state = self.source.state
+        self.source.apply(state.fail(error.code, error.message, error.details, now_s=0.0))
 
     def complete(self) -> None:
         """The run is over, and so is a replay that was opened after that."""
-        self.channel.note(RunDetail(status="DONE"))
-        self.channel.stream_opened(now_s=1e6)
+        self.describe(RunDescription(status="DONE"))
+        self.open(now_s=1e6)
         for now_s in (2e6, 3e6):
-            self.channel.step(Quiet(), now_s=now_s)
+            self.step(Quiet(), now_s=now_s)
 
     def view(self, **wishes: Any) -> tuple[Subscription, MemorySink]:
         """A viewer; `updates` and the rest as in `subscribe`."""
         request = msgspec.convert({"t": "subscribe", "run_id": "run", **wishes}, Subscribe)
         sink = MemorySink()
-        updates = Updates(0)
-        for name in request.updates:
-            updates |= Updates[name.upper()]
         subscription = Subscription(
-            self.channel,
+            self.entry.audience,
+            self.permit,
             sink,
-            self.access,
-            viewing=Viewing(sid=None, updates=updates),
-            request=request,
-            start=start_of(request),
+            options=SubscriptionOptions(
+                sid=None,
+                request=request,
+                start=start_of(request),
+                updates=updates_of(request),
+            ),
             refused=_never,
         )
-        self.channel.listeners.add(subscription)
+        self.entry.audience.listeners.add(subscription)
         subscription.answer()
         return subscription, sink
+
+    def status_of(self, viewer: Subscription) -> CursorStatus:
+        """What the viewer would be told now."""
+        return viewer.viewer.status(self.ticker.next_s)
 
     def tick(self, count: int = 1) -> None:
         """Let ticks pass, one by one."""
@@ -123,7 +223,8 @@ class Stage:
 
 def say(subscription: Subscription, cmd: str, **values: Any) -> None:
     """Give a command."""
-    obey(subscription, msgspec.convert({"t": "ctrl", "cmd": cmd, **values}, Ctrl))
+    ctrl = msgspec.convert({"t": "ctrl", "cmd": cmd, **values}, Ctrl)
+    subscription.command(cursor_command(ctrl, subscription.viewer.cursor.mode), ctrl.id)
 
 
 def _never(subscription: Subscription, error: BffError) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from hewston_bff.errors import BackendUnavailable
-from hewston_bff.hub.viewer import Subscription
-from hewston_bff.ports import RunDetail
+from hewston_bff.hub.subscription import Subscription
 from hewston_bff.topics.run.link import Opened, Refused
 from tests.hub.support import MemorySink, Message, Stage, say
 from tests.topics.run.frames import frame, plain, ts
@@ -69,12 +68,12 @@ def test_every_frame_alone_passes_at_thirty_times_speed_too(speed: float) -> Non
 def test_the_clock_stands_still_while_permission_is_not_confirmed() -> None:
     stage = stage_of(2_000)
     _, sink = watch_for(stage, 60, speed=1)
-    stage.access.is_granted = False
-    stage.channel.suspended(stage.access)
+    stage.permit.is_granted = False
+    stage.entry.suspended(stage.permit)
     stage.tick(600)
     shown = len(spans(sink.seen))
-    stage.access.is_granted = True
-    stage.channel.granted(stage.access, RunDetail("DONE"))
+    stage.permit.is_granted = True
+    stage.entry.granted(stage.permit)
     stage.tick(60)
     assert {last - first for first, last in spans(sink.seen)} == {0}
     assert len(spans(sink.seen)) - shown == pytest.approx(30, abs=2)
@@ -202,7 +201,7 @@ def test_a_dragged_scrubber_gets_at_most_five_snapshots_a_second() -> None:
 def test_a_place_the_run_does_not_have_is_refused_and_changes_nothing() -> None:
     stage = stage_of(500)
     viewer, sink = watch_for(stage, 30, speed=1)
-    at = viewer.position()
+    at = viewer.needs().start
     error = ask(viewer, sink, "seek", pos=500)
     assert (error["t"], error["code"]) == ("err", "RANGE")
     assert error["details"] == {"min": 0, "max": 499, "min_ts": ts(0), "max_ts": ts(499)}
@@ -236,7 +235,7 @@ def test_a_place_that_is_yet_to_come_is_waited_for_and_refused_if_the_run_ends_b
         "buffering",
         "RANGE",
     ]
-    assert viewer.position() == 200
+    assert viewer.needs().start == 200
 
 
 def test_a_step_is_one_message_and_a_step_back_a_seek() -> None:
@@ -258,7 +257,7 @@ def test_speed_that_reaches_the_edge_of_a_growing_run_is_live_and_shares_beats()
     one, ours = stage.view(speed=60, max_fps=10)
     two, theirs = stage.view(speed=1_000, max_fps=10)
     stage.tick(60)
-    assert (one.status, two.status) == ("live", "live")
+    assert (stage.status_of(one), stage.status_of(two)) == ("live", "live")
     for minute in range(300, 360):
         stage.feed(plain(minute))
         stage.tick(2)
@@ -270,7 +269,7 @@ def test_speed_that_reaches_the_edge_of_a_growing_run_is_live_and_shares_beats()
 def test_an_empty_log_is_no_edge_to_be_live_at() -> None:
     stage = Stage(status="RUNNING")
     viewer, sink = watch_for(stage, 30, speed=1)
-    assert viewer.status == "buffering"
+    assert stage.status_of(viewer) == "buffering"
     stage.feed(*map(plain, range(500)))
     stage.tick(60)
     assert spans(sink.seen)[-1][1] == pytest.approx(30, abs=3)
@@ -301,11 +300,11 @@ def test_whoever_comes_back_at_the_end_is_told_that_it_is_the_end() -> None:
 def test_viewers_who_left_are_not_kept() -> None:
     for stage in (stage_of(200), growing(200), Stage(status="QUEUED")):
         for _ in range(5):
-            viewer, _ = watch_for(stage, 60, max_fps=30 + len(stage.channel.listeners))
-            stage.channel.listeners.discard(viewer)
+            viewer, _ = watch_for(stage, 60, max_fps=30 + len(stage.entry.audience.listeners))
+            stage.entry.audience.listeners.discard(viewer)
             viewer.close()
-        assert not stage.channel.waiting
-        assert not any(group.members for group in stage.channel.groups.values())
+        assert not stage.entry.audience.waiting
+        assert not any(group.members for group in stage.entry.audience.groups.values())
 
 
 def test_a_resume_goes_on_exactly_or_by_time_with_a_picture_first() -> None:
@@ -362,7 +361,7 @@ def test_after_a_divergence_a_viewer_goes_on_by_time(seen: int, evicted: int) ->
         stage.channel.log.evict_block(below=600)
     held_from = stage.channel.log.first_seq
     before = len(sink.seen)
-    stage.channel.stream_opened(now_s=stage.ticker.next_s)
+    stage.open(now_s=stage.ticker.next_s)
     stage.feed(*(plain(minute, shift=9 * (minute >= 500)) for minute in range(600)))
     say(viewer, "play")
     stage.tick(60)
@@ -379,13 +378,13 @@ def test_after_a_divergence_a_viewer_goes_on_by_time(seen: int, evicted: int) ->
 
 def test_a_viewer_without_an_answer_yet_hears_of_neither_reset_nor_failure() -> None:
     stage = stage_of(300, is_over=False)
-    stage.access.is_granted = False
+    stage.permit.is_granted = False
     viewer, sink = stage.view()
     viewer.is_answered = False
     sink.seen.clear()
-    stage.channel.stream_opened(now_s=stage.ticker.next_s)
+    stage.open(now_s=stage.ticker.next_s)
     stage.feed(*(plain(minute, shift=9) for minute in range(300)))
-    stage.channel.fail(BackendUnavailable("try later"), now_s=1.0)
+    stage.fail(BackendUnavailable("try later"))
     stage.tick(5)
     assert sink.seen == []
 
@@ -400,7 +399,7 @@ def test_a_slow_viewer_gets_wider_messages_and_loses_nothing() -> None:
     assert all(start == stop + 1 for (_, stop), (start, _) in pairwise(ranges))
     assert max(last - first for first, last in ranges) > 300
     assert all(message["dropped"] == 0 for message in sink.frames())
-    assert viewer.position() == pytest.approx(7.5 * 300, abs=21)
+    assert viewer.needs().start == pytest.approx(7.5 * 300, abs=21)
 
 
 def test_published_is_delivered_and_merged_and_lost() -> None:
@@ -410,7 +409,7 @@ def test_published_is_delivered_and_merged_and_lost() -> None:
     stage.channel.log.evict_block(below=3_000)
     stage.tick(2_000)
     counters = stage.counters
-    assert viewer.status == "ended"
+    assert stage.status_of(viewer) == "ended"
     assert counters.frames_out == len(sink.frames())
     assert counters.frames_out + counters.merged + counters.dropped == counters.frames_in == 3_000
 
@@ -453,14 +452,14 @@ def test_metrics_before_the_end_is_known_are_those_of_the_last_frame() -> None:
 
 def test_a_viewer_without_permission_learns_nothing_of_the_run() -> None:
     stage = stage_of(300)
-    stage.access.is_granted = False
+    stage.permit.is_granted = False
     viewer, sink = watch_for(stage, 30)
     ask(viewer, sink, "seek", pos=100)
     stage.tick(30)
     assert set(kinds(sink.seen)) <= {"subscribed", "state"}
     assert all(message.get("ts") is None for message in sink.seen)
-    stage.access.is_granted = True
-    viewer.on_granted()
+    stage.permit.is_granted = True
+    viewer.permitted()
     stage.tick(60)
     assert spans(sink.seen)[0][0] == 100
 
@@ -480,7 +479,7 @@ def test_news_of_the_stream_is_told_once_to_a_client_of_several_subscriptions() 
     other, _ = stage.view()
     other.sink = sink
     before = len(sink.seen)
-    stage.channel.step(Refused(), now_s=1.0)
-    stage.channel.step(Opened(), now_s=2.0)
+    stage.step(Refused(), now_s=1.0)
+    stage.step(Opened(), now_s=2.0)
     assert [m["status"] for m in sink.seen[before:] if m["t"] == "upstream"] == ["failed", "up"]
-    assert viewer.status in {"playing", "live", "buffering"}
+    assert stage.status_of(viewer) in {"playing", "live", "buffering"}

@@ -29,7 +29,7 @@ def play(frames: list[RawFrame], *, speed: float, max_fps: float) -> tuple[Memor
     stage.complete()
     viewer, sink = stage.view(speed=speed, max_fps=max_fps)
     ticks = 0
-    while viewer.status != "ended":
+    while stage.status_of(viewer) != "ended":
         stage.tick(600)
         ticks += 600
     return sink, ticks
@@ -80,7 +80,7 @@ def test_all_mode_gives_a_recording_to_the_byte(path: Path) -> None:
     texts: list[bytes] = []
     viewer, sink = stage.view(mode="all", speed=0)
     sink.push = lambda data: texts.extend(data.splitlines())  # type: ignore[method-assign]
-    while viewer.status != "ended":
+    while stage.status_of(viewer) != "ended":
         stage.tick()
     assert len(texts) == len(frames)
     for seq, (text, frame) in enumerate(zip(texts, frames, strict=True)):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from hewston_bff.ports import RunDetail
+from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.topics.run.identity import RunIdentity, identity_in
 from hewston_bff.topics.run.link import LinkState
 from hewston_bff.topics.run.skips import Skip
@@ -13,45 +13,44 @@ from tests.hub.support import Stage
 from tests.topics.run.frames import plain
 
 FIRST = RunIdentity("2024-02-01T00:00:00Z", "abc", None)
-DONE = RunDetail(status="DONE", identity=FIRST, asked_s=1.0, told_s=2.0)
+DONE = RunDescription(status="DONE", identity=FIRST, asked_s=1.0, told_s=2.0)
 
 
-def over(detail: RunDetail = DONE) -> Stage:
+def over(detail: RunDescription = DONE) -> Stage:
     """A run of ten frames that is over."""
     stage = Stage()
-    stage.channel.note(detail)
+    stage.describe(detail)
     stage.feed(*(plain(minute) for minute in range(10)))
     stage.complete()
-    stage.channel.note(detail)
+    stage.describe(detail)
     return stage
 
 
-def later(detail: RunDetail) -> RunDetail:
+def later(detail: RunDescription) -> RunDescription:
     return replace(detail, asked_s=5.0, told_s=6.0)
 
 
 @pytest.mark.parametrize(
     "detail",
     [
-        RunDetail(status="DONE", identity=FIRST._replace(created_at="2024-02-02T00:00:00Z")),
-        RunDetail(status="DONE", identity=FIRST._replace(code_hash="abd")),
-        RunDetail(status="RUNNING", identity=FIRST),
-        RunDetail(status="QUEUED"),
+        RunDescription(status="DONE", identity=FIRST._replace(created_at="2024-02-02T00:00:00Z")),
+        RunDescription(status="DONE", identity=FIRST._replace(code_hash="abd")),
+        RunDescription(status="RUNNING", identity=FIRST),
+        RunDescription(status="QUEUED"),
     ],
 )
-def test_another_identity_and_running_after_the_end_are_another_run(detail: RunDetail) -> None:
+def test_another_identity_and_running_after_the_end_are_another_run(detail: RunDescription) -> None:
     stage = over()
     old = stage.channel.log
     _, sink = stage.view(speed=100, paused=True)
-    calls = []
-    stage.channel.on_remade = lambda: calls.append(1)
-    stage.channel.note(later(detail))
+    stage.describe(later(detail))
     log = stage.channel.log
-    assert (log.next_seq, log.is_complete, calls) == (0, False, [1])
-    assert stage.channel.link.state is LinkState.IDLE
+    assert (log.next_seq, log.is_complete, stage.restarts) == (0, False, 1)
+    assert stage.source.state.link.state is LinkState.IDLE
+    assert stage.channel.link.status is None
     reset = next(message for message in sink.seen if message["t"] == "reset")
     assert (reset["reason"], reset["epoch"]) == ("run_remade", None)
-    stage.channel.stream_opened(now_s=9.0)
+    stage.open(now_s=9.0)
     stage.feed(*(plain(minute) for minute in range(10)))
     assert log.epoch != old.epoch, "although it begins alike"
     assert log.next_seq == 10
@@ -61,17 +60,17 @@ def test_another_identity_and_running_after_the_end_are_another_run(detail: RunD
     "detail",
     [
         DONE,
-        RunDetail(status="DONE"),
-        RunDetail(status=None),
-        RunDetail(status="ARCHIVED", identity=FIRST),
-        RunDetail(status="DONE", identity=FIRST._replace(input_hash="told only now")),
-        RunDetail(status="ERROR", identity=FIRST._replace(code_hash=None)),
+        RunDescription(status="DONE"),
+        RunDescription(status=None),
+        RunDescription(status="ARCHIVED", identity=FIRST),
+        RunDescription(status="DONE", identity=FIRST._replace(input_hash="told only now")),
+        RunDescription(status="ERROR", identity=FIRST._replace(code_hash=None)),
     ],
 )
-def test_what_tells_less_or_more_of_the_same_run_changes_nothing(detail: RunDetail) -> None:
+def test_what_tells_less_or_more_of_the_same_run_changes_nothing(detail: RunDescription) -> None:
     stage = over()
     log = stage.channel.log
-    stage.channel.note(later(detail))
+    stage.describe(later(detail))
     assert stage.channel.log is log
     assert log.next_seq == 10
 
@@ -79,25 +78,25 @@ def test_what_tells_less_or_more_of_the_same_run_changes_nothing(detail: RunDeta
 def test_an_answer_that_was_overtaken_is_no_news() -> None:
     stage = over()
     log = stage.channel.log
-    running = RunDetail(status="RUNNING", identity=FIRST, asked_s=0.5, told_s=2.5)
-    stage.channel.note(running)
+    running = RunDescription(status="RUNNING", identity=FIRST, asked_s=0.5, told_s=2.5)
+    stage.describe(running)
     assert stage.channel.log is log
-    assert stage.channel.detail == DONE
+    assert stage.source.state.description == DONE
 
 
 def test_the_epoch_is_the_same_wherever_the_same_run_is_read() -> None:
     epochs = set()
     for _ in range(2):
         epochs.add(over().channel.log.epoch)
-    other = RunDetail(status="DONE", identity=FIRST._replace(code_hash="abd"))
+    other = RunDescription(status="DONE", identity=FIRST._replace(code_hash="abd"))
     assert len(epochs) == 1
     assert over(other).channel.log.epoch not in epochs
 
 
 def test_a_run_made_anew_counts_its_own_skipped_frames() -> None:
     stage = over()
-    stage.channel.skip(Skip.MALFORMED, "for a test")
-    stage.channel.note(later(RunDetail(status="RUNNING", identity=FIRST)))
+    stage.skip(Skip.MALFORMED)
+    stage.describe(later(RunDescription(status="RUNNING", identity=FIRST)))
     assert stage.channel.skipped is None
 
 

@@ -17,7 +17,7 @@ def told(sink: MemorySink) -> list[Message]:
 
 def skip(stage: Stage, count: int, reason: Skip = LOST) -> None:
     for _ in range(count):
-        stage.channel.skip(reason, "for a test")
+        stage.skip(reason)
 
 
 def test_skips_are_news_once_then_at_doublings_and_in_the_end() -> None:
@@ -43,17 +43,16 @@ def test_what_costs_nobody_anything_is_only_counted() -> None:
 
 def test_who_may_not_read_the_run_hears_of_it_once_that_is_allowed() -> None:
     stage = Stage(status="RUNNING")
-    stage.access.is_granted = False
+    stage.permit.is_granted = False
     _, sink = stage.view()
     _, other = stage.view(updates=["frames"])
     stage.feed(plain(0))
     skip(stage, 2)
     assert told(sink) == []
     assert not [message for message in other.seen if message["t"] == "err"]
-    stage.access.is_granted = True
+    stage.permit.is_granted = True
     for _ in range(2):
-        assert stage.channel.detail is not None
-        stage.channel.granted(stage.access, stage.channel.detail)
+        stage.entry.granted(stage.permit)
     assert told(sink) == [{"frames": 2, "reasons": {"time_unreadable": 2}}]
     (error,) = [message for message in other.seen if message["t"] == "err"]
     assert error["code"] == "FRAMES_SKIPPED"
@@ -66,7 +65,7 @@ def test_a_replay_that_brings_the_skipped_frame_takes_it_back() -> None:
     stage.feed(plain(0))
     skip(stage, 1)
     stage.feed(plain(2), plain(3))
-    stage.channel.stream_opened(now_s=1.0)
+    stage.open(now_s=1.0)
     stage.feed(*(plain(minute) for minute in range(5)))
     assert stage.channel.log.next_seq == 5
     assert stage.channel.skipped is not None
@@ -85,13 +84,13 @@ def test_however_often_the_stream_breaks_the_count_is_that_of_one_way_through(
     stage = Stage(status="RUNNING")
     highest = 0
     for cut in (*cuts, 12):
-        stage.channel.stream_opened(now_s=1.0)
+        stage.open(now_s=1.0)
         for at in range(cut):
             if at % 3 == 2:
                 skip(stage, 1)
             else:
                 stage.feed(plain(at))
         highest = max(highest, cut)
-        assert stage.channel.skips.frames == highest // 3
+        assert stage.source.state.skips.frames == highest // 3
         assert stage.counters.skipped[LOST] == highest // 3
     assert stage.channel.log.next_seq == 8

@@ -78,12 +78,12 @@ def test_a_live_viewer_whose_socket_breaks_costs_its_neighbours_no_frame(broken_
     stage.tick(60)
     stage.feed(*FRAMES[10:20])
     stage.tick(60)
-    assert len(stage.channel.groups) == 1
+    assert len(stage.entry.audience.groups) == 1
 
     def breaks(data: bytes) -> bool:
         raise ZeroDivisionError("planted")
 
-    group = next(iter(stage.channel.groups.values()))
+    group = next(iter(stage.entry.audience.groups.values()))
     assert len(group.members) == 3
     broken, sink = viewers[broken_at]
     group.members[broken] = breaks

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hewston_bff.errors import InvalidRequest
-from hewston_bff.hub.viewer import Subscription
+from hewston_bff.hub.subscription import Subscription
 from hewston_bff.topics.run.wire import RawFrame
 from tests.hub.support import MemorySink, Stage, say
 from tests.topics.run.frames import plain, ts
@@ -116,7 +116,7 @@ class Viewers(RuleBasedStateMachine):
         """The stream comes back and is another one from `at` on."""
         if self.is_over or at >= len(self.run) or at < self.stage.channel.log.first_seq:
             return
-        self.stage.channel.stream_opened(now_s=self.stage.ticker.next_s)
+        self.stage.open(now_s=self.stage.ticker.next_s)
         self.shift += 1
         self.run = self.run[:at] + [
             plain(minute, shift=self.shift) for minute in range(at, len(self.run))
@@ -128,7 +128,7 @@ class Viewers(RuleBasedStateMachine):
         """The stream comes back the same, and ends short."""
         if self.is_over:
             return
-        self.stage.channel.stream_opened(now_s=self.stage.ticker.next_s)
+        self.stage.open(now_s=self.stage.ticker.next_s)
         self.stage.feed(*self.run)
 
     @precondition(lambda self: len(self.run) > 900)
@@ -180,8 +180,8 @@ class Viewers(RuleBasedStateMachine):
         self.stage.tick(1_200)
         self.what_they_hear_is_true()
         for viewer, sink in self.viewers:
-            assert viewer.status == "ended", sink.seen[-3:]
-            assert viewer.position() == len(self.run)
+            assert self.stage.status_of(viewer) == "ended", sink.seen[-3:]
+            assert viewer.needs().start == len(self.run)
         for _, sink in self.viewers:
             msgspec.json.encode(sink.seen)
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hewston_bff.log.log import BLOCK, Evicted
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.topics.run.conflate import Fold
-from hewston_bff.topics.run.frame_log import BLOCK, Evicted, FrameLog
+from hewston_bff.topics.run.folding import figures_at, fold_range, orders_in
+from hewston_bff.topics.run.frame_block import frame_log
 from tests.topics.run.frames import RUN, contents, frame, log_of, or_none, plain
 
 
@@ -51,9 +53,9 @@ def test_any_range_folds_as_the_source_does(
         log.append(frame(minute, **part))
     start = data.draw(st.integers(0, len(parts) - 1))
     stop = data.draw(st.integers(start + 1, len(parts)))
-    fold = log.fold(lead_frames + start, lead_frames + stop)
+    fold = fold_range(log, lead_frames + start, lead_frames + stop)
     assert as_tuple(fold) == naive_fold(parts[start:stop], lead_frames + start)
-    orders, count = log.orders(lead_frames + start, lead_frames + stop)
+    orders, count = orders_in(log, lead_frames + start, lead_frames + stop)
     assert count == sum(part["orders"] for part in parts[start:stop])  # type: ignore[misc]
     assert orders.count(b"order_id") == count
 
@@ -74,7 +76,7 @@ def test_reads_are_appends(count: int) -> None:
 def test_wide_folds_equal_the_fold_of_everything() -> None:
     log = log_of(5 * BLOCK + 30)
     values = [plain(minute) for minute in range(40, 5 * BLOCK + 11)]
-    fold = log.fold(40, 5 * BLOCK + 11)
+    fold = fold_range(log, 40, 5 * BLOCK + 11)
     assert fold.o == values[0].o
     assert fold.h == max(each.h for each in values)
     assert fold.l == min(each.l for each in values)
@@ -89,7 +91,7 @@ def test_figures_at_any_frame_follow_the_platforms_definitions() -> None:
     for seq in (1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 49):
         e = np.array([plain(minute).equity for minute in range(seq + 1)])
         r = e[1:] / e[:-1] - 1
-        figures = log.stats(seq).stream_figures()
+        figures = figures_at(log, seq).stream_figures()
         assert figures.total_return == pytest.approx(e[-1] / e[0] - 1)
         peaks = np.maximum.accumulate(e)
         assert figures.max_drawdown == pytest.approx(((peaks - e) / peaks).max())
@@ -103,12 +105,12 @@ def test_figures_at_any_frame_follow_the_platforms_definitions() -> None:
 
 
 def test_figures_say_nothing_where_there_is_nothing_to_say() -> None:
-    log = FrameLog(RUN)
+    log = frame_log(RUN)
     log.append(frame(0))
     log.append(frame(1, equity=5))
     log.append(frame(2, equity=5))
-    assert log.stats(0).figures().total_return is None
-    assert log.stats(2).figures().sharpe is None
+    assert figures_at(log, 0).figures().total_return is None
+    assert figures_at(log, 2).figures().sharpe is None
 
 
 def test_eviction_takes_whole_blocks_from_the_front_and_never_the_open_one() -> None:
@@ -120,13 +122,13 @@ def test_eviction_takes_whole_blocks_from_the_front_and_never_the_open_one() -> 
     assert log.size_bytes == before - freed
     assert log.first_seq == BLOCK
     with pytest.raises(Evicted):
-        log.fold(BLOCK - 1, BLOCK + 1)
+        fold_range(log, BLOCK - 1, BLOCK + 1)
     assert log.evict_block(below=10_000) > 0
     assert log.evict_block(below=10_000) == 0
     assert log.first_seq == 2 * BLOCK
     assert (
-        log.stats(2 * BLOCK + 4).stream_figures().orders
-        == log_of(2 * BLOCK + 5).stats(2 * BLOCK + 4).stream_figures().orders
+        figures_at(log, 2 * BLOCK + 4).stream_figures().orders
+        == figures_at(log_of(2 * BLOCK + 5), 2 * BLOCK + 4).stream_figures().orders
     )
 
 
@@ -144,7 +146,7 @@ def test_times_are_found_as_by_looking_at_every_frame(count: int, minute: int) -
 def test_the_epoch_follows_run_and_first_frame_alone() -> None:
     assert log_of(1).epoch == log_of(300).epoch
     assert log_of(1).epoch != log_of(1, shift=1).epoch
-    other = FrameLog(RunId("other"))
+    other = frame_log(RunId("other"))
     other.append(plain(0))
     assert other.epoch != log_of(1).epoch
     assert len(other.epoch or "") == 12
@@ -157,14 +159,16 @@ def test_a_fork_keeps_what_was_the_same_and_leaves_the_old_log_alone(at: int) ->
     for minute in range(at + 1, at + 2 * BLOCK):
         fork.append(plain(minute, shift=9))
     assert fork.epoch != log.epoch
-    fresh = FrameLog(RUN)
+    fresh = frame_log(RUN)
     for minute in range(at + 2 * BLOCK):
         fresh.append(plain(minute, shift=9 if minute >= at else 0))
     assert fork.next_seq == fresh.next_seq
     for seq in range(fresh.next_seq):
         assert fork.tail(seq) == fresh.tail(seq)
-    assert as_tuple(fork.fold(0, fork.next_seq)) == as_tuple(fresh.fold(0, fresh.next_seq))
-    assert fork.stats(fork.next_seq - 1) == fresh.stats(fresh.next_seq - 1)
+    assert as_tuple(fold_range(fork, 0, fork.next_seq)) == as_tuple(
+        fold_range(fresh, 0, fresh.next_seq)
+    )
+    assert figures_at(fork, fork.next_seq - 1) == figures_at(fresh, fresh.next_seq - 1)
     assert [fork.digest(i) for i in range(2)] == [fresh.digest(i) for i in range(2)]
     assert abs(fork.size_bytes - fresh.size_bytes) < 3_000
     assert [log.tail(seq) for seq in range(2 * BLOCK + 10)] == [
@@ -175,20 +179,20 @@ def test_a_fork_keeps_what_was_the_same_and_leaves_the_old_log_alone(at: int) ->
 @pytest.mark.parametrize("at", [0, BLOCK, 2 * BLOCK])
 def test_a_fork_from_a_block_that_was_let_go_has_the_figures_of_the_whole_run(at: int) -> None:
     log = log_of(3 * BLOCK)
-    fresh = FrameLog(RUN)
+    fresh = frame_log(RUN)
     for minute in range(at + 5):
         fresh.append(plain(minute, shift=9 if minute >= at else 0))
     while log.evict_block(below=10_000):
         pass
     fork = log.fork(at, [plain(minute, shift=9) for minute in range(at, at + 5)])
     assert fork.first_seq == at
-    assert fork.stats(at + 4) == fresh.stats(at + 4)
+    assert figures_at(fork, at + 4) == figures_at(fresh, at + 4)
 
 
 def test_the_size_it_counts_is_the_memory_it_takes() -> None:
     frames = [plain(minute) for minute in range(8_000)]
     tracemalloc.start()
-    log = FrameLog(RUN)
+    log = frame_log(RUN)
     for each in frames:
         log.append(each)
     held, _ = tracemalloc.get_traced_memory()

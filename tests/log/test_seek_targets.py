@@ -4,23 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hewston_bff.log.seek_targets import (
-    AfterTime,
-    AtEdge,
-    AtIndex,
-    AtTime,
-    Found,
-    OutOfRange,
-    Resumed,
-    Target,
-    locate,
-)
+from hewston_bff.log.seek_targets import Found, OutOfRange, locate
 from hewston_bff.protocol.ids import Epoch
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.positions import AfterTime, AtEdge, AtIndex, AtTime, Resumed, SeekTarget
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.frame_range import FrameRange
 from tests.topics.run.frames import RUN, log_of, plain
 
-EMPTY = FrameLog(RUN)
+EMPTY = frame_log(RUN)
 EPOCH = log_of(1).epoch or Epoch("")
 START = AtIndex(0)
 
@@ -66,7 +57,7 @@ def resumed(seq: int, *, epoch: Epoch = EPOCH, minute: int | None = None) -> Res
     ],
 )
 def test_a_place_is_found_or_not_there_or_not_there_yet(
-    target: Target, log: FrameLog, place: Found | OutOfRange | None
+    target: SeekTarget, log: FrameLog, place: Found | OutOfRange | None
 ) -> None:
     assert locate(target, log) == place
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.net.cache import Entry, MemoryCache, TieredCache, cache_key
-from hewston_bff.ports import Credentials
 
 ANON = Credentials()
 SECRET = Credentials(authorization="Bearer sesame", cookie="sid=42")

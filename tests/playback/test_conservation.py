@@ -8,11 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hewston_bff.log.seek_targets import AfterTime, AtEdge, AtIndex
+from hewston_bff.log.log import BLOCK
 from hewston_bff.playback.cursor import CHUNK, TICKS_PER_S, Cursor
+from hewston_bff.playback.playhead import Playhead
 from hewston_bff.protocol.commands import Mode
+from hewston_bff.protocol.positions import AfterTime, AtEdge, AtIndex
 from hewston_bff.topics.run.conflate import merge
-from hewston_bff.topics.run.frame_log import BLOCK, FrameLog
+from hewston_bff.topics.run.folding import fold_range, orders_in
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.replay_check import Replay, Verdict
 from hewston_bff.topics.run.wire import RawFrame, decode
 from tests.topics.run.frames import RUN, plain, text
@@ -59,8 +62,9 @@ class Watched:
     """A growing log and one cursor on it; checks each span against the source as it is delivered."""
 
     def __init__(self, *, speed: float, max_fps: float, mode: Mode) -> None:
-        self.log = FrameLog(RUN)
-        self.cursor = Cursor(speed=speed, max_fps=max_fps, mode=mode, is_paused=False)
+        self.log = frame_log(RUN)
+        playhead = Playhead(speed=speed, is_paused=False)
+        self.cursor = Cursor(playhead, max_fps=max_fps, mode=mode)
         self.is_growing = True
         self.now = 0
         self.stretches: list[list[tuple[int, int]]] = [[]]
@@ -97,12 +101,12 @@ class Watched:
             case "speed":
                 cursor.set_speed(value, now_s=self.now / TICKS_PER_S)
             case "seek":
-                cursor.go(AtIndex(value), show=True)
+                cursor.aim(AtIndex(value), show=True)
             case "after":
-                cursor.go(AfterTime(_SOURCE[value].ts_ns), show=False)
+                cursor.aim(AfterTime(_SOURCE[value].ts_ns), show=False)
             case "live":
-                cursor.is_paused = False
-                cursor.go(AtEdge(), show=True)
+                cursor.playhead.is_paused = False
+                cursor.aim(AtEdge(), show=True)
                 cursor.is_live = True
             case _:
                 assert name in {"tick", "stall"}
@@ -129,7 +133,7 @@ class Watched:
         now_s, cursor, log = self.now / TICKS_PER_S, self.cursor, self.log
         if cursor.target is not None:
             before = cursor.next_seq
-            if cursor.settle(log) is None:
+            if cursor.arrive(log) is None:
                 return
             self.jumped += cursor.next_seq - before
             self.stretches.append([])
@@ -146,7 +150,7 @@ class Watched:
 
     def take(self, start: int, stop: int) -> None:
         """One span arrives."""
-        assert not self.cursor.is_paused or stop - start <= max(self.cursor.owed, 0)
+        assert not self.cursor.playhead.is_paused or stop - start <= max(self.cursor.owed, 0)
         is_merge = self.cursor.mode == "merge"
         assert is_merge or stop - start <= CHUNK
         spans = [(start, stop)] if is_merge else [(seq, seq + 1) for seq in range(start, stop)]
@@ -166,7 +170,7 @@ class Watched:
             held = [(a, b) for a, b in spans if a >= self.log.first_seq]
             if held:
                 whole = fold_of_source(held[0][0], held[-1][1])
-                folds = merge(self.log.fold(start, stop) for start, stop in held)
+                folds = merge(fold_range(self.log, start, stop) for start, stop in held)
                 assert comparable(folds) == whole
         assert self.messages + self.merged == self.delivered
         passed = self.cursor.next_seq - self.jumped
@@ -177,7 +181,7 @@ class Watched:
 def check_orders(log: FrameLog, start: int, stop: int) -> None:
     """Every order of the span, once and in order."""
     source = b",".join(frame.orders for frame in _SOURCE[start:stop] if frame.orders)
-    assert log.orders(start, stop) == (source, sum(f.order_count for f in _SOURCE[start:stop]))
+    assert orders_in(log, start, stop) == (source, sum(f.order_count for f in _SOURCE[start:stop]))
 
 
 def fold_of_source(start: int, stop: int) -> tuple[float | None, ...]:

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hewston_bff.log.seek_targets import AtEdge, AtIndex, AtTime, Found, OutOfRange
+from hewston_bff.log.seek_targets import Found, OutOfRange
 from hewston_bff.playback.cursor import Cursor
+from hewston_bff.playback.playhead import Playhead
 from hewston_bff.protocol.commands import Mode
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.positions import AtEdge, AtIndex, AtTime
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from tests.topics.run.frames import RUN, log_of, plain
 
 TICK = 1 / 60
@@ -19,7 +21,7 @@ TICK = 1 / 60
 def cursor(
     *, speed: float = 1.0, max_fps: float = 30.0, mode: Mode = "merge", paused: bool = False
 ) -> Cursor:
-    return Cursor(speed=speed, max_fps=max_fps, mode=mode, is_paused=paused)
+    return Cursor(Playhead(speed=speed, is_paused=paused), max_fps=max_fps, mode=mode)
 
 
 def spans(
@@ -64,8 +66,8 @@ def test_viewers_at_one_speed_cut_alike_whenever_they_joined() -> None:
     log = complete(5_000)
     first, second = cursor(speed=7.3), cursor(speed=7.3)
     ours = {span[1:] for span in spans(first, log, seconds=5)}
-    second.go(AtIndex(101), show=True)
-    second.settle(log)
+    second.aim(AtIndex(101), show=True)
+    second.arrive(log)
     theirs = [span[1:] for span in spans(second, log, seconds=5, start_s=3.01)]
     assert theirs[0] == (101, 102)
     shared = [span for span in theirs[2:] if span[1] < 900]
@@ -78,8 +80,8 @@ def test_a_paused_cursor_delivers_nothing_but_what_a_seek_or_step_owes() -> None
     still = cursor(paused=True)
     assert spans(still, log, seconds=2) == []
     assert still.wake_s == inf
-    still.go(AtIndex(40), show=True)
-    assert still.settle(log) == Found(40)
+    still.aim(AtIndex(40), show=True)
+    assert still.arrive(log) == Found(40)
     assert [span[1:] for span in spans(still, log, seconds=2)] == [(40, 41)]
     still.step(5)
     assert [span[1:] for span in spans(still, log, seconds=2)] == [(41, 46)]
@@ -152,9 +154,9 @@ def test_live_viewers_with_one_max_fps_share_their_spans() -> None:
     log = log_of(10)
     one, two = cursor(max_fps=10), cursor(max_fps=10)
     for each in (one, two):
-        each.go(AtEdge(), show=True)
+        each.aim(AtEdge(), show=True)
         each.is_live = True
-        each.settle(log)
+        each.arrive(log)
     shared: list[list[tuple[int, int]]] = [[], []]
     for k in range(120):
         if k % 3 == 0:
@@ -184,24 +186,24 @@ def test_all_mode_keeps_its_speed() -> None:
 def test_a_seek_back_or_forth_goes_to_the_last_frame_at_or_before_a_time() -> None:
     log = complete(100)
     moving = cursor(paused=True)
-    moving.go(AtTime(plain(30).ts_ns + 5), show=True)
-    assert moving.settle(log) == Found(30)
-    moving.go(AtTime(0), show=True)
-    assert moving.settle(log) == Found(0)
-    moving.go(AtTime(plain(100).ts_ns), show=True)
-    assert moving.settle(log) == OutOfRange()
+    moving.aim(AtTime(plain(30).ts_ns + 5), show=True)
+    assert moving.arrive(log) == Found(30)
+    moving.aim(AtTime(0), show=True)
+    assert moving.arrive(log) == Found(0)
+    moving.aim(AtTime(plain(100).ts_ns), show=True)
+    assert moving.arrive(log) == OutOfRange()
     assert moving.next_seq == 100
 
 
 def test_a_place_not_there_yet_is_waited_for() -> None:
     log = log_of(10)
     moving = cursor(paused=True)
-    moving.go(AtIndex(12), show=True)
-    assert moving.settle(log) is None
+    moving.aim(AtIndex(12), show=True)
+    assert moving.arrive(log) is None
     assert moving.status(log, is_growing=False) == "buffering"
     for minute in range(10, 13):
         log.append(plain(minute))
-    assert moving.settle(log) == Found(12)
+    assert moving.arrive(log) == Found(12)
     assert [span[1:] for span in spans(moving, log, seconds=1)] == [(12, 13)]
 
 
@@ -239,7 +241,7 @@ def test_between_seeks_the_spans_are_adjacent_and_never_ahead_of_the_log(
     speed: float, max_fps: float, mode: Mode, steps: list[tuple[str, int]]
 ) -> None:
     """Conservation: nothing twice, nothing left out but what eviction took and was counted."""
-    log = FrameLog(RUN)
+    log = frame_log(RUN)
     moving = cursor(speed=speed, max_fps=max_fps, mode=mode)
     k, expected = 0, 0
     for name, value in steps:
@@ -257,13 +259,13 @@ def test_between_seeks_the_spans_are_adjacent_and_never_ahead_of_the_log(
         elif name == "step":
             moving.step(value)
         elif name == "seek":
-            moving.go(AtIndex(value), show=True)
+            moving.aim(AtIndex(value), show=True)
         elif name == "evict":
             log.evict_block(below=log.next_seq)
         for tick in range(value if name in {"tick", "stall"} else 1):
             k += 1
             if moving.target is not None:
-                moving.settle(log)
+                moving.arrive(log)
                 expected = moving.next_seq
             lost = moving.skip_evicted(log)
             expected += lost

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from hewston_bff.hub.viewer import Subscription
+from hewston_bff.credentials import Credentials
+from hewston_bff.hub.subscription import Subscription
 from hewston_bff.net.backend.http_backend import HttpBackend
 from hewston_bff.net.clients.session import Session
-from hewston_bff.ports import Credentials, RunDetail
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.tools.simulator import SimulatorOptions, generated_run
+from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.web.keys import CLIENTS
 from tests.support import Bff, is_a, stack
 
@@ -33,7 +34,7 @@ def subscription_of(bff: Bff) -> Subscription:
 
 
 def break_cursor(subscription: Subscription) -> None:
-    subscription.cursor = NoCursor()  # type: ignore[assignment]  # the fault
+    subscription.viewer.cursor = NoCursor()  # type: ignore[assignment]  # the fault
 
 
 @pytest.mark.parametrize("path", ["/api/v1/stream", "/api/v1/runs/day/stream", "/backtests/day/ws"])
@@ -93,10 +94,10 @@ async def test_an_event_stream_that_crashes_is_told_so_and_ends() -> None:
 class CrashingBackend(HttpBackend):
     """The real one, but for a run whose description crashes us."""
 
-    async def run_detail(self, run_id: RunId, credentials: Credentials) -> RunDetail:
+    async def describe(self, run_id: RunId, credentials: Credentials) -> RunDescription:
         if run_id == "crash":
             raise ZeroDivisionError("planted")
-        return await super().run_detail(run_id, credentials)
+        return await super().describe(run_id, credentials)
 
 
 async def test_a_permission_check_that_crashes_refuses_that_viewer_alone(

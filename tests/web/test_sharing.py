@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import msgspec
 import pytest
 
-from hewston_bff.ports import Credentials
+from hewston_bff.credentials import Credentials
 from hewston_bff.tools.simulator import CutAt, FaultPlan, Lifecycle, SimulatorOptions, generated_run
 from hewston_bff.web.keys import CLIENTS
 from tests.support import QUICK, Bff, Message, Viewer, is_a, serving, sources, stack, without_ours

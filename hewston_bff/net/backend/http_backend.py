@@ -10,16 +10,18 @@ import aiohttp
 import msgspec
 import structlog
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BackendUnavailable, Forbidden, RunNotFound, Unauthorized
 from hewston_bff.net.backend.connections import Connections, is_unreachable
 from hewston_bff.net.backend.sse import NoEventStream, open_sse
 from hewston_bff.net.backend.transport_choice import Transport, TransportChoice
 from hewston_bff.net.backend.ws import open_ws
-from hewston_bff.ports import Credentials, LinkLost, LinkRefused, RunDetail, Upstream
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.topics.run.backend_activity import BackendActivity
+from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.topics.run.identity import MEMBERS as IDENTITY_MEMBERS
 from hewston_bff.topics.run.identity import identity_in
+from hewston_bff.topics.run.ports import LinkLost, LinkRefused, Upstream
 from hewston_bff.topics.run.run_span import run_days
 
 logger = structlog.get_logger(__name__)
@@ -138,7 +140,7 @@ class HttpBackend:
             choice.ws_failed(run_id)
             raise
 
-    async def run_detail(self, run_id: RunId, credentials: Credentials) -> RunDetail:
+    async def describe(self, run_id: RunId, credentials: Credentials) -> RunDescription:
         """See `ports.Backend`."""
         url = f"{self._options.url}/backtests/{run_id}"
         loop = asyncio.get_running_loop()
@@ -154,7 +156,7 @@ class HttpBackend:
                 self._activity.lost()
             raise BackendUnavailable("the backend does not answer; we keep trying") from exc
 
-    async def _ask(self, url: str, credentials: Credentials) -> RunDetail:
+    async def _ask(self, url: str, credentials: Credentials) -> RunDescription:
         async with self._requests.get(
             url, headers=credentials.headers(), allow_redirects=False
         ) as response:
@@ -171,7 +173,7 @@ class HttpBackend:
                 raise BackendUnavailable("the backend's answer makes no sense") from exc
             identity = identity_in({name: getattr(detail, name) for name in IDENTITY_MEMBERS})
             days = run_days(bytes(detail.run_from), bytes(detail.run_to))
-            return RunDetail(detail.status, detail.progress, identity, days=days)
+            return RunDescription(detail.status, detail.progress, identity, days=days)
 
     async def state(self, *, within_s: float) -> Literal["ok", "degraded", "down"]:
         """How it answers `/healthz`; silence alone is not "down", for it may be deaf."""

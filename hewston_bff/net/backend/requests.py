@@ -20,10 +20,10 @@ from tenacity import (
 )
 from yarl import URL
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BackendTimeout, BackendUnavailable, BffError
 from hewston_bff.net.backend.breaker import Breaker, is_connection_trouble
 from hewston_bff.net.backend.connections import Connections, is_unreachable
-from hewston_bff.ports import Credentials
 from hewston_bff.topics.run.backend_activity import BackendActivity
 
 CORRELATION_HEADER = "X-Correlation-ID"

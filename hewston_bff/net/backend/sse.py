@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.net.backend.connections import is_unreachable
-from hewston_bff.ports import Credentials, LinkLost, LinkRefused
 from hewston_bff.protocol.event_stream import OVERSIZED, EventParser
+from hewston_bff.topics.run.ports import LinkLost, LinkRefused
 from hewston_bff.topics.run.skips import Skip
 from hewston_bff.topics.run.wire import End, Fault, Message, ProtocolViolation, decode
 

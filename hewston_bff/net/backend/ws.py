@@ -7,8 +7,9 @@ from typing import Final
 
 import aiohttp
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.net.backend.connections import AbortableWebSocket, is_unreachable
-from hewston_bff.ports import Credentials, LinkLost, LinkRefused
+from hewston_bff.topics.run.ports import LinkLost, LinkRefused
 from hewston_bff.topics.run.skips import Skip
 from hewston_bff.topics.run.wire import Message, ProtocolViolation, decode
 

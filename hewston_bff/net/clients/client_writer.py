@@ -12,8 +12,8 @@ from math import inf
 from typing import Protocol
 
 from hewston_bff.hub.hub import Hub
-from hewston_bff.ports import INTERNAL_REASON, Framing
-from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.ports import Framing
+from hewston_bff.protocol.close_codes import INTERNAL_REASON, CloseCode
 
 
 @dataclass(frozen=True, slots=True)

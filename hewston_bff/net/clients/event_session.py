@@ -8,8 +8,8 @@ from hewston_bff.errors import BffError, ErrorCode
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.clients.client_writer import Outlet, OutletLimits
 from hewston_bff.net.clock import now_ms
-from hewston_bff.ports import INTERNAL_REASON, Framing
-from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.ports import Framing
+from hewston_bff.protocol.close_codes import INTERNAL_REASON, CloseCode
 from hewston_bff.protocol.event_stream import event
 from hewston_bff.protocol.ids import Epoch
 from hewston_bff.protocol.notices import Bye, Closed, Ended, Err, Hb, Notice, encode

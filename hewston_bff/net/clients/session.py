@@ -11,17 +11,18 @@ import structlog
 from aiohttp import WSMessage, WSMsgType, web
 from msgspec import UNSET
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BffError, InvalidRequest, RateLimited
-from hewston_bff.hub.control import obey
+from hewston_bff.hub.control import cursor_command
 from hewston_bff.hub.hub import Hub
-from hewston_bff.hub.subscriptions import ViewingLimits, Viewings
+from hewston_bff.hub.subscriptions import SubscriptionLimits, Subscriptions
 from hewston_bff.hub.ticker import contain
 from hewston_bff.net.clients.client_writer import Outlet, OutletLimits, Wire
 from hewston_bff.net.clients.ws_frames import PING_FRAME, WebSocketFraming, pong_frame, text_frame
 from hewston_bff.net.clock import now_ms
 from hewston_bff.net.limits.token_bucket import TokenBucket
-from hewston_bff.ports import INTERNAL_REASON, Credentials, Framing
-from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.ports import Framing
+from hewston_bff.protocol.close_codes import INTERNAL_REASON, CloseCode
 from hewston_bff.protocol.commands import (
     ClientHeartbeat,
     Command,
@@ -69,7 +70,7 @@ class Door(Enum):
 class SessionLimits:
     """What one socket may do."""
 
-    viewings: ViewingLimits = ViewingLimits()
+    viewings: SubscriptionLimits = SubscriptionLimits()
     outlet: OutletLimits = OutletLimits()
     message_bytes: int = 65_536
     messages_per_s: int = 50
@@ -130,7 +131,7 @@ class Session:
         self._hub = hub
         self._door = door
         self._limits = limits
-        self.viewings = Viewings(hub, credentials, limits.viewings, refused=self.refused)
+        self.viewings = Subscriptions(hub, credentials, limits.viewings, refused=self.refused)
         self._bucket = TokenBucket.full(rate_per_s=limits.messages_per_s, now_s=hub.ticker.next_s)
         self._malformed = 0
         self._empty_since_s = hub.ticker.next_s
@@ -314,7 +315,8 @@ class Session:
                 subscription.answer()
                 if self._door is Door.BACKEND:
                     self.outlet.send_control(text_frame(echo(data)))
-                obey(subscription, command)
+                mode = subscription.viewer.cursor.mode
+                subscription.command(cursor_command(command, mode), command.id)
             case Subscribe():
                 if self._door is not Door.STREAM:
                     raise InvalidRequest(

@@ -1,31 +1,17 @@
 """A span of a log as the text of one message, in the form that a subscription asked for."""
 
-from enum import Flag, auto
 from math import isfinite
 
 import msgspec
 
 from hewston_bff.protocol.times import format_time
+from hewston_bff.protocol.updates import Updates
 from hewston_bff.topics.run.conflate import Fold
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.folding import fold_range, orders_in
+from hewston_bff.topics.run.frame_block import FrameLog
 from hewston_bff.topics.run.wire import members
 
 _FRAME_FIELDS = frozenset({"ts", "ohlc", "orders", "equity", "dropped"})
-
-
-class Updates(Flag):
-    """What a subscription wants to hear of (`updates` of `subscribe`)."""
-
-    FRAMES = auto()
-    ORDERS = auto()
-    EQUITY = auto()
-    METRICS = auto()
-    RUN = auto()
-
-    @property
-    def has_frames(self) -> bool:
-        """Whether any `frame` message is wanted."""
-        return bool(self & (Updates.FRAMES | Updates.ORDERS | Updates.EQUITY))
 
 
 def encode_span(log: FrameLog, start: int, stop: int, *, updates: Updates, lost: int) -> bytes:
@@ -70,7 +56,7 @@ def _unwanted(updates: Updates) -> set[str]:
 
 def _merged(log: FrameLog, start: int, stop: int, *, updates: Updates, lost: int) -> bytes:
     last = members(log.tail(stop - 1))
-    fold = log.fold(start, stop)
+    fold = fold_range(log, start, stop)
     unwanted = _unwanted(updates)
     parts = [
         b'"from":%d,"seq":%d,"n":%d' % (start, stop - 1, stop - start),
@@ -79,7 +65,7 @@ def _merged(log: FrameLog, start: int, stop: int, *, updates: Updates, lost: int
     if "ohlc" not in unwanted:
         parts.append(b'"ohlc":' + (_bar(fold) or b"null"))
     if "orders" not in unwanted:
-        parts.append(b'"orders":[%b]' % log.orders(start, stop)[0])
+        parts.append(b'"orders":[%b]' % orders_in(log, start, stop)[0])
     if "equity" not in unwanted:
         parts.append(b'"equity":' + _equity(log, fold))
     parts.append(b'"dropped":%b' % (b"%d" % lost if lost else last["dropped"]))
@@ -115,7 +101,7 @@ def number(value: float) -> str:
 
 def encode_snapshot_bar(log: FrameLog, start: int, stop: int) -> tuple[bytes, bytes]:
     """Frames `start` to `stop` as a bar and an equity point of a `snapshot`, b"" for none."""
-    fold = log.fold(start, stop)
+    fold = fold_range(log, start, stop)
     bar, equity = _bar(fold), b""
     if bar:
         ts0, ts = format_time(log.ts_ns(start)), format_time(log.ts_ns(stop - 1))

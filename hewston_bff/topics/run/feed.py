@@ -1,253 +1,226 @@
-"""What keeps one run's log fed: connect, read, wait, again; at most one stream a run.
-
-The backend is asked gently: a stream is read in slices with pauses between them, so that neither
-our ticks nor the backend's other requests wait, only a few streams pour at the same time, and
-requests of pages go first.
-"""
+"""A run's source: its log is fed from the backend, by at most one stream at a time."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from random import random
+from typing import Final
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BackendUnavailable, BffError, Forbidden, RunNotFound, Unauthorized
-from hewston_bff.hub.channel import Channel
-from hewston_bff.ports import Backend, Credentials, LinkLost, LinkRefused, Upstream
+from hewston_bff.log.changes import Append, Complete, Fork, LinkChange, Restart
+from hewston_bff.ports import Intake
+from hewston_bff.protocol.ids import RunId
 from hewston_bff.topics.run import link as links
 from hewston_bff.topics.run.backend_activity import BackendActivity
-from hewston_bff.topics.run.link import LinkState
+from hewston_bff.topics.run.description import RunDescription
+from hewston_bff.topics.run.link import LinkState, LinkTimes
+from hewston_bff.topics.run.ports import Backend, LinkLost, LinkRefused, Upstream
+from hewston_bff.topics.run.reading import PAGES_FIRST_S, FeedTimes, Reading
 from hewston_bff.topics.run.replay_limiter import ReplayLimiter, Slot
+from hewston_bff.topics.run.run_state import Change, RunState
 from hewston_bff.topics.run.skips import Skip
 from hewston_bff.topics.run.wire import (
     Echo,
     End,
     Fault,
     Heartbeat,
-    Message,
     ProtocolViolation,
     RawFrame,
 )
 
 logger = structlog.get_logger(__name__)
 
-_WAITED_S = 0.005
-"""A message that took this long to come was not lying in the socket."""
-_BURST = 512
-"""So many frames without waiting for one are a flood."""
-_SHOWN = 128
-"""Every so many frames a slot may go to a stream that has none to show."""
-_AT_ONCE = 1_000
-"""So many frames of a flood are read as fast as they come; it goes on at `gentle_fps`."""
-_PAGES_FIRST_S = 1.0
-"""How long a load waits for requests of pages; at most, for they may come without end."""
-_COMPANIONS_S = 0.05
+_COMPANIONS_S: Final = 0.05
 """A page that asks for a stream asks for the run's bars and figures just behind it."""
-
-
-_NOT_OVER = frozenset({LinkState.RETRYING, LinkState.POLLING, LinkState.REPLAYING})
+_NOT_OVER: Final = frozenset({LinkState.RETRYING, LinkState.POLLING, LinkState.REPLAYING})
+_SERVICE: Final = ""
+"""The key of the service's own credentials among those that were refused."""
 
 
 @dataclass(frozen=True, slots=True)
-class FeederTimes:
-    """Patience with the backend, in seconds."""
+class FeedOptions:
+    """How runs are fed; `service_token`: what their streams are opened with, if there is one."""
 
-    silence_s: float = 60.0
-    slice_s: float = 0.002
-    pause_s: float = 0.001
-    load_s: float = links.LOAD_S
-    """From `play` to the first frame: a stream that has none by then gives its slot up."""
-    gentle_fps: float = 4_500.0
-    """Frames a second of a flood that keeps the backend from answering others if read faster."""
+    link: LinkTimes = LinkTimes()
+    times: FeedTimes = FeedTimes()
+    service_token: str | None = field(default=None, repr=False)
 
 
 class _NeedsRetry(Exception):
     """The connection ended in a state that asks for another one."""
 
 
-class _Reading:
-    """The pace of reading one stream."""
-
-    deadline: asyncio.Timeout
+class RunSource:
+    """See `ports.Source`."""
 
     def __init__(
-        self, channel: Channel, slot: Slot, times: FeederTimes, activity: BackendActivity
+        self,
+        run_id: RunId,
+        intake: Intake,
+        *,
+        backend: Backend,
+        limiter: ReplayLimiter,
+        activity: BackendActivity,
+        options: FeedOptions,
+        remade: Callable[[], None],
+        closed: Callable[[], None],
     ) -> None:
-        self._channel = channel
-        self._slot = slot
-        self._times = times
+        self._run_id = run_id
+        self._intake = intake
+        self._backend = backend
+        self._limiter = limiter
         self._activity = activity
-        self._loop = asyncio.get_running_loop()
-        self._heard_s = self._slice_s = self._burst_s = self._loop.time()
-        self._burst = self._taken = 0
-        self.is_deafening = False
-        self.was_drained = False
-        """Whether the last message had to be waited for: nothing else lay in the socket."""
+        self._options = options
+        self._remade = remade
+        self._closed = closed
+        self._refused: set[str] = set()
+        """Keys of credentials that the backend refused for the stream itself."""
+        self._pending: list[RawFrame] = []
+        """Frames of this slice that are still to be appended."""
+        self.state = RunState(times=options.link)
 
-    async def receive(self, upstream: Upstream) -> Message | None:
-        """The next message; None for one that is of no use."""
-        try:
-            message = await upstream.receive()
-        except ProtocolViolation as violation:
-            self._channel.skip(violation.reason, str(violation))
-            message = None
-        now_s = self._loop.time()
-        self.was_drained = now_s - self._heard_s > _WAITED_S
-        self._heard_s = now_s
-        if self.was_drained:
-            self._burst = 0
-            self._slice_s = self._burst_s = now_s
-            self.deadline.reschedule(now_s + self._times.silence_s)
-        return message
+    # -- what is known
 
-    async def take(self, frame: RawFrame) -> None:
-        """Ingest a frame; now and then give way."""
-        now_s = self._heard_s
-        self._burst += 1
-        self._channel.ingest(frame, now_s=now_s)
-        self._slot.note_frame(now_s)
-        self._taken += 1
-        if self._taken % _SHOWN == 0 and self._slot.is_wanted:
-            self._slot.lend()
-            await self._breathe()
-            return
-        is_over = now_s - self._slice_s > self._times.slice_s
-        if is_over or not self._channel.room.is_set():
-            await self._breathe()
+    async def permit(self, credentials: Credentials) -> None:
+        """See `ports.Source`."""
+        self.hear(await self._backend.describe(self._run_id, credentials))
 
-    async def _breathe(self) -> None:
-        """Between two slices: let others run, and wait while there is no room."""
-        await asyncio.sleep(self._pause_s())
-        if self.is_deafening:
-            await self._activity.clear(within_s=_PAGES_FIRST_S)
-        room = self._channel.room
-        needs_slot = self._slot.was_lent or (self._burst > _BURST and not self._slot.is_held)
-        if needs_slot or not room.is_set():
-            self.deadline.reschedule(None)
-            await room.wait()
-            await self._slot.acquire()
-        self.restart()
+    def hear(self, description: RunDescription) -> None:
+        """The backend said this of the run, whoever asked."""
+        self._apply(self.state.describe(description))
 
-    def _pause_s(self) -> float:
-        """As short as can be, or what a flood has to leave to others."""
-        if not self.is_deafening or self._burst <= _AT_ONCE:
-            return self._times.pause_s
-        due_s = self._burst_s + (self._burst - _AT_ONCE) / self._times.gentle_fps
-        return max(self._times.pause_s, due_s - self._loop.time())
+    async def wait(self, seconds: float) -> None:
+        """See `ports.Source`: any sign of life of the backend ends it."""
+        await self._activity.wait(seconds)
 
-    def restart(self) -> None:
-        """Measure the next wait, and silence, from now."""
-        self._heard_s = self._slice_s = self._loop.time()
-        self.deadline.reschedule(self._heard_s + self._times.silence_s)
+    def close(self) -> None:
+        """See `ports.Source`."""
+        self._closed()
 
+    # -- feeding
 
-@dataclass(frozen=True, slots=True)
-class Feeder:
-    """The way from the backend to the logs; one for all channels."""
-
-    backend: Backend
-    limiter: ReplayLimiter
-    times: FeederTimes
-    activity: BackendActivity
-    service_token: str | None = None
-
-    async def feed(self, channel: Channel) -> None:
-        """Keep the log fed until it is complete, has failed, or nobody watches."""
+    async def feed(self) -> None:
+        """See `ports.Source`."""
 
         def wait_s(_: RetryCallState) -> float:
-            return channel.link.retry_in_s
+            return self.state.link.retry_in_s
 
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(_NeedsRetry), wait=wait_s, sleep=self.activity.wait
+                retry=retry_if_exception_type(_NeedsRetry), wait=wait_s, sleep=self.wait
             ):
                 with attempt:
-                    await self._connection(channel)
+                    await self._connection()
+        except asyncio.CancelledError:
+            # Whoever watches next may be somebody else.
+            self._refused.clear()
+            raise
         finally:
-            channel.step(links.Stopped(), now_s=_now_s())
+            self._flush()
+            self._step(links.Stopped())
 
-    async def _connection(self, channel: Channel) -> None:
+    async def _connection(self) -> None:
         """One connection from `play` to its end.
 
         Raises:
-            _NeedsRetry: and `channel.link.retry_in_s` says when.
+            _NeedsRetry: and the link's `retry_in_s` says when.
         """
-        await channel.permitted.wait()
-        credentials = channel.stream_credentials(self.service_token)
+        await self._intake.permits.wait()
+        credentials = self._credentials()
         if credentials is None:
-            if not any(
-                access.is_granted and access.viewers for access in channel.accesses.values()
-            ):
-                channel.permitted.clear()
-                raise _NeedsRetry
-            error = Unauthorized("the backend accepts nobody's credentials for this run's stream")
-            channel.fail(error, now_s=_now_s())
+            self._fail(Unauthorized("the backend accepts nobody's credentials for this stream"))
             return
-        is_waiting = channel.link.state is LinkState.POLLING
-        if is_waiting and not await self._is_ready(channel, credentials):
+        is_waiting = self.state.link.state is LinkState.POLLING
+        if is_waiting and not await self._is_ready(credentials):
             return
-        slot = Slot(self.limiter, expected_s=channel.expected_s)
+        slot = Slot(self._limiter, expected_s=self.state.expected_s)
         try:
-            channel.step(links.Connect(), now_s=_now_s())
+            self._step(links.Connect())
             asked_s = _now_s()
             await slot.acquire()
             await asyncio.sleep(max(0.0, asked_s + _COMPANIONS_S - _now_s()))
-            await self.activity.clear(within_s=_PAGES_FIRST_S)
-            async with self.backend.open_stream(channel.run_id, credentials) as upstream:
-                self.activity.alive()
-                channel.stream_opened(now_s=_now_s())
-                await self._read(channel, upstream, slot)
+            await self._activity.clear(within_s=PAGES_FIRST_S)
+            async with self._backend.open_stream(self._run_id, credentials) as upstream:
+                self._activity.alive()
+                self._apply(self.state.opened(self._intake.log, now_s=_now_s()))
+                await self._read(upstream, slot)
         except LinkLost as lost:
-            logger.info("upstream.lost", run_id=channel.run_id, reason=str(lost)[:200])
+            logger.info("upstream.lost", run_id=self._run_id, reason=str(lost)[:200])
             if lost.is_unreachable:
-                self.activity.lost()
-            channel.counters.reconnects += 1
-            channel.step(links.Lost(jitter=random()), now_s=_now_s())  # noqa: S311 - spread
+                self._activity.lost()
+            self._step(links.Lost(jitter=random()))  # noqa: S311 - spread
         except LinkRefused as refused:
-            self._refused(channel, credentials, refused)
+            self._stream_refused(credentials, refused)
         finally:
             slot.release()
-        if channel.link.state in _NOT_OVER and channel.listeners:
+        if self.state.link.state in _NOT_OVER and self._intake.is_watched:
             raise _NeedsRetry
 
-    def _refused(self, channel: Channel, credentials: Credentials, refused: LinkRefused) -> None:
+    def _credentials(self) -> Credentials | None:
+        """What to open the stream with: the service's, else a permitted viewer's; None if none."""
+        permitted, token = self._intake.permits.credentials(), self._options.service_token
+        if permitted and token is not None and _SERVICE not in self._refused:
+            return Credentials(authorization=f"Bearer {token}")
+        return next((each for each in permitted if each.key not in self._refused), None)
+
+    def _stream_refused(self, credentials: Credentials, refused: LinkRefused) -> None:
         """The stream itself was refused: try somebody else's credentials, or give up."""
         if refused.status == 404:
-            channel.fail(RunNotFound("the backend has no such run"), now_s=_now_s())
+            self._fail(RunNotFound("the backend has no such run"))
             return
-        is_service = self.service_token is not None and "" not in channel.refused_upstream
-        channel.refused_upstream.add("" if is_service else credentials.key)
-        if channel.stream_credentials(self.service_token) is not None:
-            channel.step(links.Lost(jitter=0.0), now_s=_now_s())
+        is_service = self._options.service_token is not None and _SERVICE not in self._refused
+        self._refused.add(_SERVICE if is_service else credentials.key)
+        if self._credentials() is not None:
+            self._step(links.Lost(jitter=0.0))
             return
         kind = Unauthorized if refused.status == 401 else Forbidden
-        channel.fail(kind("the backend refuses the stream of this run"), now_s=_now_s())
+        self._fail(kind("the backend refuses the stream of this run"))
 
-    async def _read(self, channel: Channel, upstream: Upstream, slot: Slot) -> None:
+    async def _read(self, upstream: Upstream, slot: Slot) -> None:
         """Read until the stream ends in one way or the other."""
         # Also of a run that is over: a stream that has fallen silent must not hold up all others.
-        slot.expect_frames(self.times.load_s)
-        reading = _Reading(channel, slot, self.times, self.activity)
-        reading.is_deafening = upstream.is_deafening
+        times = self._options.times
+        slot.expect_frames(times.load_s)
+        reading = Reading(
+            self._intake.room, slot, times, self._activity, is_deafening=upstream.is_deafening
+        )
         try:
-            async with asyncio.timeout(self.times.silence_s) as reading.deadline:
-                while channel.link.state is LinkState.UP:
+            async with asyncio.timeout(times.silence_s) as reading.deadline:
+                while self.state.link.state is LinkState.UP:
                     message = await reading.receive(upstream)
                     if isinstance(message, RawFrame):
-                        await reading.take(message)
-                    elif message is not None:
-                        await self._hear(channel, message, slot, was_drained=reading.was_drained)
+                        self._take(message, now_s=reading.heard_s)
+                        await reading.pace(slot)
+                    elif isinstance(message, ProtocolViolation):
+                        self._skip(message.reason, str(message))
+                        await reading.pace(None)
+                    else:
+                        self._flush()
+                        await self._hear(message, slot, was_drained=reading.was_drained)
                         reading.restart()
         except TimeoutError as exc:
             if reading.deadline.expired():
-                msg = f"silent for {self.times.silence_s:g} s"
+                msg = f"silent for {times.silence_s:g} s"
                 raise LinkLost(msg) from exc
             raise
 
+    def _take(self, frame: RawFrame, *, now_s: float) -> None:
+        changes = self.state.take(frame, now_s=now_s)
+        if changes is not None:
+            self._flush()
+            self._apply(changes)
+            return
+        if not self._pending:
+            # It runs as soon as reading has to wait: a slice is one change, and none comes late.
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._pending.append(frame)
+
     async def _hear(
         self,
-        channel: Channel,
         message: Heartbeat | End | Fault | Echo,
         slot: Slot,
         *,
@@ -256,65 +229,115 @@ class Feeder:
         """Everything but frames."""
         match message:
             case Heartbeat():
-                if was_drained and not channel.link.is_loading(_now_s(), times=channel.times):
+                is_loading = self.state.link.is_loading(_now_s(), times=self.state.times)
+                if was_drained and not is_loading:
                     slot.release()
-                await self._quiet(channel, is_drained=was_drained)
+                await self._quiet(is_drained=was_drained)
             case End():
                 slot.release()
-                await self._learn_status(channel)
-                channel.step(links.EndSaid(), now_s=_now_s())
+                await self._learn_status()
+                self._step(links.EndSaid())
             case Fault(code="STREAM_ERROR"):
                 slot.release()
-                await self._learn_status(channel)
-                if channel.link.state is LinkState.UP:
-                    self._faulted(channel)
+                await self._learn_status()
+                if self.state.link.state is LinkState.UP:
+                    self._faulted()
             case Fault(code=code):
-                channel.skip(Skip.BACKEND_ERROR, f"err {code}")
+                self._skip(Skip.BACKEND_ERROR, f"err {code}")
             case Echo():
                 pass
 
-    async def _quiet(self, channel: Channel, *, is_drained: bool) -> None:
+    async def _quiet(self, *, is_drained: bool) -> None:
         """The socket may be drained: is the run over?"""
-        is_news = is_drained and not channel.link.is_terminal
+        is_news = is_drained and not self.state.link.is_terminal
         if is_news:
-            await self._learn_status(channel)
+            await self._learn_status()
         # What the answer took, frames may have used to arrive: only the next hb can end the run.
-        is_first = channel.link.quiet_since_s is None
-        if channel.link.state is LinkState.UP and (is_first or not is_news):
-            channel.step(links.Quiet(is_drained), now_s=_now_s())
+        link = self.state.link
+        if link.state is LinkState.UP and (link.quiet_since_s is None or not is_news):
+            self._step(links.Quiet(is_drained))
 
-    def _faulted(self, channel: Channel) -> None:
-        if channel.step(links.StreamFault(), now_s=_now_s()) is LinkState.FAILED:
+    def _faulted(self) -> None:
+        self._step(links.StreamFault())
+        if self.state.link.state is LinkState.FAILED:
             message = "the backend cannot play this run: it answers every request with an error"
-            channel.fail(BackendUnavailable(message), now_s=_now_s())
+            self._fail(BackendUnavailable(message))
 
-    async def _is_ready(self, channel: Channel, credentials: Credentials) -> bool:
+    async def _is_ready(self, credentials: Credentials) -> bool:
         """Whether a run that was not ready may be by now; False if it never will.
 
         Raises:
             _NeedsRetry: it is not yet; when to ask again is in the link.
         """
-        await self._learn_status(channel, credentials)
-        if channel.link.state is LinkState.FAILED:
+        await self._learn_status(credentials)
+        if self.state.link.state is LinkState.FAILED:
             return False
-        if channel.link.is_unready:
-            channel.step(links.StreamFault(), now_s=_now_s())
+        if self.state.link.is_unready:
+            self._step(links.StreamFault())
             raise _NeedsRetry
         return True
 
-    async def _learn_status(self, channel: Channel, credentials: Credentials | None = None) -> None:
-        """Ask the backend for the run's status; a clear no to it is the end of the channel."""
-        credentials = credentials or channel.stream_credentials(self.service_token)
+    async def _learn_status(self, credentials: Credentials | None = None) -> None:
+        """Ask the backend for the run's status; a clear no to it is the end of the feed."""
+        credentials = credentials or self._credentials()
         if credentials is None:
             return
         try:
-            channel.note(await self.backend.run_detail(channel.run_id, credentials))
+            self.hear(await self._backend.describe(self._run_id, credentials))
             # Should the run have been made anew, this is where we are stopped.
             await asyncio.sleep(0)
         except RunNotFound as error:
-            channel.fail(error, now_s=_now_s())
+            self._fail(error)
         except BffError as error:
-            logger.info("upstream.status_unknown", run_id=channel.run_id, code=error.code)
+            logger.info("upstream.status_unknown", run_id=self._run_id, code=error.code)
+
+    # -- changes
+
+    def _step(self, event: links.Event) -> None:
+        self._apply(self.state.step(event, now_s=_now_s()))
+
+    def _fail(self, error: BffError) -> None:
+        logger.warning("run.failed", run_id=self._run_id, code=error.code)
+        self._apply(self.state.fail(error.code, error.message, error.details, now_s=_now_s()))
+
+    def _skip(self, reason: Skip, text: str) -> None:
+        self._apply(self.state.skip(reason), text=text)
+
+    def _flush(self) -> None:
+        """Append what was read of this slice."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            self._intake.apply(Append(self._intake.log.next_seq, pending))
+
+    def _apply(self, changes: Iterable[Change], *, text: str = "a frame, or a part of one") -> None:
+        """Have changes happen; `text` says in the log what was left out, if something was."""
+        intake = self._intake
+        skipped = self.state.skips.total
+        for change in changes:
+            intake.apply(change)
+            if isinstance(change, Fork):
+                logger.warning("run.diverged", run_id=self._run_id, epoch=intake.log.epoch)
+                self.state.forked(intake.log)
+            elif isinstance(change, Restart):
+                logger.warning("run.remade", run_id=self._run_id)
+                self._pending.clear()
+                self._remade()
+                intake.restart()
+            elif isinstance(change, Complete):
+                logger.info("run.complete", run_id=self._run_id, frames=intake.log.next_seq)
+            elif isinstance(change, LinkChange) and change.status == "retrying":
+                logger.info(
+                    "upstream.retrying",
+                    run_id=self._run_id,
+                    attempt=change.attempt,
+                    retry_in_s=change.retry_in_ms / 1e3,
+                )
+        count = self.state.skips.total
+        if count > skipped and count & (count - 1) == 0:
+            reason = self.state.skips.last
+            logger.warning(
+                "upstream.skipped", run_id=self._run_id, count=count, reason=reason, text=text[:200]
+            )
 
 
 def _now_s() -> float:

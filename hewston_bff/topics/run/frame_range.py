@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from hewston_bff.log.seek_targets import AtIndex, AtTime
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.protocol.positions import AtIndex, AtTime
+from hewston_bff.topics.run.frame_block import FrameLog
 
 Place = AtIndex | AtTime
 

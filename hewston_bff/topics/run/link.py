@@ -135,7 +135,7 @@ Event = (
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class UpstreamLink:
     """One run's connection. `attempt` counts failures since it last was healthy."""
 
     state: LinkState = LinkState.IDLE
@@ -173,8 +173,8 @@ class Link:
 
 
 def step(  # noqa: C901 - one case a row of the table
-    link: Link, event: Event, *, now_s: float, times: LinkTimes
-) -> Link:
+    link: UpstreamLink, event: Event, *, now_s: float, times: LinkTimes
+) -> UpstreamLink:
     """The link after `event`; the table of this module says what its owner then does."""
     match event:
         case Connect():
@@ -207,12 +207,12 @@ def step(  # noqa: C901 - one case a row of the table
             return link if done else replace(link, state=LinkState.IDLE, attempt=0, faults=0)
 
 
-def with_status(link: Link, status: str) -> Link:
+def with_status(link: UpstreamLink, status: str) -> UpstreamLink:
     """The link once the backend gave the run this status."""
     return replace(link, status=status)
 
 
-def _quiet(link: Link, *, is_drained: bool, now_s: float, times: LinkTimes) -> Link:
+def _quiet(link: UpstreamLink, *, is_drained: bool, now_s: float, times: LinkTimes) -> UpstreamLink:
     if link.quiet_since_s is None:
         return replace(link, quiet_since_s=now_s)
     is_loading = link.is_loading(now_s, times=times)
@@ -222,13 +222,13 @@ def _quiet(link: Link, *, is_drained: bool, now_s: float, times: LinkTimes) -> L
     return link
 
 
-def _over(link: Link) -> Link:
+def _over(link: UpstreamLink) -> UpstreamLink:
     """The stream has no more, and the run is over: all is there, or one more replay has it."""
     state = LinkState.REPLAYING if link.was_growing else LinkState.COMPLETE
     return replace(link, state=state, retry_in_s=0.0)
 
 
-def _lost(link: Link, *, jitter: float, now_s: float, times: LinkTimes) -> Link:
+def _lost(link: UpstreamLink, *, jitter: float, now_s: float, times: LinkTimes) -> UpstreamLink:
     was_healthy = link.state is LinkState.UP and now_s - link.opened_at_s >= times.healthy_after_s
     attempt = (0 if was_healthy else link.attempt) + 1
     wait_s = full_jitter(
@@ -237,7 +237,7 @@ def _lost(link: Link, *, jitter: float, now_s: float, times: LinkTimes) -> Link:
     return replace(link, state=LinkState.RETRYING, attempt=attempt, retry_in_s=wait_s)
 
 
-def _fault(link: Link, *, times: LinkTimes) -> Link:
+def _fault(link: UpstreamLink, *, times: LinkTimes) -> UpstreamLink:
     if link.is_growing:
         return _wait_for_run(link)
     faults = link.faults + 1
@@ -253,7 +253,7 @@ def _fault(link: Link, *, times: LinkTimes) -> Link:
     )
 
 
-def _wait_for_run(link: Link) -> Link:
+def _wait_for_run(link: UpstreamLink) -> UpstreamLink:
     was_polling = link.retry_in_s if link.state is LinkState.POLLING else 0.0
     wait_s = min(max(POLL_FIRST_S, was_polling * 1.5), POLL_CAP_S)
     return replace(link, state=LinkState.POLLING, retry_in_s=wait_s, unready_at=link.status)

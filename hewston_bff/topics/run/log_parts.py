@@ -6,14 +6,15 @@ from hewston_bff.market.cooperative import Steps
 from hewston_bff.market.equity import Curve
 from hewston_bff.market.figures import Floats
 from hewston_bff.market.run_wire import Orders
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.folding import orders_in, points_in
+from hewston_bff.topics.run.frame_block import FrameLog
 
 _LOG_FRAMES = 4_096
 
 
 def log_curve(log: FrameLog) -> Curve:
     """The curve of a log that holds all of its run: its frames with an equity."""
-    parts = list(log.points(0, log.next_seq))
+    parts = list(points_in(log, 0, log.next_seq))
     if not parts:
         return Curve(np.empty(0, np.int64), np.empty(0))
     equity: Floats = np.concatenate([part.equity for part in parts])
@@ -30,7 +31,7 @@ def log_orders(log: FrameLog) -> Steps[Orders]:
     pieces, total = [], 0
     for start in range(0, log.next_seq, _LOG_FRAMES):
         yield
-        text, count = log.orders(start, min(start + _LOG_FRAMES, log.next_seq))
+        text, count = orders_in(log, start, min(start + _LOG_FRAMES, log.next_seq))
         if count:
             pieces.append(text)
             total += count

@@ -7,7 +7,8 @@ digest) where they were evicted.
 
 from enum import Enum, auto
 
-from hewston_bff.topics.run.frame_log import BLOCK, FrameLog, roll
+from hewston_bff.log.log import BLOCK, roll
+from hewston_bff.topics.run.frame_block import FrameLog
 from hewston_bff.topics.run.wire import RawFrame
 
 
@@ -19,7 +20,7 @@ class Verdict(Enum):
     NEW = auto()
     """The log ends just before it: append it."""
     DIVERGED = auto()
-    """The log has another frame there: `fork()` gives the log of the new epoch."""
+    """The log has another frame there: `fork()` tells from where on."""
     REPEATED = auto()
     """The frame before it on this connection once more, byte for byte: nothing is lost by it."""
     WENT_BACK = auto()
@@ -33,10 +34,16 @@ class Replay:
         self._log = log
         self._held = log.next_seq
         self._seq = 0
+        self._is_appending = False
         self._last_ts_ns = -(1 << 63)
         self._last_tail = b""
         self._unchecked: list[RawFrame] = []
         """Frames of an evicted block, until the block is whole and its digest can be compared."""
+
+    @property
+    def seq(self) -> int:
+        """The seq of the connection's next frame."""
+        return self._seq
 
     @property
     def is_caught_up(self) -> bool:
@@ -49,7 +56,7 @@ class Replay:
         return self._seq > self._held
 
     def check(self, frame: RawFrame) -> Verdict:
-        """What the connection's next frame is to the log; if NEW, append it before the next.
+        """What the connection's next frame is to the log; if NEW, all after it are, too.
 
         Frames are in the order in which they arrive; several may share a time. What is REPEATED or
         WENT_BACK depends on the connection alone, so that every replay leaves out the same.
@@ -63,7 +70,9 @@ class Replay:
         self._last_tail = frame.tail
         seq, self._seq = self._seq, self._seq + 1
         log = self._log
-        if seq == log.next_seq:
+        if self._is_appending or seq == log.next_seq:
+            # From here on it writes what it is compared with; the log may not have all of it yet.
+            self._is_appending = True
             return Verdict.NEW
         if seq < log.first_seq or self._unchecked:
             return self._check_evicted(seq, frame)
@@ -73,14 +82,17 @@ class Replay:
         self._unchecked = [frame]
         return Verdict.DIVERGED
 
-    def fork(self) -> FrameLog:
-        """After DIVERGED: the log of the new epoch, with which this replay goes on."""
-        log = self._log.fork(self._seq, self._unchecked)
-        self._log = log
+    def fork(self) -> tuple[int, list[RawFrame]]:
+        """After DIVERGED: from which seq on the log differs, and the frames there so far."""
+        at, frames = self._seq, self._unchecked
         self._held = -1
-        self._seq = log.next_seq
+        self._seq += len(frames)
         self._unchecked = []
-        return log
+        return at, frames
+
+    def go_on_with(self, log: FrameLog) -> None:
+        """The log was forked: this replay goes on with `log`."""
+        self._log = log
 
     def _check_evicted(self, seq: int, frame: RawFrame) -> Verdict:
         if not self._unchecked and seq % BLOCK:

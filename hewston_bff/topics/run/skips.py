@@ -49,6 +49,8 @@ class Skips:
         self._now: Counter[Skip] = Counter()
         self.total = 0
         """Everything that was ever left out, replays and harmless things included."""
+        self.last: Skip | None = None
+        """Why the last of them was."""
         self._told = 0
         self.was_told = False
         """Whether viewers were ever told of any."""
@@ -61,6 +63,7 @@ class Skips:
     def add(self, reason: Skip) -> bool:
         """Count one; whether it is more than was known before."""
         self.total += 1
+        self.last = reason
         self._now[reason] += 1
         return self._now[reason] > self._before[reason]
 

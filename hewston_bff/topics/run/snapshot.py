@@ -5,7 +5,7 @@ written serves every snapshot that needs it; only the last, unfinished one is wr
 """
 
 from hewston_bff.topics.run.encoding import encode_snapshot_bar
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.frame_block import FrameLog
 
 MAX_BARS = 1_000
 

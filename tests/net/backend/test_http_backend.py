@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BackendUnavailable
 from hewston_bff.net.backend.connections import connections
 from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
-from hewston_bff.ports import Credentials, RunDetail
 from hewston_bff.protocol.ids import RunId
+from hewston_bff.topics.run.description import RunDescription
 
 RUN = RunId("day")
 
@@ -37,7 +38,7 @@ async def answering(*pieces: bytes) -> AsyncIterator[HttpBackend]:
 
 async def test_an_answer_in_several_packets_is_read_to_its_end() -> None:
     async with answering(b'{"status":', b'"DONE","progress"', b":50.0}") as backend:
-        assert await backend.run_detail(RUN, Credentials()) == RunDetail("DONE", 50.0)
+        assert await backend.describe(RUN, Credentials()) == RunDescription("DONE", 50.0)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ async def test_an_answer_in_several_packets_is_read_to_its_end() -> None:
 async def test_an_answer_that_makes_no_sense_is_none(body: bytes) -> None:
     async with answering(body) as backend:
         with pytest.raises(BackendUnavailable):
-            await backend.run_detail(RUN, Credentials())
+            await backend.describe(RUN, Credentials())
 
 
 async def test_a_silent_backend_is_not_down_for_it_may_be_deaf() -> None:

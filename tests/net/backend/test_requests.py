@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 
+from hewston_bff.credentials import Credentials
 from hewston_bff.errors import (
     BackendTimeout,
     BackendUnavailable,
@@ -19,7 +20,6 @@ from hewston_bff.errors import (
 from hewston_bff.net.backend.breaker import Breaker
 from hewston_bff.net.backend.connections import connections
 from hewston_bff.net.backend.requests import BackendRequests
-from hewston_bff.ports import Credentials
 from tests.waiting import PATIENCE_S, eventually
 
 NOBODY = Credentials()

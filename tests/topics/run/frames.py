@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from hewston_bff.protocol.ids import RunId
-from hewston_bff.topics.run.frame_log import FrameLog
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.wire import RawFrame, decode
 
 START = datetime(2024, 3, 1, 14, 30, tzinfo=UTC)
@@ -64,7 +64,7 @@ def plain(minute: int, *, shift: int = 0, orders: int | None = None) -> RawFrame
 
 def log_of(count: int, *, first: int = 0, shift: int = 0) -> FrameLog:
     """A log of `count` plain frames."""
-    log = FrameLog(RUN)
+    log = frame_log(RUN)
     for minute in range(first, first + count):
         log.append(plain(minute, shift=shift))
     return log

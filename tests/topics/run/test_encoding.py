@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from hewston_bff.topics.run.encoding import Updates, encode_span
-from hewston_bff.topics.run.frame_log import Evicted, FrameLog
+from hewston_bff.log.log import Evicted
+from hewston_bff.protocol.updates import Updates
+from hewston_bff.topics.run.encoding import encode_span
+from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.snapshot import MAX_BARS, Snapshots
 from tests.topics.run.frames import RUN, frame, log_of, plain, ts
 
@@ -53,7 +55,7 @@ def test_a_merge_folds_state_and_keeps_orders() -> None:
 
 
 def test_a_merge_of_frames_without_bars_has_none_and_takes_unknown_members_of_the_last() -> None:
-    log = FrameLog(RUN)
+    log = frame_log(RUN)
     log.append(frame(0, equity=7, mood="calm"))
     log.append(frame(1, mood="wild"))
     merged = message(log, 0, 2)

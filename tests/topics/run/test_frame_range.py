@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hewston_bff.log.seek_targets import AtIndex, AtTime
+from hewston_bff.protocol.positions import AtIndex, AtTime
 from hewston_bff.protocol.times import parse_time
 from hewston_bff.topics.run.frame_range import FrameRange, Place, lines
 from hewston_bff.topics.run.wire import RawFrame, decode

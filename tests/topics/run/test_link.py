@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from hewston_bff.backoff import full_jitter
 from hewston_bff.net.limits.token_bucket import TokenBucket
 from hewston_bff.topics.run import link as links
-from hewston_bff.topics.run.link import Link, LinkState, LinkTimes, step, with_status
+from hewston_bff.topics.run.link import LinkState, LinkTimes, UpstreamLink, step, with_status
 
 TIMES = LinkTimes()
-UP = step(Link(), links.Opened(), now_s=0.0, times=TIMES)
+UP = step(UpstreamLink(), links.Opened(), now_s=0.0, times=TIMES)
 
 
-def after(link: Link, *events: tuple[links.Event, float]) -> Link:
+def after(link: UpstreamLink, *events: tuple[links.Event, float]) -> UpstreamLink:
     """The link after events at their times."""
     for event, now_s in events:
         link = step(link, event, now_s=now_s, times=TIMES)
@@ -21,7 +21,7 @@ def after(link: Link, *events: tuple[links.Event, float]) -> Link:
 
 
 def test_a_connection_that_stands_is_up() -> None:
-    link = after(Link(), (links.Connect(), 0.0))
+    link = after(UpstreamLink(), (links.Connect(), 0.0))
     assert link.state is LinkState.CONNECTING
     assert after(link, (links.Opened(), 1.0)).state is LinkState.UP
 
@@ -49,7 +49,7 @@ def test_a_named_end_is_the_end_unless_the_run_is_known_to_go_on() -> None:
 
 
 def test_a_loss_backs_off_further_each_time_until_something_new_comes() -> None:
-    link = Link()
+    link = UpstreamLink()
     waits = []
     for _ in range(8):
         link = after(link, (links.Connect(), 0), (links.Lost(jitter=1.0), 0))
@@ -63,7 +63,7 @@ def test_a_loss_backs_off_further_each_time_until_something_new_comes() -> None:
 
 
 def test_thirty_seconds_of_health_start_the_attempts_again() -> None:
-    link = after(Link(), *[(links.Lost(jitter=1.0), 0.0)] * 5, (links.Opened(), 100))
+    link = after(UpstreamLink(), *[(links.Lost(jitter=1.0), 0.0)] * 5, (links.Opened(), 100))
     assert after(link, (links.Lost(jitter=1.0), 129)).attempt == 6
     assert after(link, (links.Lost(jitter=1.0), 130)).attempt == 1
 
@@ -155,7 +155,9 @@ def test_silence_before_a_first_frame_is_no_end_while_the_backend_may_load() -> 
 def test_a_stream_opened_before_the_run_was_over_is_replayed_once(
     end: list[tuple[links.Event, float]],
 ) -> None:
-    growing = after(with_status(Link(), "RUNNING"), (links.Opened(), 0.0), (links.NewFrame(), 1.0))
+    growing = after(
+        with_status(UpstreamLink(), "RUNNING"), (links.Opened(), 0.0), (links.NewFrame(), 1.0)
+    )
     link = after(with_status(growing, "DONE"), *end)
     assert (link.state, link.retry_in_s) == (LinkState.REPLAYING, 0.0)
     link = after(link, (links.Connect(), 20.0), (links.Opened(), 21.0), (links.KnownFrame(), 22.0))

@@ -1,0 +1,253 @@
+"""One subscription of one client: what its viewer decides goes out here, tick by tick."""
+
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Final
+
+from hewston_bff.errors import BffError
+from hewston_bff.hub.audience import Audience
+from hewston_bff.hub.channel import FailureNews, ResetNews, SkippedNews
+from hewston_bff.hub.live_group import LiveGroup
+from hewston_bff.hub.permits import Permit
+from hewston_bff.hub.ticker import PERIOD_S
+from hewston_bff.hub.viewer import SubscriptionOptions, Viewer
+from hewston_bff.playback.commands import CursorCommand
+from hewston_bff.ports import Sink
+from hewston_bff.protocol.close_codes import INTERNAL_REASON, CloseCode
+from hewston_bff.protocol.commands import RequestId
+from hewston_bff.protocol.notices import Notice
+from hewston_bff.protocol.updates import Updates
+
+_CHUNKS_A_TICK: Final = 8
+_QUIETLY: Final = frozenset({None, "up", "complete"})
+"""States of the connection to the source that are no news to a viewer who comes."""
+
+
+class Subscription:
+    """A listener of one topic. Driven by the ticker, by its client and by the audience."""
+
+    def __init__(
+        self,
+        audience: Audience,
+        permit: Permit,
+        sink: Sink,
+        *,
+        options: SubscriptionOptions,
+        refused: "Callable[[Subscription, BffError], None]",
+    ) -> None:
+        self.audience = audience
+        self.permit = permit
+        self.sink = sink
+        self.options = options
+        self.viewer = Viewer(audience.channel, permit, options)
+        self.is_answered = False
+        self.is_waiting = False
+        self.is_closed = False
+        self.scheduled = -1
+        self._refused = refused
+        self._group: LiveGroup | None = None
+        self._shape = audience.cache.shape(
+            sink.framing,
+            sid=options.sid,
+            updates=options.updates,
+            mode=options.request.mode,
+        )
+        self._has_frames = options.updates.has_frames
+        self._has_heard_of_skips = False
+
+    # -- its client
+
+    def answer(self) -> None:
+        """Answer `subscribe`, once; say how the source stands where that is news."""
+        if self.is_answered:
+            return
+        self.is_answered = True
+        channel = self.audience.channel
+        self._notify(self.viewer.begin(self._now_s))
+        upstream = None if channel.link.status in _QUIETLY else channel.upstream_news()
+        if upstream is not None:
+            self.sink.notify(upstream)
+        can_hear = self.wants_status and self.permit.is_granted
+        status = self.audience.status_news() if can_hear else None
+        if status is not None:
+            self.sink.notify(status)
+        self._has_heard_of_skips = status is not None and self.reads_status
+        if not self._has_heard_of_skips:
+            self.introduce_skips()
+        if channel.failure is not None and channel.link.status == "failed":
+            self.sink.notify(self.viewer.failed(channel.failure))
+        self.wake()
+
+    def command(self, command: CursorCommand, re: RequestId | None) -> None:
+        """Obey, and answer."""
+        self.answer()
+        was_in_group = self.leave_group()
+        reply = self.viewer.command(command, re, self._now_s)
+        self._notify(reply.notices)
+        if reply.wakes or was_in_group:
+            self.wake()
+
+    def introduce_skips(self) -> None:
+        """Tell a viewer that comes late what the log lacks, if it may know."""
+        if not self.permit.is_granted:
+            return
+        self._has_heard_of_skips = True
+        skipped = self.audience.channel.skipped
+        if skipped is None:
+            return
+        status = self.audience.status_news() if self.reads_status else None
+        self._notify(self.viewer.skipped(skipped) if status is None else [status])
+
+    def close(self) -> None:
+        """See nothing more."""
+        self.leave_group()
+        self.audience.stop_waiting(self)
+        self.is_closed = True
+
+    # -- its audience (see `Listener`)
+
+    @property
+    def wants_status(self) -> bool:
+        """See `Listener`."""
+        return Updates.RUN in self.options.updates
+
+    @property
+    def reads_status(self) -> bool:
+        """See `Listener`."""
+        return self.wants_status and self.options.is_introduced
+
+    def needs(self) -> range:
+        """See `Listener`."""
+        needs = self.viewer.cursor.needs()
+        return needs if self._group is None else range(self._group.next_seq, needs.stop)
+
+    def permitted(self) -> None:
+        """See `Listener`."""
+        if not self.is_answered:
+            self.answer()
+            return
+        if not self._has_heard_of_skips:
+            self.introduce_skips()
+        self.wake()
+
+    def suspended(self) -> None:
+        """See `Listener`."""
+        self.leave_group()
+        self.viewer.cursor.playhead.stop()
+        if self.is_answered:
+            self.sink.notify(self.viewer.state(self._now_s))
+
+    def refused(self, error: BffError) -> None:
+        """See `Listener`: its client decides what becomes of it."""
+        self._refused(self, error)
+
+    def hear(self, news: ResetNews | SkippedNews | FailureNews) -> None:
+        """See `Listener`."""
+        if not self.is_answered:
+            return
+        match news:
+            case ResetNews():
+                self.leave_group()
+                self._notify(self.viewer.reset(news, self._now_s))
+                self.wake()
+            case SkippedNews(skipped):
+                self._notify(self.viewer.skipped(skipped))
+            case FailureNews(failure):
+                self.sink.notify(self.viewer.failed(failure))
+
+    # -- ticks (see `Ticked`)
+
+    def wake(self) -> None:
+        """Be driven at the next tick."""
+        self.audience.ticker.wake(self)
+
+    def crashed(self) -> None:
+        """See `Ticked`: its client goes, and may come back and resume."""
+        self.sink.end(CloseCode.INTERNAL, INTERNAL_REASON)
+
+    def tick(self, now_s: float) -> float:
+        """Deliver what is due; when to come again, inf if only news of the topic can tell."""
+        if self.is_closed or not self.permit.is_granted:
+            return inf
+        if self._group is not None:
+            self.leave_group()
+        at_s = self._tick(now_s)
+        if at_s == inf and not self.is_waiting and self.viewer.needs_records:
+            self._wait()
+        return at_s
+
+    def _tick(self, now_s: float) -> float:
+        viewer, sink = self.viewer, self.sink
+        cursor = viewer.cursor
+        if cursor.target is not None:
+            self._notify(viewer.arrive(now_s))
+            if cursor.target is not None:
+                return inf
+        if not sink.can_take():
+            return now_s + PERIOD_S
+        sends = viewer.tick(now_s)
+        if sends.notices:
+            self._notify(sends.notices)
+        if sends.wait_until_s is not None:
+            return sends.wait_until_s
+        if sends.stop > sends.start:
+            self._push(sends.start, sends.stop)
+            if cursor.mode == "all":
+                self._push_more(now_s)
+        self._notify(viewer.after(now_s))
+        return cursor.wake_s
+
+    def _push(self, start: int, stop: int) -> None:
+        if not self._has_frames:
+            return
+        audience, shape = self.audience, self._shape
+        channel = audience.channel
+        lost = self.viewer.cursor.lost
+        data = audience.cache.get(channel, audience.log_key, start, stop, shape, lost)
+        self.sink.push(data)
+        messages = 1 if shape.mode == "merge" else stop - start
+        counters = channel.counters
+        counters.frames_out += messages
+        counters.bytes_out += len(data)
+        counters.merged += stop - start - messages
+
+    def _push_more(self, now_s: float) -> None:
+        """In `all` mode further chunks: as many as are due, and the socket and one tick take."""
+        for _ in range(_CHUNKS_A_TICK - 1):
+            if not self.sink.can_take():
+                return
+            sends = self.viewer.tick(now_s)
+            if sends.stop <= sends.start:
+                return
+            self._push(sends.start, sends.stop)
+
+    def _wait(self) -> None:
+        """Wait for the log to grow, in the group of those who live alike if that is all."""
+        viewer, audience = self.viewer, self.audience
+        if viewer.is_plainly_live:
+            cursor = viewer.cursor
+            group = audience.live_group(self._shape, max_fps=cursor.max_fps, lost=cursor.lost)
+            if group.next_seq == cursor.next_seq or not group.members:
+                group.next_seq = cursor.next_seq
+                group.members[self] = self.sink.offer
+                self._group = group
+                return
+        audience.wait(self)
+
+    def leave_group(self) -> bool:
+        """Go on alone from the group's position; whether it was in one."""
+        if self._group is None:
+            return False
+        self.viewer.cursor.next_seq = self._group.next_seq
+        del self._group.members[self]
+        self._group = None
+        return True
+
+    def _notify(self, notices: Iterable[Notice]) -> None:
+        notify = self.sink.notify
+        for notice in notices:
+            notify(notice)
+
+    @property
+    def _now_s(self) -> float:
+        return self.audience.ticker.next_s

@@ -1,0 +1,125 @@
+"""The pace at which one stream of the backend is read.
+
+The backend is asked gently: a stream is read in slices with pauses between them, so that neither
+our ticks nor the backend's other requests wait, only a few streams pour at the same time, and
+requests of pages go first.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from hewston_bff.topics.run import link as links
+from hewston_bff.topics.run.backend_activity import BackendActivity
+from hewston_bff.topics.run.ports import Upstream
+from hewston_bff.topics.run.replay_limiter import Slot
+from hewston_bff.topics.run.wire import Message, ProtocolViolation
+
+_WAITED_S = 0.005
+"""A message that took this long to come was not lying in the socket."""
+_BURST = 512
+"""So many frames without waiting for one are a flood."""
+_SHOWN = 128
+"""Every so many frames a slot may go to a stream that has none to show."""
+_AT_ONCE = 1_000
+"""So many frames of a flood are read as fast as they come; it goes on at `gentle_fps`."""
+PAGES_FIRST_S = 1.0
+"""How long a load waits for requests of pages; at most, for they may come without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTimes:
+    """Patience with the backend, in seconds."""
+
+    silence_s: float = 60.0
+    slice_s: float = 0.002
+    pause_s: float = 0.001
+    load_s: float = links.LOAD_S
+    """From `play` to the first frame: a stream that has none by then gives its slot up."""
+    gentle_fps: float = 4_500.0
+    """Frames a second of a flood that keeps the backend from answering others if read faster."""
+
+
+class Reading:
+    """The pace of reading one stream."""
+
+    deadline: asyncio.Timeout
+
+    def __init__(
+        self,
+        room: asyncio.Event,
+        slot: Slot,
+        times: FeedTimes,
+        activity: BackendActivity,
+        *,
+        is_deafening: bool,
+    ) -> None:
+        self._room = room
+        self._slot = slot
+        self._times = times
+        self._activity = activity
+        self._loop = asyncio.get_running_loop()
+        self.heard_s = self._slice_s = self._burst_s = self._loop.time()
+        self._burst = self._taken = 0
+        self._is_deafening = is_deafening
+        self.was_drained = False
+        """Whether the last message had to be waited for: nothing else lay in the socket."""
+
+    async def receive(self, upstream: Upstream) -> Message | ProtocolViolation:
+        """The next message, or what is wrong with it.
+
+        Raises:
+            LinkLost: the stream is gone.
+        """
+        message: Message | ProtocolViolation
+        try:
+            message = await upstream.receive()
+        except ProtocolViolation as violation:
+            message = violation
+        now_s = self._loop.time()
+        self.was_drained = now_s - self.heard_s > _WAITED_S
+        self.heard_s = now_s
+        if self.was_drained:
+            self._burst = 0
+            self._slice_s = self._burst_s = now_s
+            self.deadline.reschedule(now_s + self._times.silence_s)
+        return message
+
+    async def pace(self, slot: Slot | None) -> None:
+        """A message was taken: now and then give way. `slot` hears of it if it was a frame."""
+        now_s = self.heard_s
+        self._burst += 1
+        if slot is not None:
+            slot.note_frame(now_s)
+        self._taken += 1
+        if self._taken % _SHOWN == 0 and self._slot.is_wanted:
+            self._slot.lend()
+            await self._breathe()
+            return
+        is_over = now_s - self._slice_s > self._times.slice_s
+        if is_over or not self._room.is_set():
+            await self._breathe()
+
+    async def _breathe(self) -> None:
+        """Between two slices: let others run, and wait while there is no room."""
+        await asyncio.sleep(self._pause_s())
+        if self._is_deafening:
+            await self._activity.clear(within_s=PAGES_FIRST_S)
+        room = self._room
+        needs_slot = self._slot.was_lent or (self._burst > _BURST and not self._slot.is_held)
+        if needs_slot or not room.is_set():
+            self.deadline.reschedule(None)
+            await room.wait()
+            await self._slot.acquire()
+        self.restart()
+
+    def _pause_s(self) -> float:
+        """As short as can be, or what a flood has to leave to others."""
+        if not self._is_deafening or self._burst <= _AT_ONCE:
+            return self._times.pause_s
+        due_s = self._burst_s + (self._burst - _AT_ONCE) / self._times.gentle_fps
+        return max(self._times.pause_s, due_s - self._loop.time())
+
+    def restart(self) -> None:
+        """Measure the next wait, and silence, from now."""
+        self.heard_s = self._slice_s = self._loop.time()
+        self.deadline.reschedule(self.heard_s + self._times.silence_s)
