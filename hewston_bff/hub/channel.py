@@ -84,16 +84,13 @@ class Channel:
         self.skipped: SkippedFrames | None = None
         """What viewers miss; None if it is nothing, and nothing else was ever said."""
         self.failure: Failed | None = None
+        self.is_growing = False
+        """Whether the topic is known not to be over."""
         self._use(kind.new_log(topic))
 
     def _use(self, log: AnyLog) -> None:
         self.log = log
         self.codec: Codec = self.kind.codec(log)
-
-    @property
-    def is_growing(self) -> bool:
-        """Whether the topic is known not to be over."""
-        return self.status is not None and self.status.is_growing and not self.log.is_complete
 
     def apply(self, change: LogChange[Any]) -> Applied:  # noqa: C901 - a case a change
         """Have `change` happen; what follows from it is the caller's to do."""
@@ -106,6 +103,7 @@ class Channel:
                 return self._left_out(change)
             case Status():
                 self.status = change
+                self.is_growing = change.is_growing and not self.log.is_complete
                 if not self.log.next_seq:
                     self.log.origin = change.origin
                 return _STATUS_NEWS
@@ -116,6 +114,7 @@ class Channel:
                 return self._restart(origin)
             case Complete():
                 self.log.is_complete = True
+                self.is_growing = False
                 return _WAKES
             case Failed():
                 self.failure = change

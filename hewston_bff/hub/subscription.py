@@ -45,6 +45,8 @@ class Subscription:
         self.is_closed = False
         self.scheduled = -1
         self._refused = refused
+        self._channel = audience.channel
+        self._cache = audience.cache
         self._group: LiveGroup | None = None
         self._shape = audience.cache.shape(
             sink.framing,
@@ -171,39 +173,46 @@ class Subscription:
             return inf
         if self._group is not None:
             self.leave_group()
-        at_s = self._tick(now_s)
+        if self.viewer.cursor.target is not None and self._is_on_its_way(now_s):
+            at_s = inf
+        elif not self.sink.can_take():
+            return now_s + PERIOD_S
+        else:
+            at_s = self._deliver(now_s)
         if at_s == inf and not self.is_waiting and self.viewer.needs_records:
             self._wait()
         return at_s
 
-    def _tick(self, now_s: float) -> float:
-        viewer, sink = self.viewer, self.sink
+    def _is_on_its_way(self, now_s: float) -> bool:
+        """Whether the log can't tell yet where the cursor is going."""
+        cursor = self.viewer.cursor
+        if cursor.target is None:
+            return False
+        self._notify(self.viewer.arrive(now_s))
+        return cursor.target is not None
+
+    def _deliver(self, now_s: float) -> float:
+        viewer = self.viewer
         cursor = viewer.cursor
-        if cursor.target is not None:
-            self._notify(viewer.arrive(now_s))
-            if cursor.target is not None:
-                return inf
-        if not sink.can_take():
-            return now_s + PERIOD_S
-        sends = viewer.tick(now_s)
-        if sends.notices:
-            self._notify(sends.notices)
-        if sends.wait_until_s is not None:
-            return sends.wait_until_s
-        if sends.stop > sends.start:
-            self._push(sends.start, sends.stop)
+        notices, start, stop, again_s = viewer.tick(now_s)
+        if notices:
+            self._notify(notices)
+        if again_s is not None:
+            return again_s
+        if stop > start:
+            self._push(start, stop)
             if cursor.mode == "all":
                 self._push_more(now_s)
-        self._notify(viewer.after(now_s))
+        if cursor.wake_s == inf or viewer.announced.status != "playing" or viewer.has_metrics:
+            self._notify(viewer.after(now_s))
         return cursor.wake_s
 
     def _push(self, start: int, stop: int) -> None:
         if not self._has_frames:
             return
-        audience, shape = self.audience, self._shape
-        channel = audience.channel
+        audience, shape, channel = self.audience, self._shape, self._channel
         lost = self.viewer.cursor.lost
-        data = audience.cache.get(channel, audience.log_key, start, stop, shape, lost)
+        data = self._cache.get(channel, audience.log_key, start, stop, shape, lost)
         self.sink.push(data)
         messages = 1 if shape.mode == "merge" else stop - start
         counters = channel.counters
@@ -216,10 +225,10 @@ class Subscription:
         for _ in range(_CHUNKS_A_TICK - 1):
             if not self.sink.can_take():
                 return
-            sends = self.viewer.tick(now_s)
-            if sends.stop <= sends.start:
+            _, start, stop, _ = self.viewer.tick(now_s)
+            if stop <= start:
                 return
-            self._push(sends.start, sends.stop)
+            self._push(start, stop)
 
     def _wait(self) -> None:
         """Wait for the log to grow, in the group of those who live alike if that is all."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
-import msgspec
 from msgspec import UNSET
 
 from hewston_bff.hub.announced_state import AnnouncedState, Re
@@ -58,16 +57,12 @@ class Reply(NamedTuple):
     wakes: bool = True
 
 
-class Sends(msgspec.Struct, frozen=True):
-    """What one tick comes to: messages, then records `start` to `stop` if there are any.
+Sends = tuple[Sequence[Notice], int, int, float | None]
+"""What one tick comes to: messages; the records to send, from and to; when to come again.
 
-    `wait_until_s`: nothing can be sent before; None: `after` has the rest.
-    """
-
-    notices: Sequence[Notice]
-    start: int
-    stop: int
-    wait_until_s: float | None = None
+A time means that nothing else can be sent before it; None, that `after` has the rest. A plain
+tuple, for it is made for every message.
+"""
 
 
 class Viewer:
@@ -84,7 +79,7 @@ class Viewer:
             mode=request.mode,
         )
         self.announced = AnnouncedState(sid=UNSET if options.sid is None else options.sid)
-        self._has_metrics = Updates.METRICS in options.updates
+        self.has_metrics = Updates.METRICS in options.updates
         self._steady = SteadyStatus()
         self._snapshot_due = False
         self._snapshot_after_s = -inf
@@ -127,7 +122,7 @@ class Viewer:
             and channel.is_growing
             and cursor.mode == "merge"
             and self.options.updates.has_frames
-            and not self._has_metrics
+            and not self.has_metrics
             and cursor.next_seq == channel.log.next_seq
         )
 
@@ -307,12 +302,9 @@ class Viewer:
         ):
             notices = self._overture(log, now_s)
             if self._snapshot_due:
-                return Sends(notices, 0, 0, self._snapshot_after_s)
+                return notices, 0, 0, self._snapshot_after_s
         start = cursor.next_seq
-        stop = cursor.due(log, now_s=now_s, is_growing=channel.is_growing)
-        if stop > start:
-            cursor.delivered(stop, log, now_s=now_s)
-        return Sends(notices, start, stop)
+        return notices, start, cursor.take(log, now_s=now_s, is_growing=channel.is_growing), None
 
     def _overture(self, log: AnyLog, now_s: float) -> list[Notice]:
         """What has to be told before records are."""
@@ -338,16 +330,17 @@ class Viewer:
         self.channel.counters.dropped += lost
         return [Lag(sid=self.announced.sid, from_=first, to=first + lost - 1)]
 
-    def after(self, now_s: float) -> Sequence[Notice]:
-        """What is to be told after the records of a tick."""
+    def after(self, now_s: float) -> list[Notice]:
+        """What is to be told after the records of a tick.
+
+        It is nothing while the cursor plays on, has a time to wake, and no metrics are wanted.
+        """
         cursor = self.cursor
-        if cursor.wake_s != inf and self.announced.status == "playing" and not self._has_metrics:
-            return ()
         notices: list[Notice] = []
         if cursor.wake_s == inf or self.announced.status != "playing":
             notices += self._changes(now_s)
         # At rest the figures must be those of the frame in sight, not of one up to a second before.
-        if self._has_metrics and (now_s >= self._metrics_after_s or cursor.playhead.is_paused):
+        if self.has_metrics and (now_s >= self._metrics_after_s or cursor.playhead.is_paused):
             notices += self._metrics(now_s)
         return notices
 
@@ -358,7 +351,7 @@ class Viewer:
         notices: list[Notice] = []
         status = self.status(now_s)
         if status != self.announced.status:
-            if status in {"buffering", "ended"} and self._has_metrics:
+            if status in {"buffering", "ended"} and self.has_metrics:
                 notices += self._metrics(now_s)
             notices.append(self.state(now_s))
         if status == "ended" and not self.announced.is_end:

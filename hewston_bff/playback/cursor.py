@@ -172,8 +172,7 @@ class Cursor:
     def due(self, log: AnyLog, *, now_s: float, is_growing: bool) -> int:
         """The end of the span to deliver now, from `next_seq`; equal to it, there is nothing.
 
-        The caller delivers the span (in `all` mode frame by frame) and calls `delivered`; or does
-        not, and asks again later: then the span has grown.
+        Nothing is delivered by it: who asks again later finds that the span has grown.
         """
         start, available = self.next_seq, log.next_seq
         self.wake_s = inf
@@ -189,17 +188,25 @@ class Cursor:
             return self._due_at_edge(available, now_s)
         return self._due_playing(log, now_s, is_growing=is_growing)
 
-    def delivered(self, stop: int, log: AnyLog, *, now_s: float) -> None:
-        """Records up to `stop` go out."""
-        if self.owed:
-            is_last = log.is_complete and stop >= log.next_seq
-            self.owed = 0 if is_last else max(0, self.owed - (stop - self.next_seq))
-            if not self.playhead.is_paused:
-                self.playhead.start(now_s, stop - 1.0)
-        elif stop >= log.next_seq:
-            self.playhead.stop()
-        self.next_seq = stop
-        self._set_wake(log, now_s)
+    def take(self, log: AnyLog, *, now_s: float, is_growing: bool) -> int:
+        """`due`, and what is due counts as delivered."""
+        start = self.next_seq
+        stop = self.due(log, now_s=now_s, is_growing=is_growing)
+        if stop > start:
+            if self.owed:
+                self._settle_debt(stop, log, now_s)
+            elif stop >= log.next_seq:
+                self.playhead.anchor_s = None
+            self.next_seq = stop
+            self._set_wake(log, now_s)
+        return stop
+
+    def _settle_debt(self, stop: int, log: AnyLog, now_s: float) -> None:
+        """Of the records owed, those up to `stop` are delivered."""
+        is_last = log.is_complete and stop >= log.next_seq
+        self.owed = 0 if is_last else max(0, self.owed - (stop - self.next_seq))
+        if not self.playhead.is_paused:
+            self.playhead.start(now_s, stop - 1.0)
 
     def _due_owed(self, log: AnyLog) -> int:
         if self.target is not None:
@@ -213,11 +220,13 @@ class Cursor:
         start, available = self.next_seq, log.next_seq
         playhead = self.playhead
         if playhead.anchor_s is None:
-            playhead.start(now_s, float(start))
+            playhead.anchor_s, playhead.anchor_at = now_s, float(start)
         if playhead.speed == 0:
             return min(available, self._chunk_end())
-        # The record at the playhead is released with it, hence the 1.
-        released = floor(playhead.position(now_s) + _EPSILON) + 1
+        # `playhead.position`, without a call: this is done for every message. The record at the
+        # playhead is released with it, hence the 1.
+        position = playhead.anchor_at + (now_s - playhead.anchor_s) * playhead.rate
+        released = floor(position + _EPSILON) + 1
         self.is_live = is_growing and released >= available
         if self.mode == "all":
             stop = min(released, available, self._chunk_end())
@@ -253,7 +262,8 @@ class Cursor:
         else:
             cut = self._cut = self._grid.next_cut(start)
             last = (min(available, cut)) - 1
-            self.wake_s = playhead.time_at(last)
+            # `playhead.time_at`, without a call.
+            self.wake_s = playhead.anchor_s + (last - playhead.anchor_at) / playhead.rate
 
     def _chunk_end(self) -> int:
         return self.next_seq - self.next_seq % CHUNK + CHUNK

@@ -142,15 +142,16 @@ class Watched:
             self.lost += lost
             self.stretches.append([])
         start = cursor.next_seq
-        stop = cursor.due(log, now_s=now_s, is_growing=self.is_growing)
+        owed = cursor.owed
+        look = cursor.take if is_ready else cursor.due
+        stop = look(log, now_s=now_s, is_growing=self.is_growing)
         assert start <= stop <= max(start, log.next_seq), "ahead of what there is"
         if stop > start and is_ready:
-            self.take(start, stop)
-            cursor.delivered(stop, log, now_s=now_s)
+            self.take(start, stop, owed=owed)
 
-    def take(self, start: int, stop: int) -> None:
+    def take(self, start: int, stop: int, *, owed: int) -> None:
         """One span arrives."""
-        assert not self.cursor.playhead.is_paused or stop - start <= max(self.cursor.owed, 0)
+        assert not self.cursor.playhead.is_paused or stop - start <= max(owed, 0)
         is_merge = self.cursor.mode == "merge"
         assert is_merge or stop - start <= CHUNK
         spans = [(start, stop)] if is_merge else [(seq, seq + 1) for seq in range(start, stop)]
