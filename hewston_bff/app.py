@@ -181,7 +181,7 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
         activity=app[_ACTIVITY],
         options=feed_options(settings),
     )
-    hub = app[keys.HUB] = Hub({runs.name: runs}, options=hub_options(settings))
+    hub = app[keys.HUB] = Hub([runs], options=hub_options(settings))
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
         yield

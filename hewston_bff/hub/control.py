@@ -1,5 +1,7 @@
 """Commands of a client, from wire words to what a cursor is told."""
 
+from msgspec.structs import replace
+
 from hewston_bff.errors import InvalidRequest
 from hewston_bff.playback.commands import (
     CursorCommand,
@@ -10,6 +12,7 @@ from hewston_bff.playback.commands import (
     SetSpeed,
     Step,
 )
+from hewston_bff.ports import Delivery
 from hewston_bff.protocol.commands import Ctrl, Mode, Position, Subscribe, speed_error
 from hewston_bff.protocol.ids import Epoch
 from hewston_bff.protocol.positions import AtEdge, AtIndex, AtTime, Resumed, SeekTarget
@@ -35,6 +38,17 @@ def cursor_command(ctrl: Ctrl, mode: Mode) -> CursorCommand:
             return SetSpeed(_speed(ctrl, mode))
         case "step":
             return Step(_step(ctrl))
+
+
+def as_delivered(request: Subscribe, delivery: Delivery) -> Subscribe:
+    """What the request comes to, where a kind's records are delivered in one way only."""
+    match delivery:
+        case Delivery.CONFLATE:
+            return request
+        case Delivery.LATEST:
+            return replace(request, mode="merge", from_="live")
+        case Delivery.EVERY:
+            return replace(request, mode="all", speed=0.0)
 
 
 def start_of(request: Subscribe) -> SeekTarget | None:

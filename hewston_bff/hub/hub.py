@@ -1,7 +1,7 @@
 """All topics: who may watch which, when its source is asked and let go of."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable
 from contextvars import Context
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from hewston_bff.hub.stats import Counters, HubStats
 from hewston_bff.hub.ticker import Ticker, contain
 from hewston_bff.hub.topic_entry import TopicEntry
 from hewston_bff.log.changes import Failed, LinkChange
-from hewston_bff.ports import Flushable, TopicKind
+from hewston_bff.ports import Delivery, Flushable, TopicKind
 from hewston_bff.protocol.topics import Topic
 
 logger = structlog.get_logger(__name__)
@@ -38,8 +38,8 @@ class HubOptions:
 class Hub:
     """Topic → channel. One source a topic, however many watch; needs `run` running."""
 
-    def __init__(self, kinds: Mapping[str, TopicKind], *, options: HubOptions) -> None:
-        self._kinds = kinds
+    def __init__(self, kinds: Iterable[TopicKind], *, options: HubOptions) -> None:
+        self._kinds = {kind.name: kind for kind in kinds}
         self._options = options
         self._entries: dict[Topic, TopicEntry] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -61,6 +61,14 @@ class Hub:
             self._group = None
 
     # -- those who watch
+
+    def register(self, kind: TopicKind) -> None:
+        """From now on there are topics of this kind."""
+        self._kinds[kind.name] = kind
+
+    def delivery(self, topic: Topic) -> Delivery:
+        """How a topic's records reach a viewer that asks for nothing else."""
+        return self._kinds[topic.kind].delivery
 
     def has(self, topic: Topic) -> bool:
         """Whether there can be such a topic."""

@@ -12,7 +12,7 @@ from hewston_bff.errors import (
     LimitReached,
     NotSubscribed,
 )
-from hewston_bff.hub.control import start_of
+from hewston_bff.hub.control import as_delivered, start_of
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.permits import Permit
 from hewston_bff.hub.subscription import Subscription
@@ -77,6 +77,7 @@ class Subscriptions:
             raise LimitReached(msg)
         if request.id is not None and request.id in self._request_ids():
             raise AlreadySubscribed("a subscription was made with this `id`: choose another")
+        request = as_delivered(request, self._hub.delivery(topic))
         start = start_of(request)
         permit = self._hub.acquire(topic, self._credentials)
         sid = next(n for n in range(1, len(self) + 2) if n not in self._by_sid)
