@@ -26,7 +26,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _PLAIN = {"LICENSE", "LICENSE-redoc", "NOTICE"}
-_FOLDERS = ("", "client", "docs", "vendor")
+_FOLDERS = ("", "chart", "client", "docs", "pages", "player", "ui", "vendor")
 _OF_DOCS = {"redoc.mjs": REDOC, "LICENSE": "vendor/LICENSE-redoc"}
 
 Console = dict[str, Asset]

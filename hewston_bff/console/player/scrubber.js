@@ -1,5 +1,5 @@
-import { colour, h, surface } from "./dom.js";
-import { clock } from "./format.js";
+import { colour, h, surface } from "../ui/dom.js";
+import { clock } from "../ui/format.js";
 
 /** @typedef {{time: number, value: number}} Point */
 

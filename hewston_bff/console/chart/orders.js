@@ -1,13 +1,13 @@
-import { indexAt } from "./view.js";
+import { indexAt } from "./visible-range.js";
 import { bucketOf } from "./candles.js";
-import { seconds, whole } from "./format.js";
+import { seconds, whole } from "../ui/format.js";
 
 /**
  * The orders up to the cursor, and their arrows.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  * @import { Candle, Timeframe } from "./candles.js"
- * @import { Range } from "./view.js"
+ * @import { Range } from "./visible-range.js"
  */
 
 /** Arrows drawn at once, as many as can be told apart; where there are more it is said. */

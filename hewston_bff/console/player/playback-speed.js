@@ -1,7 +1,7 @@
 /**
  * How fast a run is played.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  */
 
 export const SPEEDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 30, 60, 120, 300, 1_000, 5_000];
@@ -40,7 +40,7 @@ export const minutesIn = ({ from, to }) => Math.ceil(((to - from) / DAY_S) * SES
  * The speed of one subscription: by the length of the run until somebody chooses one. Of a log that
  * is still being filled, the answer to any command tells how long it is by now.
  */
-export class Pace {
+export class PlaybackSpeed {
   speed = FIRST_SPEED;
   #subscription;
   #onSpeed;

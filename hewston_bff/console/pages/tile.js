@@ -1,14 +1,14 @@
-import { colour, h, say, surface } from "./dom.js";
-import { known, minute, percent, Precision } from "./format.js";
-import { Pace } from "./pace.js";
-import { skippedWords } from "./player-panel.js";
-import { isYoung } from "./player-status.js";
-import { hasFailed } from "./run-description.js";
+import { colour, h, say, surface } from "../ui/dom.js";
+import { known, minute, percent, Precision } from "../ui/format.js";
+import { PlaybackSpeed } from "../player/playback-speed.js";
+import { skippedWords } from "../player/panel.js";
+import { isYoung } from "../player/status.js";
+import { hasFailed } from "../player/run-loader.js";
 
 /**
  * One run of the wall.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  */
 
 /** Points of a small chart; beyond that they are merged by twos. */
@@ -59,7 +59,7 @@ export class Tile {
    */
   constructor(runId, subscription, { onRemove, isToldLength }) {
     this.subscription = subscription;
-    this.#pace = new Pace(subscription, { everyMs: LENGTH_MS, isToldLength });
+    this.#pace = new PlaybackSpeed(subscription, { everyMs: LENGTH_MS, isToldLength });
     if (!isToldLength()) this.#pace.guess(UNKNOWN);
     // The link is stretched over the tile by its style; the button lies above it.
     const name = h("a", { href: `#/run/${encodeURIComponent(runId)}` }, runId);

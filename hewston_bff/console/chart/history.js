@@ -1,9 +1,9 @@
-import { seconds } from "./format.js";
+import { seconds } from "../ui/format.js";
 
 /**
  * What was delivered up to the cursor. No drawing, no network.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  */
 
 const COLUMNS = /** @type {const} */ ([

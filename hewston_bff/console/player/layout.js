@@ -1,12 +1,12 @@
-import { TIMEFRAMES } from "./candles.js";
-import { h } from "./dom.js";
-import { NOTHING } from "./format.js";
-import { SPEEDS } from "./pace.js";
+import { TIMEFRAMES } from "../chart/candles.js";
+import { h } from "../ui/dom.js";
+import { NOTHING } from "../ui/format.js";
+import { SPEEDS } from "./playback-speed.js";
 
 /**
  * What the player consists of; the parts that change are named.
  *
- * @import { Timeframe } from "./candles.js"
+ * @import { Timeframe } from "../chart/candles.js"
  */
 
 /** @type {[id: string, label: string, hint: string][]} */

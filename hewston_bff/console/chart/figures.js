@@ -2,7 +2,7 @@
  * The figures at the cursor: all of one frame. What the page folds itself is there with the frame,
  * what the server computes comes beside it, about once a second.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  * @import { Standing } from "./candles.js"
  */
 

@@ -1,8 +1,8 @@
-import { seconds } from "./format.js";
+import { seconds } from "../ui/format.js";
 
 /**
- * @import * as Api from "./client/hewston-bff.js"
- * @import { Piece } from "./history.js"
+ * @import * as Api from "../client/hewston-bff.js"
+ * @import { Piece } from "../chart/history.js"
  */
 
 /** Days that hold about as many candles as are in sight; minutes for all days would be too many. */

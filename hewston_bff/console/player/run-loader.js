@@ -1,9 +1,9 @@
-import { seconds } from "./format.js";
+import { seconds } from "../ui/format.js";
 
 /**
  * What the backend says of a run besides its frames: asked for until it is told.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  */
 
 const FIRST_AGAIN_MS = 1_000;
@@ -21,7 +21,7 @@ export const isTerminal = (status) => TERMINAL.has(status);
 export const hasFailed = (status) => status === "ERROR" || status === "FAILED" || status === "CANCELLED";
 
 /**
- * @typedef {object} Described
+ * @typedef {object} RunDescription
  * @property {string} status
  * @property {string} reason why it failed; empty: not told
  * @property {string} symbol
@@ -29,7 +29,7 @@ export const hasFailed = (status) => status === "ERROR" || status === "FAILED" |
  * @property {{from: number, to: number} | null} span in seconds
  */
 
-export class RunDescription {
+export class RunLoader {
   #rest;
   #runId;
   #told;
@@ -46,7 +46,7 @@ export class RunDescription {
   /**
    * @param {Api.Rest} rest
    * @param {string} runId
-   * @param {{described: (run: Described) => void, completed: (run: Api.CompleteRun) => void}} told
+   * @param {{described: (run: RunDescription) => void, completed: (run: Api.CompleteRun) => void}} told
    */
   constructor(rest, runId, told) {
     this.#rest = rest;
@@ -110,7 +110,7 @@ export class RunDescription {
   }
 }
 
-/** @param {Api.RunDetail} run @returns {Described} */
+/** @param {Api.RunDetail} run @returns {RunDescription} */
 function described(run) {
   const { run_from: from, run_to: to, strategy_id: strategy, dataset_id: dataset, status } = run;
   const symbol = run.symbol ?? String(dataset ?? "").split("-")[0] ?? "";

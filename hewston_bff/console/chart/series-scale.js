@@ -1,6 +1,9 @@
-import { exponentOf } from "./format.js";
+import { exponentOf } from "../ui/format.js";
 
-/** @import { Precision } from "./format.js" */
+/**
+ * @import { Candle } from "./candles.js"
+ * @import { Precision } from "../ui/format.js"
+ */
 
 /**
  * What the chart library is given of one series. It computes its axis in multiples of the smallest
@@ -92,3 +95,18 @@ export class SeriesScale {
     return { ...info, priceRange: { minValue: minValue - room, maxValue: maxValue + room } };
   }
 }
+
+/** The largest of each kind of number. @param {Candle[]} candles */
+export function sizesOf(candles) {
+  const sizes = { price: 0, equity: 0, loss: 0, volume: 0 };
+  for (const { open, high, low, close, equity, loss, volume } of candles) {
+    for (const price of [open, high, low, close]) sizes.price = larger(sizes.price, price);
+    sizes.equity = larger(sizes.equity, equity);
+    sizes.loss = larger(sizes.loss, loss);
+    sizes.volume = larger(sizes.volume, volume);
+  }
+  return sizes;
+}
+
+/** @param {number} size @param {number} value NaN: none */
+const larger = (size, value) => (Math.abs(value) > size ? Math.abs(value) : size);

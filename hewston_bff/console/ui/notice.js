@@ -1,6 +1,6 @@
 import { h } from "./dom.js";
 
-/** @import { HewstonError } from "./client/hewston-bff.js" */
+/** @import { HewstonError } from "../client/hewston-bff.js" */
 
 /**
  * A state in words, and what to do about it, on a page with a heading of its own.

@@ -1,38 +1,35 @@
 import { lengthOf, wideWords } from "./candles.js";
-import { colour } from "./dom.js";
-import { clock, percent } from "./format.js";
+import { hanging, LEAST_PX, look, SHARE } from "./chart-style.js";
+import { colour } from "../ui/dom.js";
 import { thinnedWords } from "./orders.js";
-import { SeriesScale } from "./series-scale.js";
-import { isNearEdge, nextRange, viewOf, windowOf } from "./view.js";
+import { SeriesScale, sizesOf } from "./series-scale.js";
+import { isNearEdge, nextRange, viewOf, windowOf } from "./visible-range.js";
 
 /**
  * The chart: candles with order arrows and volume, equity below, drawdown below that, on one axis.
  * It is given a window of the candles, what is in sight and a little more, however long the run is.
  *
  * @import { Candle, Candles } from "./candles.js"
- * @import { Precision } from "./format.js"
+ * @import { Precision } from "../ui/format.js"
  * @import { Orders } from "./orders.js"
- * @import { Keep, Range, View } from "./view.js"
- * @import * as Charts from "./vendor/lightweight-charts.mjs"
+ * @import { Keep, Range, View } from "./visible-range.js"
+ * @import * as Charts from "../vendor/lightweight-charts.mjs"
  */
 
 const CANDLES = 140;
-/** A candle and its gap, in pixels: where there is room for all, at least, at most. */
+/** A candle and its gap, in pixels, where there is room for all. */
 const CANDLE_PX = 7;
-const LEAST_PX = 0.5;
 const FEWEST = 12;
 /** Candles' worth of room behind the newest. */
 const GAP = 4;
 /** Drawing one candle by itself costs about as much as so many of a window. */
 const ALONE = 24;
 
-const SHARE = { type: /** @type {const} */ ("custom"), minMove: 0.0001, formatter: percent };
-
 /**
  * The library; null where the build did not fetch it.
  * @returns {Promise<typeof Charts | null>}
  */
-export const loadCharts = () => import("./vendor/lightweight-charts.mjs").catch(() => null);
+export const loadCharts = () => import("../vendor/lightweight-charts.mjs").catch(() => null);
 
 export class RunChart {
   #chart;
@@ -348,55 +345,6 @@ const usual = (width) => Math.min(CANDLES, width / CANDLE_PX);
  * @param {Range} other
  */
 const isSame = (one, other) => Math.abs(one.to - other.to) < 0.5 && Math.abs(one.from - other.from) < Math.max(0.5, (one.to - one.from) * 0.06);
-
-/** Drawdown hangs from 0. @param {Charts.AutoscaleInfo | null} info @returns {Charts.AutoscaleInfo | null} */
-function hanging(info) {
-  if (info === null || info.priceRange === null) return info;
-  const { minValue } = info.priceRange;
-  return { ...info, priceRange: { minValue: Math.min(minValue, -1e-4), maxValue: 0 } };
-}
-
-/** The largest of each kind of number. @param {Candle[]} candles */
-function sizesOf(candles) {
-  const sizes = { price: 0, equity: 0, loss: 0, volume: 0 };
-  for (const { open, high, low, close, equity, loss, volume } of candles) {
-    for (const price of [open, high, low, close]) sizes.price = larger(sizes.price, price);
-    sizes.equity = larger(sizes.equity, equity);
-    sizes.loss = larger(sizes.loss, loss);
-    sizes.volume = larger(sizes.volume, volume);
-  }
-  return sizes;
-}
-
-/** @param {number} size @param {number} value NaN: none */
-const larger = (size, value) => (Math.abs(value) > size ? Math.abs(value) : size);
-
-function look() {
-  const line = { color: colour("grid") };
-  return {
-    layout: {
-      background: { color: "transparent" },
-      textColor: colour("text-quiet"),
-      fontFamily: getComputedStyle(document.body).fontFamily,
-      fontSize: 11,
-      attributionLogo: true,
-      panes: { separatorColor: colour("line"), separatorHoverColor: colour("hover") },
-    },
-    grid: { vertLines: line, horzLines: line },
-    rightPriceScale: { borderVisible: false, minimumWidth: 72 },
-    localization: { timeFormatter: (/** @type {number} */ time) => clock(time) },
-    timeScale: {
-      borderColor: colour("line"),
-      timeVisible: true,
-      secondsVisible: false,
-      minBarSpacing: LEAST_PX,
-      // Where the view goes is decided here alone; a whitespace that gets its price moves nothing.
-      shiftVisibleRangeOnNewBar: false,
-      allowShiftVisibleRangeOnWhitespaceReplacement: false,
-    },
-    crosshair: { vertLine: { labelBackgroundColor: colour("accent") }, horzLine: { labelBackgroundColor: colour("accent") } },
-  };
-}
 
 /** @param {number} time */
 const at = (time) => /** @type {Charts.UTCTimestamp} */ (time);

@@ -1,9 +1,9 @@
-import { h, say } from "./dom.js";
-import { age, bytes, compact, NOTHING, percent, whole } from "./format.js";
-import { errorNotice, notice } from "./notice.js";
-import { poll } from "./poll.js";
+import { h, say } from "../ui/dom.js";
+import { age, bytes, compact, NOTHING, percent, whole } from "../ui/format.js";
+import { errorNotice, notice } from "../ui/notice.js";
+import { poll } from "../ui/poll.js";
 
-/** @import { App, View } from "./app.js" */
+/** @import { App, View } from "../app.js" */
 
 const REFRESH_MS = 1_000;
 

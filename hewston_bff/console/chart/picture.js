@@ -1,18 +1,18 @@
 import { Candles } from "./candles.js";
-import { RunChart } from "./chart.js";
+import { RunChart } from "./run-chart.js";
 import { Figures } from "./figures.js";
-import { Precision, seconds } from "./format.js";
+import { Precision, seconds } from "../ui/format.js";
 import { History, pieceOf, piecesOf } from "./history.js";
 import { Orders } from "./orders.js";
 
 /**
  * What came up to the cursor, and the chart of it.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  * @import { Timeframe } from "./candles.js"
  * @import { Piece } from "./history.js"
- * @import { Keep } from "./view.js"
- * @import * as Charts from "./vendor/lightweight-charts.mjs"
+ * @import { Keep } from "./visible-range.js"
+ * @import * as Charts from "../vendor/lightweight-charts.mjs"
  */
 
 const MARKS_MS = 250;

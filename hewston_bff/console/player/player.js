@@ -1,28 +1,28 @@
 // long: one page whose controls, pictures and stream all move the same cursor
 import { Backfill } from "./backfill.js";
-import { TIMEFRAMES } from "./candles.js";
-import { loadCharts } from "./chart.js";
-import { h, say } from "./dom.js";
-import { clock, seconds, whole } from "./format.js";
+import { TIMEFRAMES } from "../chart/candles.js";
+import { loadCharts } from "../chart/run-chart.js";
+import { h, say } from "../ui/dom.js";
+import { clock, seconds, whole } from "../ui/format.js";
 import { Meter } from "./meter.js";
-import { errorPage, notice } from "./notice.js";
-import { FIRST_SPEED, minutesIn, Pace } from "./pace.js";
-import { Picture } from "./picture.js";
-import { Commands } from "./player-commands.js";
-import { playerLayout } from "./player-layout.js";
-import { drawFigures, drawHealth, drawOrders } from "./player-panel.js";
-import { hasNothing, PlayerStatus } from "./player-status.js";
-import { isTerminal, POINTS, RunDescription } from "./run-description.js";
+import { errorPage, notice } from "../ui/notice.js";
+import { FIRST_SPEED, minutesIn, PlaybackSpeed } from "./playback-speed.js";
+import { Picture } from "../chart/picture.js";
+import { Commands } from "./commands.js";
+import { playerLayout } from "./layout.js";
+import { drawFigures, drawHealth, drawOrders } from "./panel.js";
+import { hasNothing, PlayerStatus } from "./status.js";
+import { isTerminal, POINTS, RunLoader } from "./run-loader.js";
 import { Scrubber } from "./scrubber.js";
-import { onTheme } from "./theme.js";
+import { onTheme } from "../ui/theme.js";
 
 /**
- * @import * as Api from "./client/hewston-bff.js"
- * @import { App, View } from "./app.js"
- * @import { Timeframe } from "./candles.js"
- * @import { Situation } from "./player-status.js"
- * @import { Described } from "./run-description.js"
- * @import { Keep } from "./view.js"
+ * @import * as Api from "../client/hewston-bff.js"
+ * @import { App, View } from "../app.js"
+ * @import { Timeframe } from "../chart/candles.js"
+ * @import { Situation } from "./status.js"
+ * @import { RunDescription } from "./run-loader.js"
+ * @import { Keep } from "../chart/visible-range.js"
  */
 
 /** Up to this speed every frame comes alone, and all candles are exact; above, they come merged. */
@@ -101,9 +101,9 @@ export class Player {
     this.#page.speed.value = String(FIRST_SPEED);
     this.#markTimeframe();
     this.#subscription = app.connection.subscribe(runId, { speed: FIRST_SPEED, mode: "all", updates: ["frames", "run", "metrics"] });
-    this.#pace = new Pace(this.#subscription, { everyMs: LENGTH_MS, isToldLength: () => app.connection.state.transport !== "backend", onSpeed: (speed) => this.#setSpeed(speed) });
+    this.#pace = new PlaybackSpeed(this.#subscription, { everyMs: LENGTH_MS, isToldLength: () => app.connection.state.transport !== "backend", onSpeed: (speed) => this.#setSpeed(speed) });
     this.#commands = new Commands(this.#subscription, this.#page, { pace: this.#pace, say: (text) => this.#status.say(text) });
-    this.#description = new RunDescription(app.connection.rest, runId, {
+    this.#description = new RunLoader(app.connection.rest, runId, {
       described: (run) => this.#describe(run),
       completed: (run) => this.#complete(run),
     });
@@ -267,7 +267,7 @@ export class Player {
 
   // -- the run itself
 
-  /** @param {Described} run */
+  /** @param {RunDescription} run */
   #describe({ status, reason, symbol, strategy, span }) {
     this.#runStatus ||= status;
     if (isTerminal(status)) this.#runStatus = status;

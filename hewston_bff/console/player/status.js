@@ -1,17 +1,17 @@
-import { h, say } from "./dom.js";
-import { age } from "./format.js";
-import { button, link, notice } from "./notice.js";
-import { skippedWords } from "./player-panel.js";
-import { hasFailed } from "./run-description.js";
+import { h, say } from "../ui/dom.js";
+import { age } from "../ui/format.js";
+import { button, link, notice } from "../ui/notice.js";
+import { skippedWords } from "./panel.js";
+import { hasFailed } from "./run-loader.js";
 
 /**
  * How the player stands, in words: the pill, what covers an empty chart, what is said beside the
  * buttons, and the lines that stay: what is lost, what is missing, what does not work here.
  *
- * @import * as Api from "./client/hewston-bff.js"
+ * @import * as Api from "../client/hewston-bff.js"
  */
 
-/** @typedef {Pick<ReturnType<typeof import("./player-layout.js").playerLayout>, "status" | "notes" | "cover" | "said">} Page */
+/** @typedef {Pick<ReturnType<typeof import("./layout.js").playerLayout>, "status" | "notes" | "cover" | "said">} Page */
 
 /**
  * @typedef {object} Situation

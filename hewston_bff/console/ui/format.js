@@ -1,4 +1,4 @@
-import { parseTime } from "./client/time.js";
+import { parseTime } from "../client/time.js";
 
 /**
  * Numbers and times as text: digits by the size and step of what they are of, times in UTC.

@@ -1,15 +1,15 @@
-import { clock } from "./format.js";
-import { SPEEDS } from "./pace.js";
+import { clock } from "../ui/format.js";
+import { SPEEDS } from "./playback-speed.js";
 
 /**
  * What the viewer can do with the cursor, by button or key. What the buttons cannot do now, the keys
  * cannot either; what is refused is said.
  *
- * @import * as Api from "./client/hewston-bff.js"
- * @import { Pace } from "./pace.js"
+ * @import * as Api from "../client/hewston-bff.js"
+ * @import { PlaybackSpeed } from "./playback-speed.js"
  */
 
-/** @typedef {Pick<ReturnType<typeof import("./player-layout.js").playerLayout>, "play" | "next" | "live" | "date">} Page */
+/** @typedef {Pick<ReturnType<typeof import("./layout.js").playerLayout>, "play" | "next" | "live" | "date">} Page */
 
 export class Commands {
   /** Whether it plays, or will as soon as it can. */
@@ -28,7 +28,7 @@ export class Commands {
   /**
    * @param {Api.Subscription} subscription
    * @param {Page} page
-   * @param {{pace: Pace, say: (text: string) => void}} told
+   * @param {{pace: PlaybackSpeed, say: (text: string) => void}} told
    */
   constructor(subscription, page, { pace, say }) {
     this.#subscription = subscription;

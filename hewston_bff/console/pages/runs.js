@@ -1,11 +1,11 @@
-import { h, say } from "./dom.js";
-import { day, minute, NOTHING, whole } from "./format.js";
-import { button, errorNotice, notice } from "./notice.js";
-import { poll } from "./poll.js";
+import { h, say } from "../ui/dom.js";
+import { day, minute, NOTHING, whole } from "../ui/format.js";
+import { button, errorNotice, notice } from "../ui/notice.js";
+import { poll } from "../ui/poll.js";
 
 /**
- * @import * as Api from "./client/hewston-bff.js"
- * @import { App, View } from "./app.js"
+ * @import * as Api from "../client/hewston-bff.js"
+ * @import { App, View } from "../app.js"
  */
 
 const REFRESH_MS = 4_000;

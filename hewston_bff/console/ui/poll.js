@@ -1,4 +1,4 @@
-/** @import { HewstonError } from "./client/hewston-bff.js" */
+/** @import { HewstonError } from "../client/hewston-bff.js" */
 
 /**
  * Ask again and again, one request at a time, and not while the page is hidden.

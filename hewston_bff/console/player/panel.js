@@ -1,15 +1,15 @@
-import { h, say } from "./dom.js";
-import { clock, compact, known, minute, NOTHING, percent, quantity, ratio, whole, words } from "./format.js";
-import { isBuy } from "./orders.js";
+import { h, say } from "../ui/dom.js";
+import { clock, compact, known, minute, NOTHING, percent, quantity, ratio, whole, words } from "../ui/format.js";
+import { isBuy } from "../chart/orders.js";
 
 /**
  * The side of the player: figures, orders, stream.
  *
- * @import * as Api from "./client/hewston-bff.js"
- * @import { FrameFigures } from "./figures.js"
- * @import { Precision } from "./format.js"
+ * @import * as Api from "../client/hewston-bff.js"
+ * @import { FrameFigures } from "../chart/figures.js"
+ * @import { Precision } from "../ui/format.js"
  * @import { Meter } from "./meter.js"
- * @import { Orders } from "./orders.js"
+ * @import { Orders } from "../chart/orders.js"
  */
 
 const BLOTTER = 7;

@@ -1,12 +1,12 @@
-import { h, say } from "./dom.js";
-import { button, errorNotice, notice } from "./notice.js";
-import { FIRST_SPEED } from "./pace.js";
-import { onTheme } from "./theme.js";
+import { h, say } from "../ui/dom.js";
+import { button, errorNotice, notice } from "../ui/notice.js";
+import { FIRST_SPEED } from "../player/playback-speed.js";
+import { onTheme } from "../ui/theme.js";
 import { Tile } from "./tile.js";
 
 /**
- * @import * as Api from "./client/hewston-bff.js"
- * @import { App, View } from "./app.js"
+ * @import * as Api from "../client/hewston-bff.js"
+ * @import { App, View } from "../app.js"
  */
 
 const KEY = "hewston.wall";
