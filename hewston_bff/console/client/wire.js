@@ -4,6 +4,11 @@
  */
 import { refusalOf } from "./errors.js";
 
+/** @import * as Messages from "./messages.js" */
+
+/** @typedef {Messages.ServerMessages["stream" | "many_events"]} ServerMessage */
+/** @typedef {Messages.ClientMessages["stream" | "event_commands"]} ClientMessage */
+
 /**
  * @typedef {object} Wire
  * @property {boolean} asksForLife whether it has to be pinged to be heard of
@@ -14,11 +19,11 @@ import { refusalOf } from "./errors.js";
 /**
  * What a wire tells.
  * @typedef {object} WireEvents
- * @property {(take: (message: object) => boolean) => void} first offers what may go along with the
+ * @property {(take: (message: Omit<Messages.Subscribe, "t">) => boolean) => void} first offers what may go along with the
  *   request that opens the wire, as long as it is taken
  * @property {() => void} opened
  * @property {() => void} alive something came, whatever it was
- * @property {(message: any) => void} heard
+ * @property {(message: ServerMessage) => void} heard
  * @property {(code: number, reason: string, retryAfterMs?: number) => void} closed
  */
 
@@ -38,6 +43,17 @@ export const protocols = (token) => (token === undefined ? [PROTOCOL] : [PROTOCO
 
 /** @param {string} base */
 export const socketUrl = (base) => `${base.replace(/^http/, "ws")}/api/v1/stream`;
+
+/** The id of the request that a message answers, if any. @param {ServerMessage | Messages.ServerMessages["backend"]} message */
+export const requestOf = (message) => ("re" in message ? message.re : undefined);
+
+/** Close a socket, and hear nothing more of it. @param {WebSocket} socket */
+export function discardSocket(socket) {
+  socket.onopen = socket.onmessage = socket.onclose = null;
+  // Node's socket complains to the process of errors that nobody listens to.
+  socket.onerror = () => undefined;
+  socket.close();
+}
 
 /**
  * @param {SocketOptions} options
@@ -76,10 +92,7 @@ export function openSocket({ base, token, WebSocket }, events) {
     send: (text) => socket.send(text),
     close() {
       isOver = true;
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      // Node's socket complains to the process of errors that nobody listens to.
-      socket.onerror = () => undefined;
-      socket.close();
+      discardSocket(socket);
     },
   };
 }
@@ -179,6 +192,7 @@ class EventWire {
   #event(block) {
     const data = block.split("\n").find((line) => line.startsWith("data: "));
     if (data === undefined) return;
+    /** @type {ServerMessage} */
     const message = JSON.parse(data.slice("data: ".length));
     if (message.t === "closed") {
       this.#ended(message.code, message.reason);
@@ -186,7 +200,7 @@ class EventWire {
     }
     this.#events.heard(message);
     if (message.t === "hello") {
-      this.#stream = message.stream;
+      this.#stream = message.stream ?? "";
       this.#events.opened();
     }
   }

@@ -1,10 +1,10 @@
-import { protocols, socketUrl } from "./wire.js";
+import { discardSocket, protocols, socketUrl } from "./wire.js";
 
 /**
  * Finding out how a server can be reached. Browsers do not say why a WebSocket failed: another
  * address of the same server is asked.
  *
- * @typedef {{base: string, token: string | undefined, fetch: typeof fetch, WebSocket: typeof WebSocket, connectMs: number}} WayOptions
+ * @typedef {{base: string, token: string | undefined, fetch: typeof fetch, WebSocket: typeof WebSocket, connectMs: number}} ProbeOptions
  */
 
 /**
@@ -14,11 +14,11 @@ import { protocols, socketUrl } from "./wire.js";
  */
 
 /**
- * @param {WayOptions} options
+ * @param {ProbeOptions} options
  * @param {() => Promise<import("./hewston-bff.js").Features>} features
  * @returns {Promise<Found>}
  */
-export async function look({ base, token, fetch, connectMs }, features) {
+export async function probe({ base, token, fetch, connectMs }, features) {
   /** @type {Record<string, string>} */
   const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   const signal = AbortSignal.timeout(connectMs);
@@ -34,7 +34,7 @@ export async function look({ base, token, fetch, connectMs }, features) {
 
 /**
  * Whether a WebSocket can be had now; it is given up at once.
- * @param {WayOptions} options
+ * @param {ProbeOptions} options
  * @returns {Promise<boolean>}
  */
 export function canOpenSocket({ base, token, WebSocket, connectMs }) {
@@ -46,9 +46,7 @@ export function canOpenSocket({ base, token, WebSocket, connectMs }) {
     const told = (isOpen) => {
       clearTimeout(timer);
       resolve(isOpen);
-      socket.onopen = socket.onclose = null;
-      socket.onerror = () => undefined;
-      socket.close();
+      discardSocket(socket);
     };
     socket.onopen = () => told(true);
     socket.onclose = socket.onerror = () => told(false);

@@ -1,5 +1,5 @@
 /** Not more messages a second than the server takes; what is over waits its turn. */
-export class Pace {
+export class SendThrottle {
   perSecond = 40;
   #send;
   /** @type {string[]} */

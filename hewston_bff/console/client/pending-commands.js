@@ -8,17 +8,17 @@ import { HewstonError } from "./errors.js";
  * @property {(error: HewstonError) => void} reject
  */
 
-/** What callers of commands are owed, by what will answer them. */
-export class Answers {
+/** Commands whose callers wait for the state they lead to, by what will answer them. */
+export class PendingCommands {
   /** @type {Map<string, Waiting[]>} */
   #waiting = new Map();
 
   /**
-   * An answer, when `what` is answered. Nobody has to await it: its error is an event too.
+   * The answer, once `what` is answered. Nobody has to await it: its error is an event too.
    * @param {string} what
    * @returns {Promise<Api.State>}
    */
-  owe(what) {
+  add(what) {
     const waiting = this.#waiting.get(what) ?? [];
     this.#waiting.set(what, waiting);
     return quiet(new Promise((resolve, reject) => void waiting.push({ resolve, reject })));
@@ -38,27 +38,27 @@ export class Answers {
    * @param {string} what
    * @param {Api.State} state
    */
-  settle(what, state) {
+  resolve(what, state) {
     // As it is now: frames move the state on, maybe before the caller looks.
     for (const waiting of this.#take(what)) waiting.resolve({ ...state });
   }
 
   /** @param {Api.State} state */
-  settleAll(state) {
-    for (const what of [...this.#waiting.keys()]) this.settle(what, state);
+  resolveAll(state) {
+    for (const what of [...this.#waiting.keys()]) this.resolve(what, state);
   }
 
   /**
    * @param {string} what
    * @param {HewstonError} error
    */
-  refuse(what, error) {
+  reject(what, error) {
     for (const waiting of this.#take(what)) waiting.reject(error);
   }
 
   /** @param {HewstonError} error */
-  refuseAll(error) {
-    for (const what of [...this.#waiting.keys()]) this.refuse(what, error);
+  rejectAll(error) {
+    for (const what of [...this.#waiting.keys()]) this.reject(what, error);
   }
 
   /** @param {string} what */
@@ -73,7 +73,7 @@ export class Answers {
  * @param {boolean} hasEnded
  * @returns {Promise<Api.State>}
  */
-export function refusedNow(hasEnded) {
+export function notPossibleNow(hasEnded) {
   const reason = hasEnded ? "it has ended: subscribe again" : "there is no connection";
   return quiet(Promise.reject(new HewstonError("OFFLINE", `not possible now: ${reason}`)));
 }
