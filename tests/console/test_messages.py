@@ -142,10 +142,11 @@ async def test_what_is_said_on_the_stream_is_of_these_types(tmp_path: Path) -> N
     async with stack(bff_ws_heartbeat_seconds=0.2) as (bff, _, _), bff.viewer() as viewer:
         await viewer.say(**asked[0])
         await viewer.until_end()
-        for message in asked[1:]:
+        await viewer.say(**asked[1])
+        await viewer.until(is_a("snapshot"))
+        for message in asked[2:]:
             await viewer.say(**message)
         await viewer.until(is_a("pong"))
-        await viewer.until(is_a("snapshot"))
         await viewer.until(is_a("hb"))
         heard = viewer.seen
     kinds = {message["t"] for message in heard}

@@ -285,7 +285,7 @@ def test_an_outage_is_not_taken_for_a_run_that_has_not_begun(
     is_young: bool,  # noqa: FBT001
 ) -> None:
     script = f"return isYoung({_json(situation | {'hasPicture': False})})"
-    assert in_node(script, modules={"isYoung": "player/status.js"}) is is_young
+    assert in_node(script, modules={"isYoung": "ui/run-status.js"}) is is_young
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,8 @@ def test_two_frames_are_played_as_slowly_as_may_be() -> None:
     ],
 )
 def test_what_was_skipped_is_told_by_name_and_count(skipped: str, words: str) -> None:
-    # The module of the words makes elements too, but none here.
     script = f"return skippedWords({skipped})"
-    assert in_node(script, modules={"skippedWords": "player/panel.js"}) == words
+    assert in_node(script, modules={"skippedWords": "ui/run-status.js"}) == words
 
 
 @pytest.mark.parametrize(
@@ -412,7 +411,7 @@ def test_a_run_without_a_frame_has_nothing_to_play(
         "isEmpty": False,
     }
     script = f"return hasNothing({_json(usual | changes)})"
-    assert in_node(script, modules={"hasNothing": "player/status.js"}) is is_nothing
+    assert in_node(script, modules={"hasNothing": "player/status-text.js"}) is is_nothing
 
 
 @pytest.mark.parametrize("size", [5e-324, 1e-300, 1e-13, 0.001, 0, 1, 1e8, 4.6e14, 1e300, 1.7e308])

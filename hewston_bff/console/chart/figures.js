@@ -11,7 +11,7 @@
  * @property {number} seq of the frame that all of them are of
  * @property {string | number | null} ts its time
  * @property {Standing} standing
- * @property {Record<string, any> | null} metrics null: the server has not told them of this frame
+ * @property {Api.Figures | null} metrics null: the server has not told them of this frame
  */
 
 export class Figures {

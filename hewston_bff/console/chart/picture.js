@@ -1,18 +1,17 @@
 import { Candles } from "./candles.js";
-import { RunChart } from "./run-chart.js";
 import { Figures } from "./figures.js";
 import { Precision, seconds } from "../ui/format.js";
 import { History, pieceOf, piecesOf } from "./history.js";
 import { Orders } from "./orders.js";
 
 /**
- * What came up to the cursor, and the chart of it.
+ * What came up to the cursor, and what its chart, once there is one, is told of that.
  *
  * @import * as Api from "../client/hewston-bff.js"
  * @import { Timeframe } from "./candles.js"
  * @import { Piece } from "./history.js"
+ * @import { RunChart } from "./run-chart.js"
  * @import { Keep } from "./visible-range.js"
- * @import * as Charts from "../vendor/lightweight-charts.mjs"
  */
 
 const MARKS_MS = 250;
@@ -42,11 +41,9 @@ export class Picture {
     return this.#candles.timeframe;
   }
 
-  /** @param {typeof Charts} charts @param {HTMLElement} element */
-  open(charts, element) {
-    this.#chart = new RunChart(charts, element, this.precisions);
-    // For whoever looks from outside: what is drawn, as it is drawn.
-    Object.assign(element, { drawn: () => this.#chart?.drawn() });
+  /** Show it from now on. @param {RunChart} chart */
+  open(chart) {
+    this.#chart = chart;
     this.#redraw(null, "time");
   }
 

@@ -1,9 +1,7 @@
 import { colour, h, say, surface } from "../ui/dom.js";
 import { known, minute, percent, Precision } from "../ui/format.js";
 import { PlaybackSpeed } from "../player/playback-speed.js";
-import { skippedWords } from "../player/panel.js";
-import { isYoung } from "../player/status.js";
-import { hasFailed } from "../player/run-loader.js";
+import { hasFailed, isYoung, skippedWords } from "../ui/run-status.js";
 
 /**
  * One run of the wall.
@@ -87,7 +85,7 @@ export class Tile {
     subscription.on("run", (news) => {
       this.#runStatus = news.status;
       this.#showStatus();
-      this.#skipped = skippedWords(/** @type {any} */ (news).skipped) || this.#skipped;
+      this.#skipped = skippedWords(news.skipped) || this.#skipped;
       this.isStale = true;
     });
   }
@@ -138,7 +136,7 @@ export class Tile {
 
   /** @param {Api.HewstonError} error */
   #failed({ code, message, details }) {
-    if (code === "FRAMES_SKIPPED") this.#skipped = skippedWords(/** @type {any} */ (details));
+    if (code === "FRAMES_SKIPPED") this.#skipped = skippedWords(details);
     else this.#trouble = message;
     this.isStale = true;
   }

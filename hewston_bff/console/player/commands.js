@@ -6,14 +6,11 @@ import { SPEEDS } from "./playback-speed.js";
  * cannot either; what is refused is said.
  *
  * @import * as Api from "../client/hewston-bff.js"
+ * @import { PlayerModel } from "./model.js"
  * @import { PlaybackSpeed } from "./playback-speed.js"
  */
 
-/** @typedef {Pick<ReturnType<typeof import("./layout.js").playerLayout>, "play" | "next" | "live" | "date">} Page */
-
 export class Commands {
-  /** Whether it plays, or will as soon as it can. */
-  isMoving = true;
   /** Somebody asked for a time: the next snapshot answers that. */
   isSought = false;
   /** A time was asked for, and the cursor is not there yet. */
@@ -21,31 +18,33 @@ export class Commands {
   /** What the run has, said because something beyond was asked for. */
   range = "";
   #subscription;
-  #page;
-  #pace;
+  #model;
+  #speed;
   #say;
+  #focusDate;
 
   /**
    * @param {Api.Subscription} subscription
-   * @param {Page} page
-   * @param {{pace: PlaybackSpeed, say: (text: string) => void}} told
+   * @param {PlayerModel} model
+   * @param {{speed: PlaybackSpeed, say: (text: string) => void, focusDate: () => void}} told
    */
-  constructor(subscription, page, { pace, say }) {
+  constructor(subscription, model, { speed, say, focusDate }) {
     this.#subscription = subscription;
-    this.#page = page;
-    this.#pace = pace;
+    this.#model = model;
+    this.#speed = speed;
     this.#say = say;
+    this.#focusDate = focusDate;
   }
 
   toggle() {
-    if (this.#page.play.disabled) return;
+    if (!this.#model.controls.canPlay) return;
     this.range = "";
-    this.#give(this.isMoving ? this.#subscription.pause() : this.#subscription.play());
+    this.#give(this.#model.isMoving ? this.#subscription.pause() : this.#subscription.play());
   }
 
   /** @param {number} frames */
   step(frames) {
-    if (this.#page.next.disabled) return;
+    if (!this.#model.controls.canStep) return;
     this.range = "";
     this.#say("");
     this.#give(this.#subscription.step(frames));
@@ -53,7 +52,7 @@ export class Commands {
 
   /** @param {Api.Position} position */
   seek(position) {
-    if (this.#page.date.disabled) return;
+    if (!this.#model.controls.canPlay) return;
     this.isSought = true;
     this.#isTime = typeof position === "string" && position !== "start" && position !== "live";
     this.range = "";
@@ -68,16 +67,16 @@ export class Commands {
   }
 
   live() {
-    if (this.#page.live.disabled) return;
+    if (!this.#model.controls.canFollow) return;
     this.isSought = true;
     this.#give(this.#subscription.live());
   }
 
   /** @param {number} by steps of the list of speeds */
   #changeSpeed(by) {
-    const at = SPEEDS.indexOf(this.#pace.speed) + by;
+    const at = SPEEDS.indexOf(this.#speed.speed) + by;
     const speed = SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, at))];
-    if (speed !== undefined) this.#pace.choose(speed);
+    if (speed !== undefined) this.#speed.choose(speed);
   }
 
   /** @param {KeyboardEvent} event @returns {boolean} whether it meant something here */
@@ -91,7 +90,7 @@ export class Commands {
     else if (key === "-") this.#changeSpeed(-1);
     else if (key === "Home") this.seek(0);
     else if (key === "End" || letter === "l") this.live();
-    else if (letter === "j") this.#page.date.focus();
+    else if (letter === "j") this.#focusDate();
     else return false;
     return true;
   }

@@ -1,4 +1,5 @@
 import { seconds } from "../ui/format.js";
+import { isTerminal } from "../ui/run-status.js";
 
 /**
  * What the backend says of a run besides its frames: asked for until it is told.
@@ -10,15 +11,8 @@ const FIRST_AGAIN_MS = 1_000;
 const LAST_AGAIN_MS = 15_000;
 /** Points of the scrubber's picture, at most. */
 export const POINTS = 600;
-const TERMINAL = new Set(["DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"]);
 /** Answers that do not change by asking again. */
 const FINAL = new Set(["RUN_NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN", "VALIDATION"]);
-
-/** @param {string} status */
-export const isTerminal = (status) => TERMINAL.has(status);
-
-/** Whether a run ended without having done what it should. @param {string} status */
-export const hasFailed = (status) => status === "ERROR" || status === "FAILED" || status === "CANCELLED";
 
 /**
  * @typedef {object} RunDescription
