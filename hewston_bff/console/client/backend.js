@@ -1,7 +1,7 @@
 import { finalClose, HewstonError } from "./errors.js";
 import { RetryTimer } from "./retry-timer.js";
 import { compareTimes, parseNs } from "./time.js";
-import { discardSocket, protocols, requestOf } from "./wire.js";
+import { discardSocket, protocols, requestOf } from "./transport.js";
 
 /**
  * The backend's own path, for when our streams are switched off or our server is gone: a socket for

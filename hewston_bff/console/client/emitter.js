@@ -3,8 +3,8 @@
  * @template {object} Events
  */
 export class Emitter {
-  /** @type {Map<keyof Events, Set<(event: any) => void>>} */
-  #listeners = new Map();
+  /** @type {{[Type in keyof Events]?: Set<(event: Events[Type]) => void>}} */
+  #listeners = Object.create(null);
 
   /**
    * Listen; the result stops listening.
@@ -14,8 +14,9 @@ export class Emitter {
    * @returns {() => void}
    */
   on(type, listener) {
-    const listeners = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, listeners.add(listener));
+    /** @type {Set<(event: Events[Type]) => void>} */
+    const listeners = (this.#listeners[type] ??= new Set());
+    listeners.add(listener);
     return () => void listeners.delete(listener);
   }
 
@@ -25,7 +26,7 @@ export class Emitter {
    * @param {Events[Type]} event
    */
   emit(type, event) {
-    for (const listener of this.#listeners.get(type) ?? []) {
+    for (const listener of this.#listeners[type] ?? []) {
       try {
         listener(event);
       } catch (error) {

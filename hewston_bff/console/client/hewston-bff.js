@@ -5,7 +5,7 @@ import { Mux } from "./mux.js";
 import { RestClient } from "./rest.js";
 import { RunSubscription } from "./subscription.js";
 import { canOpenSocket, probe } from "./probe.js";
-import { openEvents, openSocket } from "./wire.js";
+import { openEvents, openSocket } from "./transport.js";
 
 export { HewstonError };
 export { compareTimes, parseTime } from "./time.js";

@@ -4,7 +4,7 @@ import { SendThrottle } from "./send-throttle.js";
 
 /**
  * @import { HewstonError } from "./errors.js"
- * @import { ClientMessage, ServerMessage, Wire, WireEvents } from "./wire.js"
+ * @import { ClientMessage, ServerMessage, Transport, TransportEvents } from "./transport.js"
  */
 
 /**
@@ -17,7 +17,7 @@ import { SendThrottle } from "./send-throttle.js";
 /**
  * What a link tells.
  * @typedef {object} LinkWatcher
- * @property {WireEvents["first"]} first
+ * @property {TransportEvents["first"]} first
  * @property {() => void} opened
  * @property {(message: ServerMessage) => void} heard
  * @property {() => void} released what was said and not answered will not be
@@ -40,8 +40,8 @@ export class Link {
   #make;
   #times;
   #watcher;
-  /** @type {Wire | null} */
-  #wire = null;
+  /** @type {Transport | null} */
+  #transport = null;
   #isOpen = false;
   #isIdle = false;
   #openedAt = 0;
@@ -53,10 +53,10 @@ export class Link {
   #retryTimer;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watchdog;
-  #throttle = new SendThrottle((text) => this.#wire?.send(text));
+  #throttle = new SendThrottle((text) => this.#transport?.send(text));
 
   /**
-   * @param {(events: WireEvents) => Wire} make
+   * @param {(events: TransportEvents) => Transport} make
    * @param {Times} times
    * @param {LinkWatcher} watcher
    */
@@ -74,19 +74,19 @@ export class Link {
   /** Connect now, unless connected. */
   open() {
     this.#retryTimer.stop();
-    if (this.#wire !== null) return;
+    if (this.#transport !== null) return;
     this.#isIdle = false;
     this.#heartbeatMs = HEARTBEAT_MS;
     this.#heardAt = performance.now();
     this.#waitMs = null;
     this.#watchdog = setInterval(() => this.#watch(), WATCH_MS);
-    /** @type {Wire} */
-    const wire = (this.#wire = this.#make({
+    /** @type {Transport} */
+    const transport = (this.#transport = this.#make({
       first: this.#watcher.first,
       opened: () => this.#opened(),
       alive: () => void (this.#heardAt = performance.now()),
       heard: (message) => this.#heard(message),
-      closed: (code, reason, retryAfterMs) => this.#wire === wire && this.#closed(code, reason, retryAfterMs),
+      closed: (code, reason, retryAfterMs) => this.#transport === transport && this.#closed(code, reason, retryAfterMs),
     }));
   }
 
@@ -106,7 +106,7 @@ export class Link {
 
   /** Not before so many milliseconds from now: the server says so. @param {number} ms */
   wait(ms) {
-    if (this.#wire !== null || this.#isIdle) return;
+    if (this.#transport !== null || this.#isIdle) return;
     this.#retryTimer.restart(ms);
   }
 
@@ -119,7 +119,7 @@ export class Link {
 
   #ping() {
     this.#pingedAt = performance.now();
-    if (this.#wire?.asksForLife) this.say({ t: "ping", ts: this.#pingedAt });
+    if (this.#transport?.asksForLife) this.say({ t: "ping", ts: this.#pingedAt });
   }
 
   /** @param {ServerMessage} message */
@@ -182,15 +182,15 @@ export class Link {
     this.#watcher.lost(this.#retryTimer.attempt, delayMs);
   }
 
-  /** Let go of the wire, whatever state it is in. */
+  /** Let go of the transport, whatever state it is in. */
   #release() {
     this.#retryTimer.stop();
     clearInterval(this.#watchdog);
-    const wire = this.#wire;
-    this.#wire = null;
+    const transport = this.#transport;
+    this.#transport = null;
     this.#isOpen = false;
     this.#throttle.clear();
-    wire?.close();
+    transport?.close();
     this.#watcher.released();
   }
 }

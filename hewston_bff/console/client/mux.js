@@ -1,12 +1,12 @@
 import { HewstonError, isFinal } from "./errors.js";
 import { Link } from "./link.js";
-import { requestOf } from "./wire.js";
+import { requestOf } from "./transport.js";
 
 /**
  * @import * as Messages from "./messages.js"
  * @import { RunSubscription, Carrier, Command } from "./subscription.js"
  * @import { Times } from "./link.js"
- * @import { ServerMessage, Wire, WireEvents } from "./wire.js"
+ * @import { ServerMessage, Transport, TransportEvents } from "./transport.js"
  */
 
 /**
@@ -39,7 +39,7 @@ export class Mux {
   #asked = new Map();
 
   /**
-   * @param {(events: WireEvents) => Wire} make
+   * @param {(events: TransportEvents) => Transport} make
    * @param {Times} times
    * @param {Watcher} watcher
    */
@@ -114,7 +114,7 @@ export class Mux {
     return true;
   }
 
-  /** Those whose request fits go along with what opens the wire. @param {Parameters<WireEvents["first"]>[0]} take */
+  /** Those whose request fits go along with what opens the transport. @param {Parameters<TransportEvents["first"]>[0]} take */
   #first(take) {
     for (const subscription of this.#sids.keys()) {
       if (!take({ id: this.#lastId + 1, ...subscription.request() })) return;

@@ -1,4 +1,4 @@
-import { discardSocket, protocols, socketUrl } from "./wire.js";
+import { discardSocket, protocols, socketUrl } from "./transport.js";
 
 /**
  * Finding out how a server can be reached. Browsers do not say why a WebSocket failed: another

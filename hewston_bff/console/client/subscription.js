@@ -8,7 +8,7 @@ import { notPossibleNow, PendingCommands } from "./pending-commands.js";
 /**
  * @import * as Api from "./hewston-bff.js"
  * @import * as Messages from "./messages.js"
- * @import { ServerMessage } from "./wire.js"
+ * @import { ServerMessage } from "./transport.js"
  */
 
 /**

@@ -10,17 +10,17 @@ import { refusalOf } from "./errors.js";
 /** @typedef {Messages.ClientMessages["stream" | "event_commands"]} ClientMessage */
 
 /**
- * @typedef {object} Wire
+ * @typedef {object} Transport
  * @property {boolean} asksForLife whether it has to be pinged to be heard of
  * @property {(text: string) => void} send
  * @property {() => void} close nothing more is heard of it
  */
 
 /**
- * What a wire tells.
- * @typedef {object} WireEvents
- * @property {(take: (message: Omit<Messages.Subscribe, "t">) => boolean) => void} first offers what may go along with the
- *   request that opens the wire, as long as it is taken
+ * What a transport tells.
+ * @typedef {object} TransportEvents
+ * @property {(take: (message: Omit<Messages.Subscribe, "t">) => boolean) => void} first
+ *   Offers what may go along with the request that opens it, as long as it is taken.
  * @property {() => void} opened
  * @property {() => void} alive something came, whatever it was
  * @property {(message: ServerMessage) => void} heard
@@ -57,8 +57,8 @@ export function discardSocket(socket) {
 
 /**
  * @param {SocketOptions} options
- * @param {WireEvents} events
- * @returns {Wire}
+ * @param {TransportEvents} events
+ * @returns {Transport}
  */
 export function openSocket({ base, token, WebSocket }, events) {
   let isOpen = false;
@@ -99,17 +99,17 @@ export function openSocket({ base, token, WebSocket }, events) {
 
 /**
  * @param {EventOptions} options
- * @param {WireEvents} events
- * @returns {Wire}
+ * @param {TransportEvents} events
+ * @returns {Transport}
  */
 export function openEvents(options, events) {
-  const wire = new EventWire(options, events);
-  void wire.run();
-  return wire;
+  const transport = new EventTransport(options, events);
+  void transport.run();
+  return transport;
 }
 
-/** @implements {Wire} */
-class EventWire {
+/** @implements {Transport} */
+class EventTransport {
   asksForLife = false; // the server's `hb` is an event
   #options;
   #events;
@@ -123,7 +123,7 @@ class EventWire {
 
   /**
    * @param {EventOptions} options
-   * @param {WireEvents} events
+   * @param {TransportEvents} events
    */
   constructor(options, events) {
     this.#options = options;
@@ -206,8 +206,8 @@ class EventWire {
   }
 
   /**
-   * One at a time: on several connections they would overtake each other. What fails ends the wire,
-   * as nobody can tell whether it arrived: the next one says anew what is wanted.
+   * One at a time: on several connections they would overtake each other. What fails ends the
+   * transport, as nobody can tell whether it arrived: the next one says anew what is wanted.
    */
   async #post() {
     this.#isPosting = true;
