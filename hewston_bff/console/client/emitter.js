@@ -3,8 +3,8 @@
  * @template {object} Events
  */
 export class Emitter {
-  /** @type {{[Type in keyof Events]?: Set<(event: Events[Type]) => void>}} */
-  #listeners = Object.create(null);
+  /** Each takes the events of its type. @type {Map<keyof Events, Set<(event: never) => void>>} */
+  #listeners = new Map();
 
   /**
    * Listen; the result stops listening.
@@ -14,9 +14,8 @@ export class Emitter {
    * @returns {() => void}
    */
   on(type, listener) {
-    /** @type {Set<(event: Events[Type]) => void>} */
-    const listeners = (this.#listeners[type] ??= new Set());
-    listeners.add(listener);
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
     return () => void listeners.delete(listener);
   }
 
@@ -26,7 +25,8 @@ export class Emitter {
    * @param {Events[Type]} event
    */
   emit(type, event) {
-    for (const listener of this.#listeners[type] ?? []) {
+    const listeners = /** @type {Set<(event: Events[Type]) => void> | undefined} */ (this.#listeners.get(type));
+    for (const listener of listeners ?? []) {
       try {
         listener(event);
       } catch (error) {
