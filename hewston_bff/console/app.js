@@ -1,12 +1,12 @@
 import { connect } from "./client/hewston-bff.js";
-import { say } from "./dom.js";
-import { age } from "./format.js";
-import { applyTheme, toggleTheme, watchSystemTheme } from "./theme.js";
-import { hubView } from "./hub.js";
-import { link, noticePage } from "./notice.js";
-import { Player } from "./player.js";
-import { RunsView } from "./runs.js";
-import { WallView } from "./wall.js";
+import { say } from "./ui/dom.js";
+import { age } from "./ui/format.js";
+import { applyTheme, toggleTheme, watchSystemTheme } from "./ui/theme.js";
+import { hubView } from "./pages/hub.js";
+import { link, noticePage } from "./ui/notice.js";
+import { Player } from "./player/player.js";
+import { RunsView } from "./pages/runs.js";
+import { WallView } from "./pages/wall.js";
 
 /** @import * as Api from "./client/hewston-bff.js" */
 

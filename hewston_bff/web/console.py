@@ -1,5 +1,6 @@
 """The pages and the browser client: files of this package, served from memory."""
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -26,8 +27,11 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _PLAIN = {"LICENSE", "LICENSE-redoc", "NOTICE"}
-_FOLDERS = ("", "client", "docs", "vendor")
+_FOLDERS = ("", "chart", "client", "docs", "pages", "player", "ui", "vendor")
 _OF_DOCS = {"redoc.mjs": REDOC, "LICENSE": "vendor/LICENSE-redoc"}
+_DOCS = "docs/index.html"
+_DOCS_OF_STREAMS = "docs/streams.html"
+_LINK = re.compile(r'(?<= )(href|src)="(?!data:)([^"]+)"')
 
 Console = dict[str, Asset]
 """Path below the console's folder → file. What is not in it is not served."""
@@ -39,6 +43,7 @@ CONSOLE = web.AppKey("console", Console)
 def load_console() -> Console:
     """All files of the page and the client, read once."""
     console = dict(_assets(files("hewston_bff") / "console"))
+    console[_DOCS_OF_STREAMS] = _one_level_down(console[_DOCS])
     if not {CHARTS, REDOC} <= console.keys():
         logger.warning("console.no_libraries", hint="fetch them: python scripts/build_console.py")
     return console
@@ -64,6 +69,18 @@ def _content_type(name: str) -> str | None:
     return None if name.endswith(".d.mts") else _TYPES.get(PurePosixPath(name).suffix)
 
 
+def _one_level_down(docs: Asset) -> Asset:
+    """The page that is at `…/docs`, for `…/docs/streams`: its links are relative to the address."""
+
+    def moved(link: re.Match[str]) -> str:
+        name, target = link.groups()
+        is_below = target.startswith("docs/")
+        return f'{name}="{target.removeprefix("docs/") if is_below else f"../{target}"}"'
+
+    body = _LINK.sub(moved, docs.body.decode()).encode()
+    return Asset.of(body, content_type=docs.content_type)
+
+
 async def page(request: web.Request) -> web.Response:
     """`GET /`: the console."""
     return _answer(request, "index.html")
@@ -81,12 +98,12 @@ async def client_file(request: web.Request) -> web.Response:
 
 async def docs(request: web.Request) -> web.Response:
     """`GET /api/v1/docs`: a page that shows what is called over HTTP."""
-    return _answer(request, "docs/index.html")
+    return _answer(request, _DOCS)
 
 
 async def docs_of_streams(request: web.Request) -> web.Response:
     """`GET /api/v1/docs/streams`: the same page for streams, with links relative to its address."""
-    return _answer(request, "docs/streams.html")
+    return _answer(request, _DOCS_OF_STREAMS)
 
 
 async def docs_file(request: web.Request) -> web.Response:

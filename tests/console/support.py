@@ -1,10 +1,8 @@
-"""The browser client in Node, and a proxy that cuts its connections."""
+"""The browser client in Node, and modules of the console by themselves."""
 
 import asyncio
-import random
 import shutil
 import socket
-import struct
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +15,6 @@ import msgspec
 CONSOLE = Path(__file__).resolve().parents[2] / "hewston_bff" / "console"
 CLIENT = CONSOLE / "client" / "hewston-bff.js"
 _SCRIPT = Path(__file__).with_name("watch.mjs")
-_LINGER_NOTHING = struct.pack("ii", 1, 0)
 
 Line = list[Any]
 
@@ -130,74 +127,3 @@ def in_node(script: str, *, modules: dict[str, str]) -> Any:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
     return msgspec.json.decode(done.stdout)
-
-
-@dataclass
-class Proxy:
-    """A TCP proxy that resets connections after a number of bytes chosen by `next_cut`."""
-
-    target: int
-    next_cut: Callable[[], int | None]
-    cuts: int = 0
-    url: str = ""
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Proxy"]:
-        """Listen while the block lasts."""
-        async with asyncio.TaskGroup() as group:
-            serving: set[asyncio.Task[None]] = set()
-
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                serving.add(group.create_task(self._serve(reader, writer)))
-
-            async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-                self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-                yield self
-            for task in serving:
-                task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers = [writer]
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-            writers.append(far_writer)
-            async with asyncio.TaskGroup() as group:
-                out = group.create_task(self._pump(reader, far_writer, limit=None))
-                await self._pump(far_reader, writer, limit=self.next_cut())
-                out.cancel()
-        except OSError:
-            return
-        finally:
-            for one in writers:
-                reset(one.transport)
-
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, limit: int | None
-    ) -> None:
-        passed = 0
-        try:
-            while data := await reader.read(4_096):
-                passed += len(data)
-                if limit is not None and passed > limit:
-                    writer.write(data[: len(data) // 2])
-                    self.cuts += 1
-                    return
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            return
-
-
-def reset(transport: asyncio.WriteTransport) -> None:
-    """End a connection as a cut cable would: no orderly end, what was written may be lost."""
-    opened: socket.socket = transport.get_extra_info("socket")
-    if not transport.is_closing():
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOTHING)
-    transport.abort()
-
-
-def random_cuts(*, seed: int, count: int, most_bytes: int) -> Callable[[], int | None]:
-    """After how many bytes each connection is cut; None once there were `count`."""
-    chance = random.Random(seed)
-    left = iter([chance.randrange(most_bytes) for _ in range(count)])
-    return lambda: next(left, None)

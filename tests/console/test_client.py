@@ -1,7 +1,8 @@
 """The browser client in Node, against the real server: what it promises to its callers."""
 
 from hewston_bff.tools.simulator import SimulatedBackend, SimulatorOptions, generated_run
-from tests.console.support import Proxy, free_port, node_client, random_cuts
+from tests.console.relays import Proxy, random_cuts
+from tests.console.support import free_port, node_client
 from tests.support import QUICK, serving, sources, stack
 
 DAY = generated_run("day")

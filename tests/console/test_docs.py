@@ -13,14 +13,19 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 
 
 @pytest.mark.parametrize(
-    ("path", "link", "told"),
+    ("path", "name", "link", "told"),
     [
-        ("/api/v1/docs", "/api/v1/chart-data", "target_points"),
-        ("/api/v1/docs/streams", "One run on a socket, as the backend has it", "echoed"),
+        ("/api/v1/docs", "Addresses", "/api/v1/chart-data", "target_points"),
+        (
+            "/api/v1/docs/streams",
+            "Streams",
+            "One run on a socket, as the backend has it",
+            "echoed",
+        ),
     ],
 )
 async def test_a_document_is_drawn_without_asking_another_host(
-    browser: Browser, path: str, link: str, told: str
+    browser: Browser, path: str, name: str, link: str, told: str
 ) -> None:
     # Documents are there without a console too.
     async with stack(bff_console_enabled=False) as (bff, _, _):
@@ -32,6 +37,7 @@ async def test_a_document_is_drawn_without_asking_another_host(
             await user.page.goto(bff.url + path)
             await user.page.get_by_text(link, exact=True).first.click()
             await expect(user.page.get_by_text(re.compile(told)).first).to_be_visible()
+            await expect(user.page.locator("nav [aria-current=page]")).to_have_text(name)
             await user.keep(path.replace("/", "-").strip("-"))
         assert bff.url + path in asked
         assert not [url for url in asked if not url.startswith((bff.url + "/", "data:"))]

@@ -1,9 +1,6 @@
 """The client's document and its types: they compile, and they hold what the backend answers."""
 
-import asyncio
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,53 +9,20 @@ import pytest
 
 from hewston_bff.tools.simulator import generated_run
 from tests.console.support import CONSOLE
+from tests.console.typescript import PAGES, compiled
 from tests.support import stack
 from tests.web.replaying import Recording, load, rest_recordings
 
 DOCUMENT = (CONSOLE.parents[1] / "docs" / "client.md").read_text()
-PAGES = Path(__file__).with_name("pages")
-_TSC = CONSOLE / "node_modules" / ".bin" / "tsc"
 _BLOCK = re.compile(r"```(js|ts|tsx)\n(.*?)```", re.DOTALL)
 _FORETOLD = re.compile(r"@ts-expect-error (.+)")
-_SERVED = "http://127.0.0.1:8001/client/hewston-bff.js"
-_OPTIONS = {
-    **dict.fromkeys(("strict", "noEmit", "skipLibCheck", "allowJs", "checkJs"), True),
-    **dict.fromkeys(("noUncheckedIndexedAccess", "noFallthroughCasesInSwitch"), True),
-    "target": "ES2022",
-    "module": "ESNext",
-    "moduleResolution": "Bundler",
-    "moduleDetection": "force",
-    "jsx": "preserve",
-    "lib": ["ES2023", "DOM", "DOM.Iterable", "DOM.AsyncIterable"],
-    "types": [],
-    "paths": {_SERVED: ["./client/hewston-bff.js"]},
-}
-
-
-async def _compile(folder: Path, sources: dict[str, str]) -> str:
-    """What `tsc --strict` says of these files beside the client; nothing if they are right."""
-    if not _TSC.exists():
-        (pytest.fail if "CI" in os.environ else pytest.skip)("run scripts/check_console first")
-    shutil.copytree(CONSOLE / "client", folder / "client")
-    shutil.copy(PAGES / "ambient.d.ts", folder)
-    for name, text in sources.items():
-        (folder / name).write_text(text)
-    config = {"compilerOptions": _OPTIONS, "files": ["ambient.d.ts", *sources]}
-    (folder / "tsconfig.json").write_bytes(msgspec.json.encode(config))
-    process = await asyncio.create_subprocess_exec(
-        *(str(_TSC), "--project", str(folder), "--pretty", "false"),
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    return (await process.communicate())[0].decode()
 
 
 async def test_every_example_of_the_document_compiles(tmp_path: Path) -> None:
     blocks = _BLOCK.findall(DOCUMENT)
     assert len(blocks) >= 2
     sources = {f"example{n}.{kind}": text for n, (kind, text) in enumerate(blocks)}
-    assert await _compile(tmp_path, sources) == ""
+    assert await compiled(tmp_path, sources) == ""
 
 
 async def test_a_ported_page_meets_no_error_that_the_document_did_not_foretell(
@@ -70,12 +34,12 @@ async def test_a_ported_page_meets_no_error_that_the_document_did_not_foretell(
     # Each expected error is one, and there is no other: the compiler says so of both.
     assert set(_FORETOLD.findall(straight)) == foretold
     sources = {name: (PAGES / name).read_text() for name in ("straight.ts", "ported.ts")}
-    assert await _compile(tmp_path, sources) == ""
+    assert await compiled(tmp_path, sources) == ""
 
 
 async def test_an_example_that_is_wrong_is_noticed(tmp_path: Path) -> None:
     wrong = 'import { connect } from "./client/hewston-bff.js";\nconnect("").rest.run(1);\n'
-    assert "TS2345" in await _compile(tmp_path, {"wrong.ts": wrong})
+    assert "TS2345" in await compiled(tmp_path, {"wrong.ts": wrong})
 
 
 def _answers() -> Iterator[tuple[str, str, Recording]]:
@@ -112,7 +76,7 @@ async def test_what_the_backend_was_recorded_to_answer_is_of_these_types(tmp_pat
         "CreatedRun",
         "BackendBars",
     }
-    assert await _compile(tmp_path, {"recorded.ts": "\n".join(lines)}) == ""
+    assert await compiled(tmp_path, {"recorded.ts": "\n".join(lines)}) == ""
 
 
 async def test_what_this_server_answers_is_of_these_types(tmp_path: Path) -> None:
@@ -131,4 +95,4 @@ async def test_what_this_server_answers_is_of_these_types(tmp_path: Path) -> Non
             text = msgspec.json.encode(await bff.get(path)).decode()
             type_name = kind if kind.startswith("{") else f"Api.{kind}"
             lines.append(f"export const answer{number}: {type_name} = {text};")
-    assert await _compile(tmp_path, {"answers.ts": "\n".join(lines)}) == ""
+    assert await compiled(tmp_path, {"answers.ts": "\n".join(lines)}) == ""

@@ -6,7 +6,9 @@ import pytest
 
 from tests.console.support import in_node
 
-FORMAT = {"Precision, quantity, price, percent, ratio, minute, clock, seconds, whole": "format.js"}
+FORMAT = {
+    "Precision, quantity, price, percent, ratio, minute, clock, seconds, whole": "ui/format.js"
+}
 
 
 def _written(script: str) -> Any:

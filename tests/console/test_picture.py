@@ -11,9 +11,9 @@ import pytest
 from tests.console import reference
 from tests.console.support import in_node
 
-CANDLES = {"Candles": "candles.js", "History, pieceOf": "history.js"}
-VIEW = {"nextRange, viewOf, windowOf, isNearEdge, positionOf, timeAt": "view.js"}
-ORDERS = {"Orders, thinnedWords": "orders.js"}
+CANDLES = {"Candles": "chart/candles.js", "History, pieceOf": "chart/history.js"}
+VIEW = {"nextRange, viewOf, windowOf, isNearEdge, positionOf, timeAt": "chart/visible-range.js"}
+ORDERS = {"Orders, thinnedWords": "chart/orders.js"}
 _FOLDED = """
   const history = new History();
   const candles = new Candles(timeframe);
@@ -285,7 +285,7 @@ def test_an_outage_is_not_taken_for_a_run_that_has_not_begun(
     is_young: bool,  # noqa: FBT001
 ) -> None:
     script = f"return isYoung({_json(situation | {'hasPicture': False})})"
-    assert in_node(script, modules={"isYoung": "player-status.js"}) is is_young
+    assert in_node(script, modules={"isYoung": "ui/run-status.js"}) is is_young
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_candles_that_hold_more_than_their_timeframe_are_told(
         + "frames.forEach((each) => history.add(pieceOf(each))); candles.take(history);"
         + "return wideWords(candles.list, timeframe, range);"
     )
-    modules = {"Candles, wideWords": "candles.js", "History, pieceOf": "history.js"}
+    modules = {"Candles, wideWords": "chart/candles.js", "History, pieceOf": "chart/history.js"}
     assert in_node(script, modules=modules) == words
 
 
@@ -357,12 +357,12 @@ def test_orders_that_a_jump_passed_are_there_once_they_are_known_and_each_once()
 def test_nobody_chose_a_speed_so_a_run_lasts_about_a_minute(
     frames: int, least_s: int, most_s: int
 ) -> None:
-    speed = in_node(f"return speedFor({frames})", modules={"speedFor": "pace.js"})
+    speed = in_node(f"return speedFor({frames})", modules={"speedFor": "player/playback-speed.js"})
     assert least_s <= frames / (30 * speed) <= most_s
 
 
 def test_two_frames_are_played_as_slowly_as_may_be() -> None:
-    assert in_node("return speedFor(2)", modules={"speedFor": "pace.js"}) == 0.01
+    assert in_node("return speedFor(2)", modules={"speedFor": "player/playback-speed.js"}) == 0.01
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,8 @@ def test_two_frames_are_played_as_slowly_as_may_be() -> None:
     ],
 )
 def test_what_was_skipped_is_told_by_name_and_count(skipped: str, words: str) -> None:
-    # The module of the words makes elements too, but none here.
     script = f"return skippedWords({skipped})"
-    assert in_node(script, modules={"skippedWords": "player-panel.js"}) == words
+    assert in_node(script, modules={"skippedWords": "ui/run-status.js"}) == words
 
 
 @pytest.mark.parametrize(
@@ -412,7 +411,7 @@ def test_a_run_without_a_frame_has_nothing_to_play(
         "isEmpty": False,
     }
     script = f"return hasNothing({_json(usual | changes)})"
-    assert in_node(script, modules={"hasNothing": "player-status.js"}) is is_nothing
+    assert in_node(script, modules={"hasNothing": "player/status-text.js"}) is is_nothing
 
 
 @pytest.mark.parametrize("size", [5e-324, 1e-300, 1e-13, 0.001, 0, 1, 1e8, 4.6e14, 1e300, 1.7e308])
@@ -430,7 +429,7 @@ def test_the_chart_is_given_numbers_it_can_count_with(size: float) -> None:
       return [given, given + minMove > given, priceRange.maxValue > priceRange.minValue + minMove,
         Number.isFinite(priceRange.maxValue), formatter(given) === precision.write(size)];"""
     )
-    modules = {"SeriesScale": "series-scale.js", "Precision": "format.js"}
+    modules = {"SeriesScale": "chart/series-scale.js", "Precision": "ui/format.js"}
     given_size, *holds = in_node(script, modules=modules)
     assert 0 <= float(given_size) < min(inf, 1e9)
     assert holds == [True] * 4

@@ -7,8 +7,8 @@ from playwright.async_api import Browser, Page
 
 from hewston_bff.tools.simulator import generated_run
 from tests.console.browser import tab
+from tests.console.relays import Wires
 from tests.console.support import free_port
-from tests.console.wires import Wires
 from tests.support import stack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]

@@ -18,8 +18,8 @@ from hewston_bff.tools.simulator import (
     generated_run,
 )
 from hewston_bff.tools.simulator.recordings import RecordedFrames
+from tests.console.relays import Wires
 from tests.console.support import Line, NodeClient, free_port, node_client
-from tests.console.wires import Wires
 from tests.support import QUICK, Bff, Message, serving, stack
 
 DAY = generated_run("day")

@@ -13,6 +13,8 @@ async def test_the_page_and_the_client_are_served_with_their_types() -> None:
             ("/", "text/html"),
             ("/client/hewston-bff.js", "text/javascript"),
             ("/client/hewston-bff.d.ts", "text/plain"),
+            ("/client/messages.d.ts", "text/plain"),
+            ("/console/player/player.js", "text/javascript"),
             ("/console/client/hewston-bff.js", "text/javascript"),
             ("/api/v1/docs", "text/html"),
             ("/api/v1/docs/streams", "text/html"),

@@ -1,14 +1,21 @@
-import { backoffMs } from "./backoff.js";
 import { finalClose, HewstonError } from "./errors.js";
+import { RetryTimer } from "./retry-timer.js";
 import { compareTimes, parseNs } from "./time.js";
-import { protocols } from "./wire.js";
+import { discardSocket, protocols, requestOf } from "./transport.js";
 
 /**
  * The backend's own path, for when our streams are switched off or our server is gone: a socket for
  * each run. Whoever serves it tells by what it says whether it is ours, which numbers its frames and
  * obeys commands, or the backend itself, which sends every frame from the first on and obeys none.
  *
+ * @import * as Api from "./hewston-bff.js"
+ * @import * as Messages from "./messages.js"
  * @import { RunSubscription, Carrier, Command } from "./subscription.js"
+ */
+
+/**
+ * A frame of the backend itself: it has no index, and its equity may be a number alone.
+ * @typedef {Omit<Messages.Frame, "seq" | "dropped" | "equity"> & {equity?: number | Messages.Equity | null}} BackendFrame
  */
 
 /**
@@ -102,21 +109,19 @@ class BackendStream {
   #isClosed = false;
   #isOurs = false;
   #isReopening = false;
-  #attempt = 0;
   #heardAt = 0;
   #quietBeats = 0;
   #lastId = 0;
   /** Up to this one the answers only lead to where the socket begins. */
   #openingId = 0;
-  /** @type {Map<number, string>} */
+  /** By request id. @type {Map<Messages.Err["re"], string>} */
   #asked = new Map();
   /** The index of the next frame, where frames have none. */
   #count = 0;
   /** Where to begin: frames before are passed over. @type {{index: number, ts?: string | null, ns?: bigint | null}} */
   #aim = { index: 0 };
-  /** The last frame at or before the time to begin at. @type {any} */
+  /** The last frame at or before the time to begin at. @type {Api.Frame | null} */
   #held = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retryTimer;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watchdog;
@@ -130,13 +135,14 @@ class BackendStream {
     this.#subscription = subscription;
     this.#options = options;
     this.#watcher = watcher;
+    this.#retryTimer = new RetryTimer(options, () => this.open());
   }
 
   open() {
     this.#release();
     if (this.#isClosed) return;
-    const { wanted, state, isSought } = this.#subscription;
-    if (wanted.paused && state.seq >= 0 && !isSought) {
+    const { desired, state, isSought } = this.#subscription;
+    if (desired.paused && state.seq >= 0 && !isSought) {
       // Where it rests nothing is to come, and the backend knows no rest.
       this.#subscription.began({ status: "paused", isElsewhere: false });
       return;
@@ -196,30 +202,33 @@ class BackendStream {
   #opened() {
     this.isOpen = true;
     const subscription = this.#subscription;
-    const { wanted, state } = subscription;
+    const { desired, state } = subscription;
     const place = subscription.place();
     const at = "from" in place ? place.from : place.resume.seq + 1;
     this.#aim = aimOf(at);
     const isNext = !subscription.isSought && state.seq >= 0;
     if (isNext) this.#aim.ts = state.ts;
-    this.#say({ cmd: "speed", val: wanted.speed });
+    this.#say({ cmd: "speed", val: desired.speed });
     if (at === "live") this.#say({ cmd: "live" });
     else if (at !== "start") this.#say({ cmd: "seek", pos: at });
-    if (!wanted.paused) this.#say({ cmd: "play" });
+    if (!desired.paused) this.#say({ cmd: "play" });
     this.#openingId = this.#lastId;
     this.#watcher.opened();
-    subscription.began({ status: wanted.paused ? "paused" : "playing", isElsewhere: !isNext });
+    subscription.began({ status: desired.paused ? "paused" : "playing", isElsewhere: !isNext });
   }
 
   // -- what comes
 
   /** @param {unknown} data */
   #heard(data) {
-    this.#attempt = 0;
+    this.#retryTimer.attempt = 0;
     this.#heardAt = performance.now();
-    const message = typeof data === "string" ? JSON.parse(data) : {};
-    const answers = this.#asked.get(message.re) ?? null;
-    this.#asked.delete(message.re);
+    if (typeof data !== "string") return;
+    /** @type {Messages.ServerMessages["backend"]} */
+    const message = JSON.parse(data);
+    const re = requestOf(message);
+    const answers = this.#asked.get(re) ?? null;
+    this.#asked.delete(re);
     switch (message.t) {
       case "frame":
         this.#quietBeats = 0;
@@ -227,7 +236,7 @@ class BackendStream {
         break;
       case "state":
         this.#isOurs = true;
-        if (!(message.re < this.#openingId)) this.#subscription.accept(message, answers);
+        if (typeof re !== "number" || re >= this.#openingId) this.#subscription.accept(message, answers);
         break;
       case "hb":
         void this.#beat();
@@ -241,7 +250,7 @@ class BackendStream {
     }
   }
 
-  /** The backend has nothing to play before a run is over: that is no failure. @param {any} message */
+  /** The backend has nothing to play before a run is over: that is no failure. @param {Messages.Err} message */
   async #notYet(message) {
     const { status } = await this.#ask();
     if (!this.isOpen) return;
@@ -250,20 +259,19 @@ class BackendStream {
     else this.#comeBack(NOT_YET_MS);
   }
 
-  /** @param {any} message */
+  /** Ours has an index. @param {Messages.Frame | Messages.MergedFrame | BackendFrame} message */
   #frame(message) {
-    const { equity, dropped = 0 } = message;
+    const { equity } = message;
     const point = typeof equity === "number" ? { ts: message.ts, value: equity } : equity;
-    const frame = { ...message, equity: point, dropped };
-    if (message.seq !== undefined) {
+    if ("seq" in message) {
       this.#isOurs = true;
-      this.#subscription.accept(frame);
+      this.#subscription.accept({ ...message, equity: point, dropped: message.dropped ?? 0 });
     } else {
-      this.#counted({ ...frame, seq: this.#count++ });
+      this.#counted({ dropped: 0, ...message, equity: point, seq: this.#count++ });
     }
   }
 
-  /** The backend always begins with the first frame: a frame's index is how many came before. @param {any} frame */
+  /** The backend always begins with the first frame: a frame's index is how many came before. @param {Api.Frame} frame */
   #counted(frame) {
     const { index, ns, ts } = this.#aim;
     if (frame.seq < index) {
@@ -360,14 +368,12 @@ class BackendStream {
   #comeBack(afterMs) {
     if (this.#isClosed || this.#subscription.state.status === "ended") return;
     this.#subscription.lost();
-    const delayMs = afterMs ?? backoffMs(this.#attempt, this.#options);
-    this.#attempt += 1;
-    this.#retryTimer = setTimeout(() => this.open(), delayMs);
-    this.#watcher.lost(this.#attempt, delayMs);
+    const delayMs = this.#retryTimer.start(afterMs);
+    this.#watcher.lost(this.#retryTimer.attempt, delayMs);
   }
 
   #release() {
-    clearTimeout(this.#retryTimer);
+    this.#retryTimer.stop();
     clearInterval(this.#watchdog);
     const socket = this.#socket;
     this.#socket = null;
@@ -375,11 +381,7 @@ class BackendStream {
     this.#count = this.#quietBeats = 0;
     this.#held = null;
     this.#asked.clear();
-    if (socket === null) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    // Node's socket complains to the process of errors that nobody listens to.
-    socket.onerror = () => undefined;
-    socket.close();
+    if (socket !== null) discardSocket(socket);
   }
 }
 

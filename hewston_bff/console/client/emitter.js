@@ -3,7 +3,7 @@
  * @template {object} Events
  */
 export class Emitter {
-  /** @type {Map<keyof Events, Set<(event: any) => void>>} */
+  /** Each takes the events of its type. @type {Map<keyof Events, Set<(event: never) => void>>} */
   #listeners = new Map();
 
   /**
@@ -25,7 +25,8 @@ export class Emitter {
    * @param {Events[Type]} event
    */
   emit(type, event) {
-    for (const listener of this.#listeners.get(type) ?? []) {
+    const listeners = /** @type {Set<(event: Events[Type]) => void> | undefined} */ (this.#listeners.get(type));
+    for (const listener of listeners ?? []) {
       try {
         listener(event);
       } catch (error) {

@@ -1,66 +1,28 @@
 /** The browser client of hewston-bff: one socket for all runs, resumed exactly where it broke. */
 
-// ---- what comes over the wire
+import type * as Messages from "./messages.js";
+import type { Ohlc as Bar, Order, RunNews, Skipped, SnapshotBar, UpstreamNews } from "./messages.js";
 
-export interface Bar {
-  o?: number;
-  h?: number;
-  l?: number;
-  c?: number;
-  v?: number;
-}
+// ---- what comes over the wire; messages.d.ts has every message as it is written
 
-export interface Order {
-  ts_utc: string;
-  side: "BUY" | "SELL";
-  qty: number;
-  price: number | null;
-  order_id?: string;
-  type?: string;
-  time_in_force?: string;
-}
+export type { Bar, Order, RunNews, Skipped, SnapshotBar, UpstreamNews };
 
-export interface EquityPoint {
-  ts: string;
-  value: number;
-  /** Of a merged frame: the lowest and the highest between its first and its last. */
-  min?: number;
-  max?: number;
-}
+/** `min` and `max` are of a merged frame: the lowest and the highest between its first and its last. */
+export interface EquityPoint extends Messages.Equity, Partial<Omit<Messages.EquityRange, keyof Messages.Equity>> {}
 
 /** One source frame, or `n` of them merged: then `from` is the first's index and `ts0` its time. */
-export interface Frame {
-  t: "frame";
-  seq: number;
-  ts: string;
-  from?: number;
-  ts0?: string;
-  n?: number;
-  ohlc?: Bar | null;
-  orders?: Order[];
+export interface Frame extends Omit<Messages.Frame, "sid" | "equity">, Partial<Pick<Messages.MergedFrame, "from" | "n" | "ts0">> {
   equity?: EquityPoint | null;
   /** Source frames that this client has lost so far. Merged ones are not lost. */
   dropped: number;
 }
 
-export interface SnapshotBar extends Bar {
-  ts0: string;
-  ts: string;
-}
-
 /** What lies before the cursor, in at most 1 000 bars; sent after a seek. */
-export interface Snapshot {
-  t: "snapshot";
-  seq: number;
-  ts: string | null;
-  bars: SnapshotBar[];
+export interface Snapshot extends Omit<Messages.Snapshot, "sid" | "equity"> {
   equity: EquityPoint[];
-  orders_total: number;
 }
 
-export interface Metrics {
-  t: "metrics";
-  seq: number;
+export interface Metrics extends Omit<Messages.Metrics, "sid" | "metrics"> {
   metrics: Figures;
 }
 
@@ -83,42 +45,15 @@ export interface Figures {
   [other: string]: number | string | null | undefined;
 }
 
-export interface RunNews {
-  t: "run";
-  run_id: string;
-  status: string;
-  progress: number | null;
-  updated_at: string;
-  /** Frames that could not be read, or not whole; the `skipped` event tells of them too. */
-  skipped?: Skipped;
-}
-
-/** So many frames of the run could not be read, or not whole, by reason: `malformed`, `time_unreadable`, … */
-export interface Skipped {
-  frames: number;
-  reasons: Record<string, number>;
-}
-
-/** The server's own connection to the backend, for this run. */
-export interface UpstreamNews {
-  t: "upstream";
-  run_id: string;
-  status: "connecting" | "up" | "retrying" | "complete" | "failed";
-  attempt?: number;
-  retry_in_ms?: number;
-}
-
 /** Frames `from` to `to` will not come: `evicted` by the server, or a `gap` that the client saw. */
-export interface Lag {
-  from: number;
-  to: number;
-  reason: "evicted" | "gap";
+export interface Lag extends Pick<Messages.Lag, "from" | "to"> {
+  reason: NonNullable<Messages.Lag["reason"]> | "gap";
 }
 
-export type CursorStatus = "buffering" | "playing" | "paused" | "live" | "ended";
+export type CursorStatus = Messages.State["status"];
 export type Position = number | string;
-export type Mode = "merge" | "all";
-export type Update = "frames" | "orders" | "equity" | "metrics" | "run";
+export type Mode = NonNullable<Messages.Subscribe["mode"]>;
+export type Update = NonNullable<Messages.Subscribe["updates"]>[number];
 
 // ---- subscriptions
 

@@ -4,8 +4,8 @@ import { HewstonError } from "./errors.js";
 import { Mux } from "./mux.js";
 import { RestClient } from "./rest.js";
 import { RunSubscription } from "./subscription.js";
-import { canOpenSocket, look } from "./ways.js";
-import { openEvents, openSocket } from "./wire.js";
+import { canOpenSocket, probe } from "./probe.js";
+import { openEvents, openSocket } from "./transport.js";
 
 export { HewstonError };
 export { compareTimes, parseTime } from "./time.js";
@@ -36,7 +36,8 @@ class LiveConnection extends Emitter {
   /** @type {Api.ConnectionState} */
   state = { status: "connecting", transport: "websocket", attempt: 0, retryInMs: null, reason: "" };
   #options;
-  #way;
+  /** How the server is reached. */
+  #server;
   #backend;
   /** @type {Set<RunSubscription>} */
   #subscriptions = new Set();
@@ -63,7 +64,7 @@ class LiveConnection extends Emitter {
     const WebSocket = options.WebSocket ?? globalThis.WebSocket;
     const { token, transport = "auto", connectMs = CONNECT_MS } = options;
     this.#options = options;
-    this.#way = { base, token, fetch, WebSocket, connectMs };
+    this.#server = { base, token, fetch, WebSocket, connectMs };
     this.#backend = (options.backendUrl ?? base).replace(/\/+$/, "");
     this.rest = new RestClient(base, { backend: this.#backend, token, fetch });
     this.#carrier = this.#open(transport === "auto" ? "websocket" : transport);
@@ -105,7 +106,7 @@ class LiveConnection extends Emitter {
 
   /** @param {Api.Transport} transport */
   #open(transport) {
-    const { base, token, fetch, WebSocket, connectMs } = this.#way;
+    const { base, token, fetch, WebSocket, connectMs } = this.#server;
     const { backoffBaseMs: baseMs = 250, backoffCapMs: capMs = 10_000 } = this.#options;
     const times = { baseMs, capMs, connectMs };
     if (transport === "backend") {
@@ -147,7 +148,7 @@ class LiveConnection extends Emitter {
       idle: () => this.#set({ status: "idle" }),
       refused: (reason) => this.#set({ status: "closed", retryInMs: null, reason }),
       latency: (ms) => this.emit("latency", ms),
-      news: (message) => this.emit(/** @type {"run"} */ (message.t), message),
+      news: (message) => (message.t === "run" ? this.emit("run", message) : this.emit("upstream", message)),
     };
   }
 
@@ -171,7 +172,7 @@ class LiveConnection extends Emitter {
   async #probe() {
     if (this.#isProbing) return;
     this.#isProbing = true;
-    const found = await look(this.#way, () => this.rest.get("/api/v1/features").then(({ features }) => features));
+    const found = await probe(this.#server, () => this.rest.get("/api/v1/features").then(({ features }) => features));
     this.#isProbing = false;
     if (this.state.status !== "offline" || !(this.#carrier instanceof Mux)) return;
     if (found.is === "later") {
@@ -181,7 +182,7 @@ class LiveConnection extends Emitter {
     if ((this.#options.transport ?? "auto") !== "auto") return;
     const isLongGone = this.#failures >= FAILURES && performance.now() - this.#offlineAt >= (this.#options.goneMs ?? GONE_MS);
     if (found.is === "off") this.#change("backend", { wasGone: false });
-    else if (found.is === "gone" && this.#backend !== this.#way.base && isLongGone) this.#change("backend", { wasGone: true });
+    else if (found.is === "gone" && this.#backend !== this.#server.base && isLongGone) this.#change("backend", { wasGone: true });
     else if (found.is === "there" && this.#failures >= FAILURES) this.#change("events", { wasGone: false });
   }
 
@@ -213,12 +214,12 @@ class LiveConnection extends Emitter {
 
   /** Tried beside what is open, which goes on meanwhile. */
   async #return() {
-    const canSocket = await canOpenSocket(this.#way);
+    const canSocket = await canOpenSocket(this.#server);
     const { status, transport } = this.state;
     if (status === "closed" || transport === "websocket") return;
     if (canSocket) return this.#change("websocket", { wasGone: false });
     if (transport === "backend") {
-      const found = await look(this.#way, () => this.rest.get("/api/v1/features").then(({ features }) => features));
+      const found = await probe(this.#server, () => this.rest.get("/api/v1/features").then(({ features }) => features));
       if (/** @type {string} */ (this.state.status) === "closed") return;
       if (found.is === "there") return this.#change("events", { wasGone: false });
       if (found.is === "off") this.#wasGone = false;

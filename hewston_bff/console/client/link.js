@@ -1,10 +1,10 @@
-import { backoffMs } from "./backoff.js";
 import { finalClose } from "./errors.js";
-import { Pace } from "./pace.js";
+import { RetryTimer } from "./retry-timer.js";
+import { SendThrottle } from "./send-throttle.js";
 
 /**
  * @import { HewstonError } from "./errors.js"
- * @import { Wire, WireEvents } from "./wire.js"
+ * @import { ClientMessage, ServerMessage, Transport, TransportEvents } from "./transport.js"
  */
 
 /**
@@ -17,9 +17,9 @@ import { Pace } from "./pace.js";
 /**
  * What a link tells.
  * @typedef {object} LinkWatcher
- * @property {WireEvents["first"]} first
+ * @property {TransportEvents["first"]} first
  * @property {() => void} opened
- * @property {(message: any) => void} heard
+ * @property {(message: ServerMessage) => void} heard
  * @property {() => void} released what was said and not answered will not be
  * @property {(attempt: number, retryInMs: number) => void} lost
  * @property {() => boolean} rests closed, for nothing was subscribed: whether it may stay so
@@ -40,25 +40,23 @@ export class Link {
   #make;
   #times;
   #watcher;
-  /** @type {Wire | null} */
-  #wire = null;
+  /** @type {Transport | null} */
+  #transport = null;
   #isOpen = false;
   #isIdle = false;
-  #attempt = 0;
   #openedAt = 0;
   #heardAt = 0;
   #pingedAt = 0;
   #heartbeatMs = HEARTBEAT_MS;
   /** The server asked for it. @type {number | null} */
   #waitMs = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retryTimer;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watchdog;
-  #pace = new Pace((text) => this.#wire?.send(text));
+  #throttle = new SendThrottle((text) => this.#transport?.send(text));
 
   /**
-   * @param {(events: WireEvents) => Wire} make
+   * @param {(events: TransportEvents) => Transport} make
    * @param {Times} times
    * @param {LinkWatcher} watcher
    */
@@ -66,6 +64,7 @@ export class Link {
     this.#make = make;
     this.#times = times;
     this.#watcher = watcher;
+    this.#retryTimer = new RetryTimer(times, () => this.open());
   }
 
   get isOpen() {
@@ -74,20 +73,20 @@ export class Link {
 
   /** Connect now, unless connected. */
   open() {
-    clearTimeout(this.#retryTimer);
-    if (this.#wire !== null) return;
+    this.#retryTimer.stop();
+    if (this.#transport !== null) return;
     this.#isIdle = false;
     this.#heartbeatMs = HEARTBEAT_MS;
     this.#heardAt = performance.now();
     this.#waitMs = null;
     this.#watchdog = setInterval(() => this.#watch(), WATCH_MS);
-    /** @type {Wire} */
-    const wire = (this.#wire = this.#make({
+    /** @type {Transport} */
+    const transport = (this.#transport = this.#make({
       first: this.#watcher.first,
       opened: () => this.#opened(),
       alive: () => void (this.#heardAt = performance.now()),
       heard: (message) => this.#heard(message),
-      closed: (code, reason, retryAfterMs) => this.#wire === wire && this.#closed(code, reason, retryAfterMs),
+      closed: (code, reason, retryAfterMs) => this.#transport === transport && this.#closed(code, reason, retryAfterMs),
     }));
   }
 
@@ -100,16 +99,15 @@ export class Link {
     this.#release();
   }
 
-  /** @param {object} message */
+  /** @param {ClientMessage} message */
   say(message) {
-    if (this.#isOpen) this.#pace.say(JSON.stringify(message));
+    if (this.#isOpen) this.#throttle.say(JSON.stringify(message));
   }
 
   /** Not before so many milliseconds from now: the server says so. @param {number} ms */
   wait(ms) {
-    if (this.#wire !== null || this.#isIdle) return;
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(() => this.open(), ms);
+    if (this.#transport !== null || this.#isIdle) return;
+    this.#retryTimer.restart(ms);
   }
 
   #opened() {
@@ -121,10 +119,10 @@ export class Link {
 
   #ping() {
     this.#pingedAt = performance.now();
-    if (this.#wire?.asksForLife) this.say({ t: "ping", ts: this.#pingedAt });
+    if (this.#transport?.asksForLife) this.say({ t: "ping", ts: this.#pingedAt });
   }
 
-  /** @param {any} message */
+  /** @param {ServerMessage} message */
   #heard(message) {
     switch (message.t) {
       case "frame":
@@ -132,10 +130,10 @@ export class Link {
         break;
       case "hello":
         this.#heartbeatMs = message.hb_ms;
-        this.#pace.perSecond = Math.max(1, Math.floor(message.limits.messages_per_s * 0.8));
+        this.#throttle.perSecond = Math.max(1, Math.floor(message.limits.messages_per_s * 0.8));
         break;
       case "pong":
-        this.#watcher.latency(performance.now() - message.ts);
+        if (message.ts !== null) this.#watcher.latency(performance.now() - message.ts);
         break;
       case "bye":
         this.#waitMs = message.after_ms;
@@ -167,7 +165,7 @@ export class Link {
     const error = finalClose(code, reason);
     if (code === NOTHING_SUBSCRIBED) {
       this.#isIdle = true;
-      this.#attempt = 0;
+      this.#retryTimer.attempt = 0;
       if (!this.#watcher.rests()) this.open();
     } else if (error !== null) {
       this.#watcher.refused(error);
@@ -178,23 +176,21 @@ export class Link {
   }
 
   #comeBack() {
-    if (this.#openedAt && performance.now() - this.#openedAt > HEALTHY_MS) this.#attempt = 0;
+    if (this.#openedAt && performance.now() - this.#openedAt > HEALTHY_MS) this.#retryTimer.attempt = 0;
     this.#openedAt = 0;
-    const delayMs = this.#waitMs ?? backoffMs(this.#attempt, this.#times);
-    this.#attempt += 1;
-    this.#retryTimer = setTimeout(() => this.open(), delayMs);
-    this.#watcher.lost(this.#attempt, delayMs);
+    const delayMs = this.#retryTimer.start(this.#waitMs);
+    this.#watcher.lost(this.#retryTimer.attempt, delayMs);
   }
 
-  /** Let go of the wire, whatever state it is in. */
+  /** Let go of the transport, whatever state it is in. */
   #release() {
-    clearTimeout(this.#retryTimer);
+    this.#retryTimer.stop();
     clearInterval(this.#watchdog);
-    const wire = this.#wire;
-    this.#wire = null;
+    const transport = this.#transport;
+    this.#transport = null;
     this.#isOpen = false;
-    this.#pace.clear();
-    wire?.close();
+    this.#throttle.clear();
+    transport?.close();
     this.#watcher.released();
   }
 }

@@ -1,10 +1,12 @@
 import { HewstonError, isFinal } from "./errors.js";
 import { Link } from "./link.js";
+import { requestOf } from "./transport.js";
 
 /**
+ * @import * as Messages from "./messages.js"
  * @import { RunSubscription, Carrier, Command } from "./subscription.js"
  * @import { Times } from "./link.js"
- * @import { Wire, WireEvents } from "./wire.js"
+ * @import { ServerMessage, Transport, TransportEvents } from "./transport.js"
  */
 
 /**
@@ -15,7 +17,7 @@ import { Link } from "./link.js";
  * @property {() => void} idle closed, for nothing is subscribed
  * @property {(reason: string) => void} refused the server said not to come back
  * @property {(ms: number) => void} latency
- * @property {(message: any) => void} news `run` and `upstream`
+ * @property {(message: Messages.RunNews | Messages.UpstreamNews) => void} news
  */
 
 const AGAIN_MS = 1_000;
@@ -29,15 +31,15 @@ export class Mux {
   #watcher;
   #link;
   #lastId = 0;
-  /** @type {Map<number, RunSubscription | null>} null: it was told to go, frames may still come */
+  /** Null: it was told to go, frames may still come. @type {Map<Messages.Frame["sid"], RunSubscription | null>} */
   #bySid = new Map();
   /** @type {Map<RunSubscription, number | null>} */
   #sids = new Map();
-  /** @type {Map<number, {subscription: RunSubscription, what: string}>} */
+  /** By request id. @type {Map<Messages.Err["re"], {subscription: RunSubscription, what: string}>} */
   #asked = new Map();
 
   /**
-   * @param {(events: WireEvents) => Wire} make
+   * @param {(events: TransportEvents) => Transport} make
    * @param {Times} times
    * @param {Watcher} watcher
    */
@@ -112,7 +114,7 @@ export class Mux {
     return true;
   }
 
-  /** Those whose request fits go along with what opens the wire. @param {(message: object) => boolean} take */
+  /** Those whose request fits go along with what opens the transport. @param {Parameters<TransportEvents["first"]>[0]} take */
   #first(take) {
     for (const subscription of this.#sids.keys()) {
       if (!take({ id: this.#lastId + 1, ...subscription.request() })) return;
@@ -157,7 +159,7 @@ export class Mux {
     for (const subscription of this.#sids.keys()) this.#sids.set(subscription, null);
   }
 
-  /** @param {any} message */
+  /** @param {ServerMessage} message */
   #heard(message) {
     switch (message.t) {
       case "frame":
@@ -178,7 +180,7 @@ export class Mux {
     }
   }
 
-  /** @param {any} message */
+  /** @param {Messages.RunNews | Messages.UpstreamNews} message */
   #spread(message) {
     this.#watcher.news(message);
     for (const subscription of this.#sids.keys()) {
@@ -186,35 +188,38 @@ export class Mux {
     }
   }
 
-  /** @param {any} message */
+  /** @param {Messages.Subscribed} message */
   #subscribed(message) {
-    const asked = this.#asked.get(message.re);
-    this.#asked.delete(message.re);
-    if (asked === undefined) return;
+    const { re, sid } = message;
+    const asked = this.#asked.get(re);
+    this.#asked.delete(re);
+    // Where one connection carries many runs, each has its number.
+    if (asked === undefined || sid === undefined) return;
     const { subscription, what } = asked;
     if (what === GIVEN_UP) {
-      this.#unsubscribe(message.sid);
+      this.#unsubscribe(sid);
       return;
     }
-    this.#sids.set(subscription, message.sid);
-    this.#bySid.set(message.sid, subscription);
+    this.#sids.set(subscription, sid);
+    this.#bySid.set(sid, subscription);
     subscription.subscribed(message);
   }
 
-  /** @param {any} message an answer, or news of one subscription */
+  /** @param {ServerMessage} message an answer, or news of one subscription */
   #answered(message) {
-    const asked = this.#asked.get(message.re);
-    this.#asked.delete(message.re);
-    const subscription = asked?.subscription ?? this.#bySid.get(message.sid);
+    const re = requestOf(message);
+    const asked = this.#asked.get(re);
+    this.#asked.delete(re);
+    const subscription = asked?.subscription ?? this.#bySid.get("sid" in message ? message.sid : undefined);
     if (subscription === undefined || subscription === null || asked?.what === GIVEN_UP) return;
-    const isRefusal = message.t === "err" && (asked === undefined || asked.what === "subscribe");
-    if (isRefusal && !subscription.isNews(message)) this.#refused(subscription, message);
+    const mayRefuse = asked === undefined || asked.what === "subscribe";
+    if (message.t === "err" && mayRefuse && !subscription.isNews(message)) this.#refused(subscription, message);
     else subscription.accept(message, asked?.what ?? null);
   }
 
   /**
    * @param {RunSubscription} subscription
-   * @param {any} message
+   * @param {Messages.Err} message
    */
   #refused(subscription, message) {
     if (!this.#sids.has(subscription)) return;

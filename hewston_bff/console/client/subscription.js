@@ -1,11 +1,15 @@
-// long: one subscription through its whole life, whichever carrier brings it
-import { Answers, refusedNow } from "./answers.js";
 import { Continuity } from "./continuity.js";
+import { DesiredState } from "./desired-state.js";
 import { Emitter } from "./emitter.js";
 import { HewstonError } from "./errors.js";
-import { Seeks } from "./seeks.js";
+import { changesOfState, changesOfSubscribed, initialState, isPlaced } from "./observed-state.js";
+import { notPossibleNow, PendingCommands } from "./pending-commands.js";
 
-/** @import * as Api from "./hewston-bff.js" */
+/**
+ * @import * as Api from "./hewston-bff.js"
+ * @import * as Messages from "./messages.js"
+ * @import { ServerMessage } from "./transport.js"
+ */
 
 /**
  * What carries subscriptions: one connection for all, or one each.
@@ -16,13 +20,12 @@ import { Seeks } from "./seeks.js";
  *   False: not now. What was asked then is part of how the subscription is made again.
  */
 
-/** @typedef {{cmd: "play"|"pause"|"seek"|"speed"|"step"|"live", pos?: Api.Position, val?: number}} Command */
+/** @typedef {Pick<Messages.Ctrl, "cmd"> & {pos?: Api.Position, val?: number}} Command */
 
 /**
- * One run being watched: what is wanted of it, where it stands, and what is owed to the caller.
+ * One run being watched: what is wanted of it, where it stands, and which commands wait for an answer.
  *
- * It outlives connections. `request()` says how to go on: at the frame after the last one delivered,
- * or where a seek that was not answered wanted to be.
+ * It outlives connections: `request()` says how to go on.
  * @implements {Api.Subscription}
  * @extends {Emitter<Api.SubscriptionEvents>}
  */
@@ -31,14 +34,10 @@ export class RunSubscription extends Emitter {
   state;
   /** @type {Carrier | null} */
   carrier = null;
-  /** @type {{speed: number, paused: boolean, live: boolean, fps: number, updates: Api.Update[]}} */
-  wanted;
-  #seeks = new Seeks();
-  /** What the last `subscribe` asked for; what was wanted since then has to follow it. */
-  #requested = { speed: 0, paused: false, target: /** @type {Api.Position | null} */ (null) };
-  #answers = new Answers();
+  desired;
+  #pending = new PendingCommands();
   #continuity = new Continuity();
-  #from;
+  #seeks;
 
   /**
    * @param {string} runId
@@ -47,71 +46,52 @@ export class RunSubscription extends Emitter {
   constructor(runId, options = {}) {
     super();
     this.runId = runId;
-    this.#from = options.from ?? "start";
-    this.wanted = {
-      speed: options.speed ?? 60,
-      paused: options.paused ?? false,
-      live: options.from === "live",
-      fps: options.fps ?? 30,
-      updates: options.updates ?? ["frames", "run"],
-    };
-    this.state = {
-      status: "connecting",
-      seq: -1,
-      ts: null,
-      epoch: null,
-      speed: this.wanted.speed,
-      mode: options.mode ?? "merge",
-      liveEdge: null,
-      complete: false,
-      recovered: null,
-    };
+    this.desired = new DesiredState(options);
+    this.#seeks = this.desired.seeks;
+    this.state = initialState(options);
   }
 
   // -- commands
 
   play() {
     if (this.state.status === "ended" && this.#seeks.target === null) this.#startOver();
-    this.wanted.paused = false;
+    this.desired.paused = false;
     return this.#command({ cmd: "play" });
   }
 
   pause() {
-    this.wanted.paused = true;
-    this.wanted.live = false;
+    this.desired.pause();
     return this.#command({ cmd: "pause" });
   }
 
   /** @param {number} speed */
   speed(speed) {
-    this.wanted.speed = speed;
+    this.desired.speed = speed;
     return this.#command({ cmd: "speed", val: speed });
   }
 
   /** @param {number} [frames] */
   step(frames = 1) {
-    this.wanted.paused = true;
-    this.wanted.live = false;
+    this.desired.pause();
     return this.#command({ cmd: "step", val: frames });
   }
 
   live() {
-    this.wanted.live = true;
-    this.wanted.paused = false;
+    this.desired.follow();
     return this.#move("live");
   }
 
   /** @param {Api.Position} position */
   seek(position) {
-    this.wanted.live = false;
+    this.desired.live = false;
     return this.#move(position);
   }
 
   /** @param {Api.Mode} mode */
   mode(mode) {
-    if (this.#hasEnded()) return refusedNow(true);
+    if (this.#hasEnded()) return notPossibleNow(true);
     this.state = { ...this.state, mode };
-    const answer = this.#answers.owe("subscribe");
+    const answer = this.#pending.add("subscribe");
     this.#restart();
     return answer;
   }
@@ -120,7 +100,7 @@ export class RunSubscription extends Emitter {
     this.carrier?.remove(this);
     this.carrier = null;
     this.#set({ status: "closed" });
-    this.#answers.refuseAll(new HewstonError("CLOSED", "the subscription was closed"));
+    this.#pending.rejectAll(new HewstonError("CLOSED", "the subscription was closed"));
   }
 
   #restart() {
@@ -132,22 +112,22 @@ export class RunSubscription extends Emitter {
 
   /** @param {Command} command */
   #command(command) {
-    if (this.#hasEnded()) return refusedNow(true);
+    if (this.#hasEnded()) return notPossibleNow(true);
     const isSent = this.carrier?.send(this, command) ?? false;
     // A step that is not sent is lost: nobody can say where it would have led.
-    if (!isSent && command.cmd === "step") return refusedNow(false);
-    return this.#answers.owe(isSent ? command.cmd : "subscribe");
+    if (!isSent && command.cmd === "step") return notPossibleNow(false);
+    return this.#pending.add(isSent ? command.cmd : "subscribe");
   }
 
   /** @param {Api.Position} position */
   #move(position) {
-    if (this.#hasEnded()) return refusedNow(true);
+    if (this.#hasEnded()) return notPossibleNow(true);
     if (this.#seeks.isSent) {
       this.#seeks.next = position;
-      return this.#answers.owe("next");
+      return this.#pending.add("next");
     }
     this.#sendMove(position);
-    return this.#answers.owe(this.#seeks.isSent ? "seek" : "subscribe");
+    return this.#pending.add(this.#seeks.isSent ? "seek" : "subscribe");
   }
 
   /** @param {Api.Position} position */
@@ -166,20 +146,12 @@ export class RunSubscription extends Emitter {
 
   /** The members of `subscribe` that say what is wanted, and where to go on. */
   request() {
-    const { speed, paused, fps, updates } = this.wanted;
-    this.#requested = { speed, paused, target: this.#seeks.wanted };
-    return { run_id: this.runId, speed, paused, mode: this.state.mode, max_fps: fps, updates, ...this.place() };
+    return this.desired.request(this.runId, this.state);
   }
 
-  /** @returns {{from: Api.Position} | {resume: {epoch: string, seq: number, ts?: string}}} */
+  /** Where to go on. */
   place() {
-    const { epoch, seq, ts } = this.state;
-    const { wanted } = this.#seeks;
-    if (wanted !== null) return { from: wanted };
-    if (seq < 0) return { from: this.#from };
-    // The backend's own path names no epoch: there the frames were counted.
-    if (epoch === null) return { from: seq + 1 };
-    return { resume: ts === null ? { epoch, seq } : { epoch, seq, ts } };
+    return this.desired.place(this.state);
   }
 
   /** Whether a seek is to be answered by what comes next. */
@@ -203,8 +175,8 @@ export class RunSubscription extends Emitter {
 
   /** Commands on their way are answered by the next `subscribe`. */
   #carryOver() {
-    this.#answers.refuse("step", new HewstonError("OFFLINE", "the step was lost on its way"));
-    this.#answers.move(["play", "pause", "speed", "seek", "next"], "subscribe");
+    this.#pending.reject("step", new HewstonError("OFFLINE", "the step was lost on its way"));
+    this.#pending.move(["play", "pause", "speed", "seek", "next"], "subscribe");
     this.#seeks.carryOver();
   }
 
@@ -212,52 +184,36 @@ export class RunSubscription extends Emitter {
   fail(error) {
     this.carrier = null;
     this.#set({ status: "failed" });
-    this.#answers.refuseAll(error);
+    this.#pending.rejectAll(error);
     this.emit("error", error);
   }
 
-  /**
-   * The answer to `subscribe`.
-   * @param {any} message
-   */
+  /** The answer to `subscribe`. @param {Messages.Subscribed} message */
   subscribed(message) {
     this.#seeks.forgetSent();
-    const target = this.#seeks.target === this.#requested.target ? null : this.#seeks.target;
-    // Without a log yet, what was delivered still stands: a `state` tells more.
-    const isPlaced = message.epoch !== null;
-    if (isPlaced) {
-      this.#checkEpoch(message.epoch);
+    const target = this.desired.targetSinceRequest();
+    const { epoch } = message;
+    if (epoch !== null) {
+      this.#checkEpoch(epoch);
       this.#seeks.target = null;
       this.#continuity.expected = message.seq + 1;
     }
-    this.#set({
-      status: message.status,
-      speed: message.speed,
-      complete: message.complete,
-      recovered: message.recovered,
-      epoch: message.epoch ?? this.state.epoch,
-      liveEdge: message.last ?? this.state.liveEdge,
-      ...(isPlaced ? this.#placed(message.seq) : {}),
-    });
+    this.#set(changesOfSubscribed(this.state, message));
     this.#catchUp(target);
-    if (target === null && isPlaced) this.#follow();
+    if (target === null && epoch !== null) this.#follow();
   }
 
   /**
    * Send what was wanted while `subscribe` was on its way; who waits for it waits on.
-   * @param {Api.Position | null} target
+   * @param {Api.Position | null} target of a seek since then
    */
   #catchUp(target) {
-    const { speed, paused } = this.wanted;
-    /** @type {Command[]} */
-    const late = [];
-    if (speed !== this.#requested.speed) late.push({ cmd: "speed", val: speed });
-    if (paused !== this.#requested.paused) late.push({ cmd: paused ? "pause" : "play" });
-    for (const command of late) this.carrier?.send(this, command);
+    const commands = this.desired.commandsSinceRequest();
+    for (const command of commands) this.carrier?.send(this, command);
     if (target !== null) this.#sendMove(target);
-    const last = target === null ? late.at(-1)?.cmd : "seek";
-    if (last === undefined) this.#answers.settle("subscribe", this.state);
-    else this.#answers.move(["subscribe"], last);
+    const last = target === null ? commands.at(-1)?.cmd : "seek";
+    if (last === undefined) this.#pending.resolve("subscribe", this.state);
+    else this.#pending.move(["subscribe"], last);
   }
 
   /** @param {string} epoch */
@@ -267,14 +223,9 @@ export class RunSubscription extends Emitter {
     this.emit("reset", { epoch });
   }
 
-  /** @param {number} seq */
-  #placed(seq) {
-    return seq === this.state.seq ? { seq } : { seq, ts: null };
-  }
-
   /** Who followed a growing run before the connection broke, follows it again. */
   #follow() {
-    if (this.wanted.live && this.state.status !== "live") void this.#move("live");
+    if (this.desired.live && this.state.status !== "live") void this.#move("live");
   }
 
   /**
@@ -285,27 +236,27 @@ export class RunSubscription extends Emitter {
   began({ status, isElsewhere }) {
     this.#seeks.target = null;
     if (isElsewhere) this.#continuity.restart();
-    this.#set({ status, speed: this.wanted.speed });
-    this.#answers.settleAll(this.state);
+    this.#set({ status, speed: this.desired.speed });
+    this.#pending.resolveAll(this.state);
   }
 
   /**
    * Whether an `err` is news and no refusal: of frames that could not be read, or of a place just
    * behind the last frame, where who comes back to a run that is over has nothing left to see.
-   * @param {any} message
+   * @param {Messages.Err} message
    */
   isNews(message) {
     return message.code === "FRAMES_SKIPPED" || this.#isEnd(message);
   }
 
-  /** @param {any} message an `err` */
+  /** @param {Messages.Err} message */
   #isEnd(message) {
     return message.code === "RANGE" && this.state.seq >= 0 && message.details?.max === this.state.seq;
   }
 
   /**
    * Any other message of this subscription.
-   * @param {any} message
+   * @param {ServerMessage | Messages.ServerMessages["backend"] | Api.Frame} message
    * @param {string | null} answers the command that it answers
    */
   accept(message, answers = null) {
@@ -323,7 +274,7 @@ export class RunSubscription extends Emitter {
         break;
       case "lag":
         this.#continuity.expected = message.to + 1;
-        this.emit("lag", { from: message.from, to: message.to, reason: message.reason });
+        this.emit("lag", { from: message.from, to: message.to, reason: message.reason ?? "evicted" });
         break;
       case "reset":
         this.#continuity.renew();
@@ -338,9 +289,13 @@ export class RunSubscription extends Emitter {
         this.#toldSkipped(message.skipped);
         break;
       case "snapshot":
+        this.emit("snapshot", message);
+        break;
       case "metrics":
+        this.emit("metrics", message);
+        break;
       case "upstream":
-        this.emit(/** @type {"snapshot"} */ (message.t), message);
+        this.emit("upstream", message);
     }
   }
 
@@ -365,51 +320,39 @@ export class RunSubscription extends Emitter {
   }
 
   /**
-   * @param {any} message a `state`
+   * @param {Messages.State} message
    * @param {string | null} answers
    */
   #moved(message, answers) {
-    // A cold log has come to be: frames are due from here on, by index.
-    const isPlaced = message.seeked || message.epoch !== undefined;
-    if (message.epoch !== undefined) {
+    const { epoch } = message;
+    if (epoch !== undefined) {
       this.#seeks.target = null;
-      this.#checkEpoch(message.epoch);
+      this.#checkEpoch(epoch);
     }
-    if (isPlaced) {
-      this.#continuity.expected = message.seq + 1;
-      this.state.ts = message.ts;
-    }
+    if (isPlaced(message)) this.#continuity.expected = message.seq + 1;
     if (answers === "seek") {
       this.#seeks.held = [];
       this.#seeks.answered();
     }
-    this.#set({
-      status: message.status,
-      speed: message.speed,
-      liveEdge: message.live_edge,
-      ...(isPlaced ? { seq: message.seq } : {}),
-      ...(message.epoch === undefined ? {} : { epoch: message.epoch }),
-      ...(message.complete === undefined ? {} : { complete: message.complete }),
-      ...(message.recovered === undefined ? {} : { recovered: message.recovered }),
-    });
-    if (answers !== null) this.#answers.settle(answers, this.state);
+    this.#set(changesOfState(message));
+    if (answers !== null) this.#pending.resolve(answers, this.state);
     this.#sendNext();
-    if (message.epoch !== undefined) this.#follow();
+    if (epoch !== undefined) this.#follow();
   }
 
   /**
-   * @param {any} message an `err`
+   * @param {Messages.Err} message
    * @param {string | null} answers
    */
   #failed(message, answers) {
-    if (message.code === "FRAMES_SKIPPED") return this.#toldSkipped(message.details);
+    if (message.code === "FRAMES_SKIPPED") return this.#toldSkipped(/** @type {Partial<Api.Skipped> | undefined} */ (message.details));
     if (answers === null && this.#isEnd(message)) return;
     const error = new HewstonError(message.code, message.msg, { details: message.details });
     if (answers === "seek") {
       this.#seeks.answered();
       for (const frame of this.#seeks.held.splice(0)) this.#deliver(frame);
     }
-    this.#answers.refuse(answers ?? "", error);
+    this.#pending.reject(answers ?? "", error);
     this.emit("error", error);
     this.#sendNext();
   }
@@ -417,15 +360,14 @@ export class RunSubscription extends Emitter {
   #sendNext() {
     const target = this.#seeks.takeNext();
     if (target === null) return;
-    this.#answers.move(["next"], "seek");
+    this.#pending.move(["next"], "seek");
     this.#sendMove(target);
   }
 
   #startOver() {
-    this.wanted.live = false;
+    this.desired.startOver();
     this.state = { ...this.state, seq: -1, ts: null };
     this.#continuity.restart();
-    this.#from = "start";
   }
 
   /** @param {Partial<Api.State>} changes */

@@ -5,6 +5,10 @@ const isOfStreams = location.pathname.endsWith("/streams");
 const source = new URL(isOfStreams ? "../asyncapi.json" : "../openapi.json", import.meta.url).href;
 const main = /** @type {HTMLElement} */ (document.querySelector("main"));
 
+for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("nav a"))) {
+  if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
+}
+
 import("./redoc.mjs").then(
   (redoc) => redoc.init(source, { disableTelemetry: true, router: "hash" }, main),
   () => {
