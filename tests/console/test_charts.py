@@ -13,7 +13,7 @@ from tests.console import reference
 from tests.console.browser import Tab, console, tab
 from tests.console.runs import frame, given_run, order, priced, walk_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SPARSE = generated_run("sparse", frame_count=3 * 1_440, calendar=Calendar.ALL_MINUTES)
 NIGHTS = given_run(

@@ -14,7 +14,7 @@ from tests.console.support import free_port
 from tests.program import once_up, program
 from tests.support import QUICK
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MONTH = generated_run("month", frame_count=21 * 390)
 QUARTER = generated_run("quarter", frame_count=63 * 390)
