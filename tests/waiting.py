@@ -6,7 +6,7 @@ from inspect import isawaitable
 
 from hewston_bff.hub.ticker import Ticker
 
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 """After so many seconds something will not happen any more.
 
 Far longer than it takes on the busiest machine, so that nothing is red because of that, and

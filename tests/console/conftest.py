@@ -1,4 +1,4 @@
-"""One browser for all tests of a module."""
+"""One browser for all tests of a process."""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 from tests.console.browser import chromium
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium, with a profile for each page."""
     async with chromium() as running:

@@ -14,7 +14,7 @@ from tests.console.support import free_port
 from tests.program import once_up, program
 from tests.support import QUICK
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MONTH = generated_run("month", frame_count=21 * 390)
 QUARTER = generated_run("quarter", frame_count=63 * 390)
@@ -32,8 +32,8 @@ async def test_a_run_plays_after_one_click(browser: Browser) -> None:
 
 
 async def test_the_cursor_goes_where_the_user_says(browser: Browser) -> None:
-    async with console(QUARTER) as (bff, _, _):
-        async with tab(browser, f"{bff.url}/#/run/quarter") as user:
+    async with console(MONTH) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/month") as user:
             await user.slowly()
             await user.past(100)
             await user.pause()
@@ -59,8 +59,8 @@ async def test_the_cursor_goes_where_the_user_says(browser: Browser) -> None:
 
 
 async def test_what_a_jump_passed_over_is_there_minute_by_minute(browser: Browser) -> None:
-    async with console(QUARTER) as (bff, _, _):
-        async with tab(browser, f"{bff.url}/#/run/quarter") as user:
+    async with console(MONTH) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/month") as user:
             await user.slowly()
             await user.past(30)
             await user.pause()
@@ -78,8 +78,8 @@ async def test_what_a_jump_passed_over_is_there_minute_by_minute(browser: Browse
 
 
 async def test_two_tabs_on_one_run_are_independent(browser: Browser) -> None:
-    async with console(QUARTER) as (bff, backend, _):
-        url = f"{bff.url}/#/run/quarter"
+    async with console(MONTH) as (bff, backend, _):
+        url = f"{bff.url}/#/run/month"
         async with tab(browser, url) as first, tab(browser, url) as second:
             await first.slowly()
             await second.slowly()
@@ -88,20 +88,20 @@ async def test_two_tabs_on_one_run_are_independent(browser: Browser) -> None:
             await second.past(await second.seq() + 100)
             await second.status("playing")
             assert await first.seq() == stands
-        assert backend.stats().opened("quarter") == 1
+        assert backend.stats().opened("month") == 1
 
 
 async def test_playing_survives_a_killed_server_without_a_click_or_a_jump(
     browser: Browser,
 ) -> None:
     port = free_port()
-    backend = SimulatedBackend([QUARTER], options=QUICK)
+    backend = SimulatedBackend([MONTH], options=QUICK)
     url = f"http://127.0.0.1:{port}"
     async with backend.running() as running:
         serve = ("serve", "--port", str(port), "--backend-url", running.url)
         async with program(*serve) as server, ClientSession(url) as session:
             await once_up(session, "/api/v1/health/live")
-            opened = tab(browser, f"{url}/#/run/quarter", may_complain=True)
+            opened = tab(browser, f"{url}/#/run/month", may_complain=True)
             user = await opened.__aenter__()
             await user.slowly()
             await user.past(150)
@@ -206,9 +206,9 @@ async def test_all_of_the_player_can_be_done_by_keys(browser: Browser) -> None:
 
 
 async def test_on_a_phone_nothing_is_cut_off(browser: Browser) -> None:
-    async with console(QUARTER, *WALL[:2]) as (bff, _, _):
+    async with console(MONTH, *WALL[:2]) as (bff, _, _):
         async with tab(browser, bff.url, **PHONE) as user:
-            for place in ("runs", "wall", "hub", "run/quarter"):
+            for place in ("runs", "wall", "hub", "run/month"):
                 await user.page.goto(f"{bff.url}/#/{place}")
                 await expect(user.page.locator("main > *")).to_be_visible()
                 width = await user.page.evaluate("document.documentElement.scrollWidth")

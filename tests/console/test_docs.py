@@ -9,7 +9,7 @@ from hewston_bff.web.console import CONSOLE, REDOC
 from tests.console.browser import tab
 from tests.support import stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.parametrize(

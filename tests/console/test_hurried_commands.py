@@ -6,7 +6,7 @@ from playwright.async_api import Browser
 from hewston_bff.tools.simulator import generated_run
 from tests.console.browser import console, tab
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _IN_FLIGHT = """async ([moment, commands]) => {
   const { connect } = await import("/client/hewston-bff.js");

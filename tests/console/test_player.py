@@ -22,7 +22,7 @@ from tests.console.browser import console, tab
 from tests.console.runs import frame, given_run, order, priced
 from tests.console.support import free_port
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DAY = generated_run("day")
 MONTH = generated_run("month", frame_count=21 * 390)

@@ -11,7 +11,7 @@ from tests.console.relays import Wires
 from tests.console.support import free_port
 from tests.support import stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RUNS = tuple(generated_run(f"run-{n}", frame_count=30 * 390) for n in range(12))
 _WATCH = """async (runs) => {

@@ -1,6 +1,8 @@
 """What the backend does wrong, and what viewers see of it."""
 
 import asyncio
+from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from hewston_bff.tools.simulator import (
     StreamError,
     generated_run,
 )
-from tests.support import is_a, sources, stack, without_ours
+from tests.support import Viewer, is_a, sources, stack, without_ours
 from tests.waiting import PATIENCE_S
 
 DAY = generated_run("day")
@@ -206,10 +208,12 @@ async def test_a_killed_backend_leaves_a_complete_run_playable() -> None:
 async def test_a_run_that_is_not_ready_starts_by_itself(
     upstream: dict[str, Any],
 ) -> None:
-    queued = generated_run("queued", lifecycle=Lifecycle(queued_s=0.5, running_s=0.5))
-    async with stack(queued, **upstream) as (bff, _, _), bff.viewer() as viewer:
+    queued = generated_run("queued", lifecycle=Lifecycle(queued_s=inf))
+    async with stack(queued, **upstream) as (bff, backend, _), bff.viewer() as viewer:
         await viewer.subscribe("queued", mode="all", speed=0)
         assert viewer.of("subscribed")[0]["status"] == "buffering"
+        await _until_queued(viewer)
+        backend.put_run(replace(queued, lifecycle=Lifecycle(running_s=0.5)))
         assert len(await viewer.until_end()) == 390
         statuses = [m["status"] for m in viewer.of("run")]
         assert statuses[0] == "QUEUED"
@@ -218,13 +222,16 @@ async def test_a_run_that_is_not_ready_starts_by_itself(
 
 
 async def test_a_run_that_was_queued_is_shown_while_it_grows(upstream: dict[str, Any]) -> None:
-    growing = Lifecycle(queued_s=0.3, history=50, growth_fps=200.0, is_endless=True)
-    run = generated_run("growing", frame_count=5_000, lifecycle=growing)
-    async with stack(run, **upstream) as (bff, _, _), bff.viewer() as viewer:
+    growing = Lifecycle(history=50, growth_fps=200.0, is_endless=True)
+    run = generated_run("growing", frame_count=5_000, lifecycle=Lifecycle(queued_s=inf))
+    async with stack(run, **upstream) as (bff, backend, _), bff.viewer() as viewer:
         await viewer.subscribe("growing")
-        assert [m["status"] for m in viewer.of("run")] in ([], ["QUEUED"])
+        await _until_queued(viewer)
+        backend.put_run(replace(run, lifecycle=growing))
         async with asyncio.timeout(PATIENCE_S):
             await viewer.until(is_a("frame"))
+            while len(viewer.of("run")) < 2:
+                await viewer.next()
         assert [m["status"] for m in viewer.of("run")] == ["QUEUED", "RUNNING"]
 
 
@@ -240,6 +247,13 @@ async def test_two_streams_pour_at_most_at_the_same_time() -> None:
             ended.add((await viewer.until(is_a("end")))["sid"])
         assert backend.stats().floods_max <= 2
         assert all(backend.stats().opened(run.run_id) == 1 for run in runs)
+
+
+async def _until_queued(viewer: Viewer) -> None:
+    """Wait until it has heard that its run is queued, which may come with an answer."""
+    if not viewer.of("run"):
+        await viewer.until(is_a("run"))
+    assert viewer.of("run")[0]["status"] == "QUEUED"
 
 
 def _subscribe(run_id: str) -> str:

@@ -118,7 +118,7 @@ async def test_frames_that_the_run_has_not_are_no_data() -> None:
 
 async def test_frames_that_do_not_come_are_waited_for_and_half_a_range_is_cut_off() -> None:
     options = replace(QUICK, faults=FaultPlan(default=(HalfOpen(frame=100),)))
-    async with stack(DAY, options=options, bff_backend_timeout=0.3) as (bff, _, _):
+    async with stack(DAY, options=options, bff_backend_timeout=1.0) as (bff, _, _):
         assert (await refused(bff, 504, from_=100))["code"] == "BACKEND_TIMEOUT"
         with pytest.raises(aiohttp.ClientError):
             await ask(bff, from_=50)

@@ -26,7 +26,7 @@ async def _backend() -> AsyncIterator[ReplayingBackend]:
 
 @pytest.fixture(name="bff")
 async def _bff(backend: ReplayingBackend) -> AsyncIterator[Bff]:
-    async with serving(backend.url, bff_backend_timeout=2.0, bff_request_bytes=2_048) as bff:
+    async with serving(backend.url, bff_request_bytes=2_048) as bff:
         yield bff
 
 
@@ -514,7 +514,7 @@ async def test_a_body_that_stops_coming_is_cut_off(backend: ReplayingBackend) ->
 
     backend.handler = handler
     async with (
-        serving(backend.url, bff_backend_timeout=0.2) as bff,
+        serving(backend.url, bff_backend_timeout=1.0) as bff,
         bff.session.get(bff.url + RUN) as response,
     ):
         with pytest.raises(aiohttp.ClientPayloadError):

@@ -155,6 +155,9 @@ async def test_a_viewer_that_is_always_behind_is_still_asked_whether_it_lives() 
     month = generated_run("month", frame_count=8_000)
     async with stack(month, bff_ws_ping_seconds=0.1, bff_ws_buffer_bytes=16_384) as (bff, _, _):
         with await _narrow_socket(bff, "/api/v1/runs/month/stream?speed=0&mode=all") as behind:
+            async with bff.viewer() as other:
+                if not (await other.subscribe("month", paused=True))["complete"]:
+                    await other.until(is_a("upstream", status="complete"))
             await let_pass(1.6, bff.hub.ticker)
             seen = b""
             async with asyncio.timeout(PATIENCE_S):

@@ -20,7 +20,7 @@ from hewston_bff.tools.simulator import (
     generated_run,
 )
 from tests.support import QUICK, Bff, is_a, serving, sources, stack, without_ours
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 AUTO: dict[str, Any] = {"bff_upstream_transport": "auto"}
 
@@ -70,7 +70,7 @@ async def test_handshakes_that_hang_let_nobody_else_through(transport: str) -> N
         for n in range(6):
             await viewer.subscribe(f"run-{n}")
         # One loads at a time; the second slot is free for another load only six seconds later.
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(asked) < 2:
                 await viewer.until(is_a("hb"))
         for _ in range(2):

@@ -142,12 +142,14 @@ async def test_a_run_without_artifacts_answers_play_with_an_internal_path(
 
 
 async def test_a_queued_run_plays_on_the_same_socket_once_it_is_done(serve: Serve) -> None:
-    run = generated_run("r", frame_count=5, lifecycle=Lifecycle(queued_s=0.2))
-    _, session = await serve(SimulatedBackend([run], options=QUICK))
+    run = generated_run("r", frame_count=5, lifecycle=Lifecycle(queued_s=math.inf))
+    backend = SimulatedBackend([run], options=QUICK)
+    _, session = await serve(backend)
     async with session.ws_connect(_WS) as socket:
         await socket.send_str(PLAY)
         (refusal,) = await texts(socket, count=1)
         assert decoded(refusal)["code"] == "STREAM_ERROR"
+        backend.put_run(replace(run, lifecycle=Lifecycle(running_s=0.2)))
         async with asyncio.timeout(PATIENCE_S):
             while (await _detail(session))["status"] != "DONE":
                 await next_heartbeat(socket)
