@@ -37,13 +37,13 @@ from hewston_bff.topics.run.link import LinkTimes
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
-from hewston_bff.web.contract.documents import DOCUMENTS, documents
+from hewston_bff.web.contract.documents import DOCUMENTS, Documents
 from hewston_bff.web.cors import answer_options
 from hewston_bff.web.event_streams import EventStreams
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope, let_go
 from hewston_bff.web.rate_limits import add_rate_limits
-from hewston_bff.web.routes import add_routes
+from hewston_bff.web.routes import ENDPOINTS, add_routes
 
 SETTINGS = keys.SETTINGS
 _REQUEST_LINE_BYTES = 1 << 16  # so that a parameter that is too long is refused by its name
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> web.Application:
     if settings.hewston_data_dir is not None:
         app[keys.ARTIFACTS] = Artifacts(settings.hewston_data_dir)
     app[CONSOLE] = load_console()
-    app[DOCUMENTS] = documents()
+    app[DOCUMENTS] = Documents(ENDPOINTS)
     app[keys.TURNS] = Turns()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()

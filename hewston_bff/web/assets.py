@@ -7,6 +7,10 @@ from typing import Self
 
 from aiohttp import hdrs, web
 
+from hewston_bff.web.endpoint import Answer
+
+FILE_KNOWN = Answer(304, "What the caller has is the file.", None, None)
+"""For the declarations of endpoints that `send`."""
 _GZIP_FROM_BYTES = 1_000
 
 # Charts and Redoc style what they draw, Redoc with a font of its own; all other code and data is

@@ -6,15 +6,31 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from hewston_bff.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    BffError,
+    Busy,
+    Forbidden,
+    InvalidRequest,
+    RunNotFound,
+    Unauthorized,
+)
 from hewston_bff.feature_flags import Feature
+from hewston_bff.net.limits.rate_limits import RouteClass
 from hewston_bff.services.run_parts import Part
 from hewston_bff.services.runs import RunMetadata, RunQuery
 from hewston_bff.web.bodies import private_json, put_body
-from hewston_bff.web.features import require_feature
+from hewston_bff.web.credentials import credentials_of
+from hewston_bff.web.endpoint import Answer, Endpoint, Tag
 from hewston_bff.web.keys import RUNS
 from hewston_bff.web.parameters import count, parameters, run_id_of
-from hewston_bff.web.streams import credentials_of
 
+RUN_ERRORS: tuple[type[BffError], ...] = (
+    *(InvalidRequest, RunNotFound, Unauthorized, Forbidden),
+    *(BackendUnavailable, BackendTimeout, Busy),
+)
+"""What may go wrong where the backend is asked about a run."""
 _ALL = "all"
 _USUAL_POINTS = 2_000
 
@@ -100,7 +116,6 @@ class CompletePage(BaseModel):
 
 async def complete(request: web.Request) -> web.Response:
     """`GET /api/v1/runs/{id}/complete`: what is not there is null, and named."""
-    require_feature(request, Feature.RUN_DATA)
     run_id = run_id_of(request)
     asked = parameters(request, CompleteParameters)
     is_wanted = {
@@ -118,8 +133,40 @@ async def complete(request: web.Request) -> web.Response:
 
 async def status(request: web.Request) -> web.Response:
     """`GET /api/v1/runs/{id}/status`."""
-    require_feature(request, Feature.RUN_DATA)
     run_id = run_id_of(request)
     response = private_json()
     response.body = await request.app[RUNS].status(run_id, credentials_of(request))
     return response
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="get_complete_run",
+        path="/api/v1/runs/{run_id}/complete",
+        handler=complete,
+        tag=Tag.RUNS,
+        summary="One run in one call",
+        description=(
+            "Facts, figures, equity and orders. A part that nobody has in time is null, and "
+            "`metadata` names it; without the facts there is no answer."
+        ),
+        query=CompleteParameters,
+        answers=(Answer(200, "The run, and what is lacking.", CompletePage),),
+        errors=RUN_ERRORS,
+        limit=RouteClass.AGGREGATED,
+        feature=Feature.RUN_DATA,
+        is_for_viewers=True,
+    ),
+    Endpoint(
+        name="get_run_status",
+        path="/api/v1/runs/{run_id}/status",
+        handler=status,
+        tag=Tag.RUNS,
+        summary="What changes while a run is being made",
+        answers=(Answer(200, "The status.", RunStatus),),
+        errors=RUN_ERRORS,
+        limit=RouteClass.AGGREGATED,
+        feature=Feature.RUN_DATA,
+        is_for_viewers=True,
+    ),
+)
