@@ -1,5 +1,7 @@
 """All endpoints, and their routes."""
 
+from collections.abc import Sequence
+
 from aiohttp import hdrs, web
 
 from hewston_bff.settings import Settings
@@ -37,11 +39,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 """In the order of the documents, and of the search for a route."""
 
 
-def add_routes(app: web.Application, settings: Settings) -> None:
+def add_routes(app: web.Application, settings: Settings, endpoints: Sequence[Endpoint]) -> None:
     """Add a route for each endpoint, with CORS for the configured origins."""
     cors = set_up_cors(app, settings)
     resources: dict[str, web.Resource] = {}
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints:
         if endpoint.is_of_console and not settings.bff_console_enabled:
             continue
         for path in endpoint.paths:

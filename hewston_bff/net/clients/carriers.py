@@ -19,26 +19,32 @@ Pack = Callable[[bytes], bytes]
 
 
 class Carrier(Protocol):
-    """The way of one client's messages: bytes for its transport, nothing is sent here."""
+    """The way of one client's messages: bytes for its transport, nothing is sent here.
+
+    Where a dialect has no such message, or the carrier no such thing, the bytes are none: b"".
+    """
 
     framing: Framing
     """For `frame` messages. One object for all clients of a kind: frames are shared by it."""
     hears_client: bool
     """Whether the client can speak here, so that its silence means something."""
-    ping: bytes | None
-    """What asks whether the client lives; None where there is no such thing."""
+    ping: bytes
+    """What asks whether the client lives."""
 
     def text(self, name: str, text: bytes) -> bytes:
-        """A message of this `t` as it is written."""
+        """A message of this `t` as it is written, whether the dialect has it or not."""
+
+    def message(self, notice: Notice) -> bytes:
+        """A notice as it is written."""
 
     def heartbeat(self, now_ms: int) -> bytes:
         """What says that we are here."""
 
     def goodbye(self, bye: Bye) -> bytes:
-        """What says when to come back; empty if the client is told of nothing."""
+        """What says when to come back."""
 
     def farewell(self, code: CloseCode, reason: str) -> bytes:
-        """What says why it ends; empty where something else does, or nothing."""
+        """What says why it ends."""
 
 
 def chunk(data: bytes) -> bytes:
@@ -61,22 +67,26 @@ class SocketCarrier:
 
     framing: Framing = WebSocketFraming()
     hears_client = True
-    ping: bytes | None = PING_FRAME
+    ping = PING_FRAME
 
     def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+        self._sent = frozenset(dialect.sent)
 
     def text(self, name: str, text: bytes) -> bytes:  # noqa: ARG002 - it is in the text
         """See `Carrier`."""
         return text_frame(text)
 
+    def message(self, notice: Notice) -> bytes:
+        """See `Carrier`."""
+        return text_frame(encode(notice)) if type(notice) in self._sent else b""
+
     def heartbeat(self, now_ms: int) -> bytes:
         """See `Carrier`."""
-        return text_frame(encode(Hb(ts=now_ms)))
+        return self.message(Hb(ts=now_ms))
 
     def goodbye(self, bye: Bye) -> bytes:
         """See `Carrier`."""
-        return text_frame(encode(bye)) if Bye in self._dialect.sent else b""
+        return self.message(bye)
 
     def farewell(self, code: CloseCode, reason: str) -> bytes:  # noqa: ARG002 - the protocol's
         """See `Carrier`."""
@@ -117,10 +127,10 @@ class EventCarrier:
     """
 
     hears_client = False
-    ping: bytes | None = None
+    ping = b""
 
     def __init__(self, dialect: Dialect, pack: Pack = chunk) -> None:
-        self._dialect = dialect
+        self._sent = frozenset(dialect.sent)
         self._pack = pack
         self.framing: Framing = _FRAMINGS[pack, dialect.is_of_one_run]
 
@@ -128,24 +138,27 @@ class EventCarrier:
         """See `Carrier`."""
         return self._pack(event(name, text))
 
+    def message(self, notice: Notice) -> bytes:
+        """See `Carrier`."""
+        text = self._event(notice)
+        return self._pack(text) if text else b""
+
+    def _event(self, notice: Notice) -> bytes:
+        if type(notice) not in self._sent:
+            return b""
+        return event(str(notice.__struct_config__.tag), encode(notice))
+
     def heartbeat(self, now_ms: int) -> bytes:
         """See `Carrier`: an event if there is one, for a page's watchdog sees no comments."""
-        return self._message(Hb(ts=now_ms)) or self._pack(b": hb\n\n")
+        return self.message(Hb(ts=now_ms)) or self._pack(b": hb\n\n")
 
     def goodbye(self, bye: Bye) -> bytes:
         """See `Carrier`."""
-        text = event("bye", encode(bye)) if Bye in self._dialect.sent else b""
-        return self._pack(retry(bye.after_ms) + text)
+        return self._pack(retry(bye.after_ms) + self._event(bye))
 
     def farewell(self, code: CloseCode, reason: str) -> bytes:
-        """See `Carrier`."""
-        if Closed in self._dialect.sent:
-            return self._message(Closed(code=code, reason=reason))
-        # Else the client comes back by itself, and only our own fault has to be told.
-        is_ours = code is CloseCode.INTERNAL
-        return self._message(Err(code=ErrorCode.INTERNAL, msg=reason)) if is_ours else b""
-
-    def _message(self, notice: Notice) -> bytes:
-        if type(notice) not in self._dialect.sent:
-            return b""
-        return self.text(str(notice.__struct_config__.tag), encode(notice))
+        """See `Carrier`: without `closed`, only our own fault is told."""
+        closed = self.message(Closed(code=code, reason=reason))
+        if closed or code is not CloseCode.INTERNAL:
+            return closed
+        return self.message(Err(code=ErrorCode.INTERNAL, msg=reason))

@@ -42,10 +42,10 @@ class ClientWriter:
         *,
         limits: WriterLimits,
         jitter: float,
-        heartbeat: Callable[[], bytes | None],
+        heartbeat: Callable[[], bytes],
         end: Callable[[CloseCode, str], None],
     ) -> None:
-        """`heartbeat`: what says that we are here; None while nothing may be said."""
+        """`heartbeat`: what says that we are here; empty while nothing may be said."""
         self._transport = transport
         self._hub = hub
         self._carrier = carrier
@@ -195,10 +195,10 @@ class ClientWriter:
             self._has_sent, self._sent_s = False, now_s
         elif now_s - self._sent_s >= self._heartbeat_s - CHECK_S / 2:
             heartbeat = self._heartbeat()
-            if heartbeat is not None:
+            if heartbeat:
                 self.send_control(heartbeat)
         if now_s - self._pinged_s >= self._limits.ping_s:
             self._pinged_s = now_s
-            if self._carrier.ping is not None:
+            if self._carrier.ping:
                 # Also above the mark: who is always behind is slow, but not dead.
                 self._transport.write(self._carrier.ping)

@@ -20,7 +20,7 @@ from hewston_bff.ports import INTERNAL_REASON, Credentials
 from hewston_bff.protocol.close_codes import CloseCode
 from hewston_bff.protocol.commands import RequestId
 from hewston_bff.protocol.dialects import Dialect, Refusal
-from hewston_bff.protocol.notices import Bye, Ended, Err, Hello, Limits, Notice, encode
+from hewston_bff.protocol.notices import Bye, Ended, Err, Hello, Limits, Notice
 
 logger = structlog.get_logger(__name__)
 
@@ -135,9 +135,10 @@ class Session:
 
     def notify(self, notice: Notice) -> None:
         """See `ports.Sink`: sent if the dialect has it, and the client has spoken if it has to."""
-        if self._is_silent or type(notice) not in self._dialect.sent:
+        message = b"" if self._is_silent else self._carrier.message(notice)
+        if not message:
             return
-        self.send_text(str(notice.__struct_config__.tag), encode(notice))
+        self.writer.send_control(message)
         if self._dialect.ends_with_run and isinstance(notice, Ended):
             self.end(CloseCode.NORMAL, "the run has ended")
 
@@ -159,8 +160,8 @@ class Session:
             )
         )
 
-    def _heartbeat(self) -> bytes | None:
-        return None if self._is_silent else self._carrier.heartbeat(now_ms())
+    def _heartbeat(self) -> bytes:
+        return b"" if self._is_silent else self._carrier.heartbeat(now_ms())
 
     def spoken_to(self) -> None:
         """The client has said something: now it is told things too."""
