@@ -43,7 +43,7 @@ class ResumePoint(msgspec.Struct, frozen=True):
 
 
 class Subscribe(msgspec.Struct, tag_field="t", tag="subscribe", frozen=True):
-    """Watch a run. The defaults are those of every door."""
+    """Watch a run. The defaults are those of every endpoint."""
 
     run_id: str
     id: RequestId | None = None

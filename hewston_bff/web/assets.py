@@ -7,9 +7,9 @@ from typing import Self
 
 from aiohttp import hdrs, web
 
-from hewston_bff.web.endpoint import Answer
+from hewston_bff.web.endpoint import ApiAnswer
 
-FILE_KNOWN = Answer(304, "What the caller has is the file.", None, None)
+FILE_KNOWN = ApiAnswer(304, "What the caller has is the file.", None, None)
 """For the declarations of endpoints that `send`."""
 _GZIP_FROM_BYTES = 1_000
 

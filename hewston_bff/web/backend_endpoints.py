@@ -15,7 +15,7 @@ from hewston_bff.errors import (
     PayloadTooLarge,
 )
 from hewston_bff.net.limits.rate_limits import RouteClass
-from hewston_bff.web.endpoint import Answer, Endpoint, Header, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Header, Tag
 from hewston_bff.web.parameters import Symbol
 from hewston_bff.web.proxy import PREFIX, passed_on
 
@@ -187,7 +187,7 @@ class _DecimatedQuery(_BarsQuery):
     target: int = 10_000
 
 
-_OTHER = Answer(
+_OTHER = ApiAnswer(
     "default", "Any other answer of the backend, unchanged.", BackendError, or_type="text/plain"
 )
 _ERRORS = (InvalidRequest, BackendUnavailable, BackendTimeout, Busy)
@@ -213,7 +213,7 @@ def _reading(
         summary=summary,
         description=_PASSED_ON,
         query=query,
-        answers=(Answer(200, "As the backend answers.", answer), _OTHER),
+        answers=(ApiAnswer(200, "As the backend answers.", answer), _OTHER),
         errors=_ERRORS,
         limit=RouteClass.PROXIED,
         is_for_viewers=True,
@@ -237,8 +237,8 @@ _OF_BACKEND = (
         ),
         body=NewRun,
         answers=(
-            Answer(202, "It is queued.", CreatedRun),
-            Answer(200, "It was there already.", CreatedRun),
+            ApiAnswer(202, "It is queued.", CreatedRun),
+            ApiAnswer(200, "It was there already.", CreatedRun),
             _OTHER,
         ),
         errors=(*_ERRORS, PayloadTooLarge),

@@ -22,7 +22,7 @@ from hewston_bff.net.limits.rate_limits import RouteClass
 from hewston_bff.services.chart import ChartMetadata, ChartQuery, Layout, Timeframe
 from hewston_bff.web.bodies import private_json, put_body
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.endpoint import IF_NONE_MATCH, Answer, Endpoint, Tag
+from hewston_bff.web.endpoint import IF_NONE_MATCH, ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import CHARTS
 from hewston_bff.web.parameters import Symbol, count, parameters
 
@@ -120,8 +120,8 @@ ENDPOINTS = (
         query=ChartParameters,
         headers=(IF_NONE_MATCH,),
         answers=(
-            Answer(200, "The chart. `ETag` is a tag of the data, not of `metadata`.", ChartPage),
-            Answer(304, "What the caller has is the chart.", None, None),
+            ApiAnswer(200, "The chart. `ETag` is a tag of the data, not of `metadata`.", ChartPage),
+            ApiAnswer(304, "What the caller has is the chart.", None, None),
         ),
         errors=(
             *(InvalidRequest, NoData, Unauthorized, Forbidden),

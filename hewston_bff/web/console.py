@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hewston_bff.errors import NotFound
 from hewston_bff.web.assets import FILE_KNOWN, Asset, send
-from hewston_bff.web.endpoint import IF_NONE_MATCH, Answer, Endpoint, RequestHandler, Tag
+from hewston_bff.web.endpoint import IF_NONE_MATCH, ApiAnswer, Endpoint, RequestHandler, Tag
 
 logger = structlog.get_logger(__name__)
 
@@ -122,7 +122,7 @@ def _file(
         summary=summary,
         headers=(IF_NONE_MATCH,),
         answers=(
-            Answer(200, "The page." if is_page else "The file.", None, content_type),
+            ApiAnswer(200, "The page." if is_page else "The file.", None, content_type),
             FILE_KNOWN,
         ),
         errors=(NotFound,) if may_be_missing else (),

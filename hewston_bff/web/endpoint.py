@@ -46,7 +46,7 @@ class Header(NamedTuple):
     pattern: str | None = None
 
 
-class Answer(NamedTuple):
+class ApiAnswer(NamedTuple):
     """An answer that is no error of ours. Without a model its body is any of its type.
 
     `or_type`: what the body may be instead, unmodelled.
@@ -69,7 +69,7 @@ class Endpoint:
     handler: RequestHandler
     tag: Tag
     summary: str
-    answers: tuple[Answer, ...]
+    answers: tuple[ApiAnswer, ...]
     description: str = ""
     methods: tuple[str, ...] = (hdrs.METH_GET,)
     """The first is the documented one. `HEAD` comes with `GET`."""

@@ -36,7 +36,7 @@ from hewston_bff.protocol.ids import parse_run_id
 from hewston_bff.topics.run.frame_log import FrameLog
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.endpoint import Answer, Endpoint, Header, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Header, Tag
 from hewston_bff.web.keys import CLIENTS, EVENT_STREAMS, HUB, SETTINGS
 from hewston_bff.web.stream_requests import (
     RunRequest,
@@ -57,7 +57,7 @@ _LAST_EVENT_ID = Header(
     r"^([^:]{1,64}:[0-9]{1,15})?$",
 )
 _ANSWERS = (
-    Answer(
+    ApiAnswer(
         200,
         "Each message an event of its name. The messages are in the AsyncAPI document.",
         None,
@@ -65,14 +65,14 @@ _ANSWERS = (
     ),
 )
 _RUN_ANSWERS = (
-    Answer(
+    ApiAnswer(
         200,
         "Events `frame`, `end` and `err` until the end of the run. The messages in them are in the "
         "AsyncAPI document.",
         None,
         _TYPE,
     ),
-    Answer(204, "`Last-Event-ID` is the end of the run: nothing will follow.", None, None),
+    ApiAnswer(204, "`Last-Event-ID` is the end of the run: nothing will follow.", None, None),
 )
 
 
@@ -305,7 +305,7 @@ ENDPOINTS = (
         summary="One message to an open event stream",
         description="With the credentials that opened it. Answered on the stream, by `re`.",
         body=(Subscribe, Unsubscribe, Ctrl, Ping, ClientHeartbeat),
-        answers=(Answer(202, "Taken.", None, None),),
+        answers=(ApiAnswer(202, "Taken.", None, None),),
         errors=(InvalidRequest, NotFound, Forbidden, PayloadTooLarge),
         feature=Feature.WEBSOCKET_PROXY,
         dialect=dialects.EVENT_COMMANDS,

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 
 from hewston_bff.errors import FeatureDisabled
 from hewston_bff.feature_flags import Feature
-from hewston_bff.web.endpoint import Answer, Endpoint, RequestHandler, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, RequestHandler, Tag
 from hewston_bff.web.keys import FEATURES
 
 
@@ -46,6 +46,6 @@ ENDPOINTS = (
         handler=features,
         tag=Tag.OPERATIONS,
         summary="What a frontend may use here",
-        answers=(Answer(200, "By name.", FeaturesPage),),
+        answers=(ApiAnswer(200, "By name.", FeaturesPage),),
     ),
 )

@@ -20,7 +20,7 @@ from hewston_bff.topics.run.frame_log import Evicted
 from hewston_bff.topics.run.frame_range import FrameRange, Place
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.endpoint import Answer, Endpoint, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
 from hewston_bff.web.parameters import parameters, run_id_of
 from hewston_bff.web.runs import RUN_ERRORS
@@ -129,7 +129,7 @@ ENDPOINTS = (
             "can't be given whole is cut off: the connection breaks."
         ),
         query=FramesParameters,
-        answers=(Answer(200, "The frames.", None, NDJSON),),
+        answers=(ApiAnswer(200, "The frames.", None, NDJSON),),
         errors=(*RUN_ERRORS, NoData, LimitReached),
         limit=RouteClass.AGGREGATED,
         feature=Feature.RUN_DATA,

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 import hewston_bff
 from hewston_bff.hub.stats import HubStats
-from hewston_bff.web.endpoint import Answer, Endpoint, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import (
     ANSWERS,
     ARTIFACTS,
@@ -268,7 +268,7 @@ ENDPOINTS = (
         handler=health,
         tag=Tag.OPERATIONS,
         summary="How we are, and what we depend on",
-        answers=(Answer(200, "Always, however we are.", Health),),
+        answers=(ApiAnswer(200, "Always, however we are.", Health),),
     ),
     Endpoint(
         name="get_readiness",
@@ -277,8 +277,8 @@ ENDPOINTS = (
         tag=Tag.OPERATIONS,
         summary="Whether new clients should come here",
         answers=(
-            Answer(200, "They should.", Readiness),
-            Answer(503, "They should not, for these reasons.", Readiness),
+            ApiAnswer(200, "They should.", Readiness),
+            ApiAnswer(503, "They should not, for these reasons.", Readiness),
         ),
     ),
     Endpoint(
@@ -287,7 +287,7 @@ ENDPOINTS = (
         handler=live,
         tag=Tag.OPERATIONS,
         summary="Whether the process answers",
-        answers=(Answer(200, "It does.", Liveness),),
+        answers=(ApiAnswer(200, "It does.", Liveness),),
     ),
     Endpoint(
         name="get_websocket_stats",
@@ -295,7 +295,7 @@ ENDPOINTS = (
         handler=websocket_stats,
         tag=Tag.OPERATIONS,
         summary="Streaming in numbers",
-        answers=(Answer(200, "The numbers.", StatsPage),),
+        answers=(ApiAnswer(200, "The numbers.", StatsPage),),
     ),
     Endpoint(
         name="get_websocket_health",
@@ -303,6 +303,6 @@ ENDPOINTS = (
         handler=websocket_health,
         tag=Tag.OPERATIONS,
         summary="Streaming in a word",
-        answers=(Answer(200, "The word.", SocketHealth),),
+        answers=(ApiAnswer(200, "The word.", SocketHealth),),
     ),
 )

@@ -18,7 +18,7 @@ from hewston_bff.net.redis.shared_redis import SharedRedis
 from hewston_bff.topics.run.link import LinkState
 from hewston_bff.topics.run.skips import Skip
 from hewston_bff.web.clients import Clients
-from hewston_bff.web.endpoint import Answer, Endpoint, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 
@@ -125,6 +125,6 @@ ENDPOINTS = (
         handler=metrics,
         tag=Tag.OPERATIONS,
         summary="Numbers for Prometheus",
-        answers=(Answer(200, "Prometheus text.", None, "text/plain"),),
+        answers=(ApiAnswer(200, "Prometheus text.", None, "text/plain"),),
     ),
 )

@@ -22,7 +22,7 @@ from hewston_bff.services.run_parts import Part
 from hewston_bff.services.runs import RunMetadata, RunQuery
 from hewston_bff.web.bodies import private_json, put_body
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.endpoint import Answer, Endpoint, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import RUNS
 from hewston_bff.web.parameters import count, parameters, run_id_of
 
@@ -151,7 +151,7 @@ ENDPOINTS = (
             "`metadata` names it; without the facts there is no answer."
         ),
         query=CompleteParameters,
-        answers=(Answer(200, "The run, and what is lacking.", CompletePage),),
+        answers=(ApiAnswer(200, "The run, and what is lacking.", CompletePage),),
         errors=RUN_ERRORS,
         limit=RouteClass.AGGREGATED,
         feature=Feature.RUN_DATA,
@@ -163,7 +163,7 @@ ENDPOINTS = (
         handler=status,
         tag=Tag.RUNS,
         summary="What changes while a run is being made",
-        answers=(Answer(200, "The status.", RunStatus),),
+        answers=(ApiAnswer(200, "The status.", RunStatus),),
         errors=RUN_ERRORS,
         limit=RouteClass.AGGREGATED,
         feature=Feature.RUN_DATA,

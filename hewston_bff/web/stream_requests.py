@@ -16,7 +16,7 @@ from hewston_bff.errors import Forbidden, InvalidRequest
 from hewston_bff.hub.permits import Access
 from hewston_bff.hub.subscriptions import ViewingLimits
 from hewston_bff.log.seek_targets import Target
-from hewston_bff.net.clients.carriers import Carrier
+from hewston_bff.net.clients.carriers import ClientCarrier
 from hewston_bff.net.clients.client_writer import WriterLimits
 from hewston_bff.net.clients.session import Session, SessionLimits
 from hewston_bff.net.clients.ws_frames import prepare_transport
@@ -132,7 +132,7 @@ def open_session(
     request: web.Request,
     transport: asyncio.Transport,
     dialect: Dialect,
-    carrier: Carrier,
+    carrier: ClientCarrier,
     *,
     stream_id: str | None = None,
 ) -> Session:

@@ -23,7 +23,7 @@ from hewston_bff.protocol.commands import Subscribe
 from hewston_bff.protocol.dialects import SUBPROTOCOL, Dialect
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.credentials import without_token
-from hewston_bff.web.endpoint import Answer, Endpoint, Tag
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import CLIENTS, SETTINGS
 from hewston_bff.web.stream_requests import (
     RunRequest,
@@ -40,7 +40,9 @@ RUN_OPENING_ERRORS: tuple[type[BffError], ...] = (
     *(InvalidRequest, RunNotFound, Unauthorized, Forbidden, RateLimited, LimitReached, Busy),
 )
 """The same of one run, which is asked for before."""
-_OPENED = Answer(101, "The socket is open. Its messages are in the AsyncAPI document.", None, None)
+_OPENED = ApiAnswer(
+    101, "The socket is open. Its messages are in the AsyncAPI document.", None, None
+)
 
 
 def socket_endpoint(

@@ -9,7 +9,6 @@ from hewston_bff.tools.simulator import (
     Binary,
     Diverge,
     Duplicate,
-    Fault,
     FaultPlan,
     Forever,
     Garbage,
@@ -19,6 +18,7 @@ from hewston_bff.tools.simulator import (
     RandomCuts,
     Refuse,
     Script,
+    ScriptedFault,
     SimulatorOptions,
     StreamError,
     generated_run,
@@ -111,7 +111,7 @@ async def test_a_half_open_connection_is_noticed_within_the_silence(
     ids=lambda fault: type(fault).__name__,
 )
 async def test_useless_messages_are_counted_and_skipped(
-    fault: Fault, upstream: dict[str, Any]
+    fault: ScriptedFault, upstream: dict[str, Any]
 ) -> None:
     async with (
         stack(DAY, options=failing((fault,)), **upstream) as (bff, _, _),

@@ -18,7 +18,7 @@ Pack = Callable[[bytes], bytes]
 """How a part of a body goes over the connection."""
 
 
-class Carrier(Protocol):
+class ClientCarrier(Protocol):
     """The way of one client's messages: bytes for its transport, nothing is sent here.
 
     Where a dialect has no such message, or the carrier no such thing, the bytes are none: b"".

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf
 
 from hewston_bff.hub.hub import Hub
-from hewston_bff.net.clients.carriers import Carrier
+from hewston_bff.net.clients.carriers import ClientCarrier
 from hewston_bff.ports import INTERNAL_REASON
 from hewston_bff.protocol.close_codes import CloseCode
 
@@ -38,7 +38,7 @@ class ClientWriter:
         self,
         transport: asyncio.Transport,
         hub: Hub,
-        carrier: Carrier,
+        carrier: ClientCarrier,
         *,
         limits: WriterLimits,
         jitter: float,

@@ -12,7 +12,7 @@ from hewston_bff.errors import BffError
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.subscriptions import ViewingLimits, Viewings
 from hewston_bff.hub.ticker import contain
-from hewston_bff.net.clients.carriers import Carrier
+from hewston_bff.net.clients.carriers import ClientCarrier
 from hewston_bff.net.clients.client_writer import ClientWriter, WriterLimits
 from hewston_bff.net.clients.command_reader import CommandReader
 from hewston_bff.net.clock import now_ms
@@ -48,7 +48,7 @@ class Session:
         hub: Hub,
         *,
         dialect: Dialect,
-        carrier: Carrier,
+        carrier: ClientCarrier,
         credentials: Credentials,
         limits: SessionLimits,
         jitter: float,

@@ -10,7 +10,7 @@ from hewston_bff.web.assets import FILE_KNOWN, Asset, send
 from hewston_bff.web.contract.asyncapi import asyncapi
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.contract.schemas import JsonObject
-from hewston_bff.web.endpoint import IF_NONE_MATCH, JSON, Answer, Endpoint, Tag
+from hewston_bff.web.endpoint import IF_NONE_MATCH, JSON, ApiAnswer, Endpoint, Tag
 
 Make = Callable[[Sequence[Endpoint]], JsonObject]
 
@@ -56,7 +56,7 @@ ENDPOINTS = (
         tag=Tag.PAGES,
         summary="This document",
         headers=(IF_NONE_MATCH,),
-        answers=(Answer(200, "OpenAPI 3.1."), FILE_KNOWN),
+        answers=(ApiAnswer(200, "OpenAPI 3.1."), FILE_KNOWN),
     ),
     Endpoint(
         name="get_asyncapi",
@@ -65,6 +65,6 @@ ENDPOINTS = (
         tag=Tag.PAGES,
         summary="The document of the streams' messages",
         headers=(IF_NONE_MATCH,),
-        answers=(Answer(200, "AsyncAPI 3."), FILE_KNOWN),
+        answers=(ApiAnswer(200, "AsyncAPI 3."), FILE_KNOWN),
     ),
 )

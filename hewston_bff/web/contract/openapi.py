@@ -11,7 +11,7 @@ from hewston_bff.errors import OUTCOMES, BffError
 from hewston_bff.protocol.dialects import QUERY_MEMBERS
 from hewston_bff.protocol.ids import RUN_ID_PATTERN
 from hewston_bff.web.contract.schemas import JsonObject, Schemas
-from hewston_bff.web.endpoint import JSON, Answer, Endpoint, Header, Model, Tag
+from hewston_bff.web.endpoint import JSON, ApiAnswer, Endpoint, Header, Model, Tag
 from hewston_bff.web.middleware import HEADER, ErrorEnvelope
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
@@ -162,7 +162,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
     return responses
 
 
-def _answer(answer: Answer, schemas: Schemas) -> JsonObject:
+def _answer(answer: ApiAnswer, schemas: Schemas) -> JsonObject:
     told: JsonObject = {"description": answer.description}
     if answer.content_type is not None:
         schema = {} if answer.model is None else {"schema": schemas.ref(answer.model)}
