@@ -15,15 +15,15 @@ from hewston_bff.errors import (
     PayloadTooLarge,
 )
 from hewston_bff.net.limits.rate_limits import RouteClass
-from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Header, Tag
+from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Header, Tag
 from hewston_bff.web.parameters import Symbol
 from hewston_bff.web.proxy import PREFIX, passed_on
 
 
-class _Open(BaseModel):
+class _Open(DocumentedModel):
     """The backend may say more."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 class RunItem(_Open):
@@ -159,8 +159,10 @@ class BackendHealth(_Open):
 class BackendError(RootModel[DetailError | CodedError]):
     """An error of the backend's, in one of its shapes."""
 
+    model_config = ConfigDict(defer_build=True)
 
-class _RunsQuery(BaseModel):
+
+class _RunsQuery(DocumentedModel):
     limit: int = 20
     offset: int = 0
     symbol: Symbol | None = None
@@ -170,13 +172,13 @@ class _RunsQuery(BaseModel):
     order: str = Field("-created_at", examples=["-created_at", "created_at"])
 
 
-class _DaysQuery(BaseModel):
+class _DaysQuery(DocumentedModel):
     symbol: Symbol
     from_date: date | None = Field(None, alias="from")
     to_date: date | None = Field(None, alias="to")
 
 
-class _BarsQuery(BaseModel):
+class _BarsQuery(DocumentedModel):
     symbol: Symbol
     from_date: date = Field(alias="from")
     to_date: date = Field(alias="to")

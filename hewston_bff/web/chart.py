@@ -22,7 +22,7 @@ from hewston_bff.net.limits.rate_limits import RouteClass
 from hewston_bff.services.chart import ChartMetadata, ChartQuery, Layout, Timeframe
 from hewston_bff.web.bodies import private_json, put_body
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.endpoint import IF_NONE_MATCH, ApiAnswer, Endpoint, Tag
+from hewston_bff.web.endpoint import IF_NONE_MATCH, ApiAnswer, DocumentedModel, Endpoint, Tag
 from hewston_bff.web.keys import CHARTS
 from hewston_bff.web.parameters import Symbol, count, parameters
 
@@ -60,7 +60,7 @@ class ChartParameters(BaseModel):
         return value
 
 
-class ChartBar(BaseModel):
+class ChartBar(DocumentedModel):
     """One bar; `timestamp` is where it begins."""
 
     timestamp: datetime
@@ -71,7 +71,7 @@ class ChartBar(BaseModel):
     volume: int | float | None
 
 
-class ChartColumns(BaseModel):
+class ChartColumns(DocumentedModel):
     """Bars as columns of equal length; `t` in epoch seconds."""
 
     t: list[int]
@@ -82,7 +82,7 @@ class ChartColumns(BaseModel):
     v: list[int | float | None]
 
 
-class ChartPage(BaseModel):
+class ChartPage(DocumentedModel):
     """What comes back, for the documents: no bar is ever made a model of."""
 
     symbol: str

@@ -67,40 +67,40 @@ def _content_type(name: str) -> str | None:
 
 async def page(request: web.Request) -> web.Response:
     """`GET /`: the console."""
-    return _answer(request, "index.html")
+    return await _answer(request, "index.html")
 
 
 async def console_file(request: web.Request) -> web.Response:
     """`GET /console/…`: what the page consists of."""
-    return _answer(request, request.match_info["path"])
+    return await _answer(request, request.match_info["path"])
 
 
 async def client_file(request: web.Request) -> web.Response:
     """`GET /client/…`: the browser client, for other pages."""
-    return _answer(request, f"client/{request.match_info['name']}")
+    return await _answer(request, f"client/{request.match_info['name']}")
 
 
 async def docs(request: web.Request) -> web.Response:
     """`GET /api/v1/docs`: a page that shows what is called over HTTP."""
-    return _answer(request, "docs/index.html")
+    return await _answer(request, "docs/index.html")
 
 
 async def docs_of_streams(request: web.Request) -> web.Response:
     """`GET /api/v1/docs/streams`: the same page for streams, with links relative to its address."""
-    return _answer(request, "docs/streams.html")
+    return await _answer(request, "docs/streams.html")
 
 
 async def docs_file(request: web.Request) -> web.Response:
     """`GET /api/v1/docs/…`: what that page consists of, there also without a console."""
     name = request.match_info["name"]
-    return _answer(request, _OF_DOCS.get(name, f"docs/{name}"))
+    return await _answer(request, _OF_DOCS.get(name, f"docs/{name}"))
 
 
-def _answer(request: web.Request, path: str) -> web.Response:
+async def _answer(request: web.Request, path: str) -> web.Response:
     asset = request.app[CONSOLE].get(path)
     if asset is None:
         raise NotFound("no such file: the console is at /, its client at /client/hewston-bff.js")
-    return send(request, asset)
+    return await send(request, asset)
 
 
 def _file(

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 from aiohttp import hdrs, web
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from hewston_bff.errors import BffError, FeatureDisabled, RateLimited
 from hewston_bff.feature_flags import Feature
@@ -24,6 +24,12 @@ Model = type[BaseModel] | type[msgspec.Struct]
 RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _PATTERN = re.compile(r":[^{}]+(?=})")
+
+
+class DocumentedModel(BaseModel):
+    """A body or query that no model checks here: built with the document, not at import."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 class Tag(StrEnum):

@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 import msgspec
 import structlog
 from aiohttp import HttpVersion11, hdrs, web
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hewston_bff.errors import Forbidden, InvalidRequest, NotFound, PayloadTooLarge
 from hewston_bff.feature_flags import Feature
@@ -36,7 +36,7 @@ from hewston_bff.protocol.ids import parse_run_id
 from hewston_bff.topics.run.frame_log import FrameLog
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Header, Tag
+from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Header, Tag
 from hewston_bff.web.keys import CLIENTS, EVENT_STREAMS, HUB, SETTINGS
 from hewston_bff.web.stream_requests import (
     RunRequest,
@@ -76,7 +76,7 @@ _RUN_ANSWERS = (
 )
 
 
-class EventsParameters(BaseModel):
+class EventsParameters(DocumentedModel):
     """`GET /api/v1/events`."""
 
     subscribe: list[str] = Field(

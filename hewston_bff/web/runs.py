@@ -22,7 +22,7 @@ from hewston_bff.services.run_parts import Part
 from hewston_bff.services.runs import RunMetadata, RunQuery
 from hewston_bff.web.bodies import private_json, put_body
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
+from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Tag
 from hewston_bff.web.keys import RUNS
 from hewston_bff.web.parameters import count, parameters, run_id_of
 
@@ -63,7 +63,7 @@ class CompleteParameters(BaseModel):
     equity_points: _Points = Field(default_factory=lambda: _USUAL_POINTS)
 
 
-class RunStatus(BaseModel):
+class RunStatus(DocumentedModel):
     """What changes while a run is being made; null is what nobody told."""
 
     run_id: str
@@ -77,10 +77,10 @@ class RunStatus(BaseModel):
     progress: float | None
 
 
-class WholeRun(BaseModel):
+class WholeRun(DocumentedModel):
     """What is known of a run: these, and all else that the backend says."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     run_id: str
     status: str | None
@@ -93,7 +93,7 @@ class WholeRun(BaseModel):
     error_message: str | None
 
 
-class EquityPoint(BaseModel):
+class EquityPoint(DocumentedModel):
     """`drawdown`: how far it lies below the highest before, as a part of that if that is > 0.
 
     `equity` is null where the source has no finite number.
@@ -104,7 +104,7 @@ class EquityPoint(BaseModel):
     drawdown: float | None
 
 
-class CompletePage(BaseModel):
+class CompletePage(DocumentedModel):
     """What comes back, for the documents: nothing long is ever made a model of."""
 
     run: WholeRun

@@ -95,7 +95,7 @@ def _counter_in(redis: SharedRedis) -> _Counter:
     storage = RedisStorage(
         "redis://",
         implementation="redispy",
-        connection_pool=redis.pool,  # type: ignore[arg-type]  # passed on to the client, which takes one
+        connection_pool=redis.client.connection_pool,
     )
     return _Counter(MovingWindowRateLimiter(storage), lambda: now_ms() / 1_000)
 

@@ -1,18 +1,16 @@
 """The documents, made when they are first asked for, and served."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 from aiohttp import web
 
 from hewston_bff.web.assets import FILE_KNOWN, Asset, send
-from hewston_bff.web.contract.asyncapi import asyncapi
-from hewston_bff.web.contract.openapi import openapi
-from hewston_bff.web.contract.schemas import JsonObject
 from hewston_bff.web.endpoint import IF_NONE_MATCH, JSON, ApiAnswer, Endpoint, Tag
 
-Make = Callable[[Sequence[Endpoint]], JsonObject]
+DocumentName = Literal["openapi", "asyncapi"]
 
 
 class Documents:
@@ -20,19 +18,29 @@ class Documents:
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self._endpoints = endpoints
-        self._assets: dict[Make, Asset] = {}
+        self._assets: dict[DocumentName, Asset] = {}
         self._lock = asyncio.Lock()
 
-    async def get(self, make: Make) -> Asset:
-        """The document that `make` makes. A cancellation loses the work, nothing else."""
+    async def get(self, name: DocumentName) -> Asset:
+        """The document of this name. A cancellation loses the work, nothing else."""
         async with self._lock:
-            if make not in self._assets:
+            if name not in self._assets:
                 # In a thread: the loop has ticks to keep.
-                self._assets[make] = await asyncio.to_thread(self._asset, make)
-            return self._assets[make]
+                self._assets[name] = await asyncio.to_thread(_made, name, self._endpoints)
+            return self._assets[name]
 
-    def _asset(self, make: Make) -> Asset:
-        return Asset.of(msgspec.json.encode(make(self._endpoints)), content_type=JSON)
+
+def _made(name: DocumentName, endpoints: Sequence[Endpoint]) -> Asset:
+    # ruff: noqa: PLC0415 - what makes them is loaded with the first that is asked for
+    if name == "openapi":
+        from hewston_bff.web.contract.openapi import openapi
+
+        document = openapi(endpoints)
+    else:
+        from hewston_bff.web.contract.asyncapi import asyncapi
+
+        document = asyncapi(endpoints)
+    return Asset.of(msgspec.json.encode(document), content_type=JSON)
 
 
 DOCUMENTS = web.AppKey("documents", Documents)
@@ -40,12 +48,12 @@ DOCUMENTS = web.AppKey("documents", Documents)
 
 async def openapi_json(request: web.Request) -> web.Response:
     """`GET /api/v1/openapi.json`."""
-    return send(request, await request.app[DOCUMENTS].get(openapi))
+    return await send(request, await request.app[DOCUMENTS].get("openapi"))
 
 
 async def asyncapi_json(request: web.Request) -> web.Response:
     """`GET /api/v1/asyncapi.json`."""
-    return send(request, await request.app[DOCUMENTS].get(asyncapi))
+    return await send(request, await request.app[DOCUMENTS].get("asyncapi"))
 
 
 ENDPOINTS = (
