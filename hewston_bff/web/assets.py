@@ -8,10 +8,9 @@ from typing import Self
 
 from aiohttp import hdrs, web
 
-from hewston_bff.web.endpoint import ApiAnswer
+from hewston_bff.errors import NotFound
+from hewston_bff.web.endpoint import IF_NONE_MATCH, ApiAnswer, Endpoint, RequestHandler, Tag
 
-FILE_KNOWN = ApiAnswer(304, "What the caller has is the file.", None, None)
-"""For the declarations of endpoints that `send`."""
 _GZIP_FROM_BYTES = 1_000
 _HELD_PACKED_FROM_BYTES = 1 << 17
 
@@ -85,3 +84,31 @@ async def send(request: web.Request, asset: Asset) -> web.Response:
         else:
             response.body = await asset.plain()
     return response
+
+
+def asset_endpoint(
+    name: str,
+    path: str,
+    handler: RequestHandler,
+    *,
+    summary: str,
+    content_type: str = "*/*",
+    answer: str = "The file.",
+    is_of_console: bool = False,
+    may_be_missing: bool = False,
+) -> Endpoint:
+    """The declaration of an endpoint that sends an asset."""
+    return Endpoint(
+        name=name,
+        path=path,
+        handler=handler,
+        tag=Tag.PAGES,
+        summary=summary,
+        headers=(IF_NONE_MATCH,),
+        answers=(
+            ApiAnswer(200, answer, None, content_type),
+            ApiAnswer(304, "What the caller has is the file.", None, None),
+        ),
+        errors=(NotFound,) if may_be_missing else (),
+        is_of_console=is_of_console,
+    )

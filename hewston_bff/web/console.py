@@ -9,8 +9,7 @@ import structlog
 from aiohttp import web
 
 from hewston_bff.errors import NotFound
-from hewston_bff.web.assets import FILE_KNOWN, Asset, send
-from hewston_bff.web.endpoint import IF_NONE_MATCH, ApiAnswer, Endpoint, RequestHandler, Tag
+from hewston_bff.web.assets import Asset, asset_endpoint, send
 
 logger = structlog.get_logger(__name__)
 
@@ -103,73 +102,53 @@ async def _answer(request: web.Request, path: str) -> web.Response:
     return await send(request, asset)
 
 
-def _file(
-    name: str,
-    path: str,
-    handler: RequestHandler,
-    *,
-    summary: str,
-    content_type: str = "*/*",
-    is_of_console: bool = False,
-) -> Endpoint:
-    is_page = content_type == "text/html"
-    may_be_missing = is_of_console or not is_page
-    return Endpoint(
-        name=name,
-        path=path,
-        handler=handler,
-        tag=Tag.PAGES,
-        summary=summary,
-        headers=(IF_NONE_MATCH,),
-        answers=(
-            ApiAnswer(200, "The page." if is_page else "The file.", None, content_type),
-            FILE_KNOWN,
-        ),
-        errors=(NotFound,) if may_be_missing else (),
-        is_of_console=is_of_console,
-    )
-
-
 ENDPOINTS = (
-    _file(
+    asset_endpoint(
         "get_docs",
         "/api/v1/docs",
         docs,
         summary="This document, for people",
         content_type="text/html",
+        answer="The page.",
     ),
-    _file(
+    asset_endpoint(
         "get_docs_of_streams",
         "/api/v1/docs/streams",
         docs_of_streams,
         summary="The document of the streams' messages, for people",
         content_type="text/html",
+        answer="The page.",
     ),
-    _file(
+    asset_endpoint(
         "get_docs_file",
         "/api/v1/docs/{name}",
         docs_file,
         summary="What these pages consist of",
+        may_be_missing=True,
     ),
-    _file(
+    asset_endpoint(
         "get_console",
         "/",
         page,
         summary="The console",
         content_type="text/html",
+        answer="The page.",
         is_of_console=True,
+        may_be_missing=True,
     ),
-    _file(
+    asset_endpoint(
         "get_console_file",
         "/console/{path:.+}",
         console_file,
         summary="What the console consists of",
         is_of_console=True,
+        may_be_missing=True,
     ),
-    _file(
+    asset_endpoint(
         "get_client_file",
         "/client/{name}",
         client_file,
         summary="The browser client, for other pages",
+        may_be_missing=True,
     ),
 )

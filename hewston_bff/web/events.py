@@ -1,11 +1,11 @@
 """Server-Sent Events: one run, or many with commands by POST."""
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import nullcontext
+from functools import partial
 from secrets import token_urlsafe
 
 import msgspec
-import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from hewston_bff.net.clients.carriers import (
     chunk,
     retry,
 )
+from hewston_bff.net.clients.session import Session
 from hewston_bff.protocol import dialects
 from hewston_bff.protocol.commands import (
     ClientHeartbeat,
@@ -237,31 +238,30 @@ async def _send_events(
     transport = request.transport
     if transport is None:
         return response
-    takes_commands = not dialect.is_of_one_run
-    stream_id = token_urlsafe(24) if takes_commands else None
+    stream_id = None if dialect.is_of_one_run else token_urlsafe(24)
     carrier = EventCarrier(dialect, _pack(request))
-    session = open_session(request, transport, dialect, carrier, stream_id=stream_id)
-
-    def begin() -> None:
-        if isinstance(wanted, RunRequest):
-            watch(session, wanted, dialect)
-            return
-        for command in wanted:
-            if isinstance(command, InvalidMessage):
-                session.commands.refuse(command)
-            else:
-                session.commands.accept(command)
-
-    with ExitStack() as stack:
-        stack.enter_context(structlog.contextvars.bound_contextvars(session_id=session.session_id))
-        stack.enter_context(request.app[CLIENTS].joined(session))
-        if stream_id is not None:
-            streams, credentials = request.app[EVENT_STREAMS], credentials_of(request)
-            stack.enter_context(streams.joined(stream_id, session, credentials))
-        stack.callback(session.close)
-        await session.serve(_forever, begin=begin)
+    streams, credentials = request.app[EVENT_STREAMS], credentials_of(request)
+    with (
+        open_session(request, transport, dialect, carrier, stream_id=stream_id) as session,
+        nullcontext() if stream_id is None else streams.joined(stream_id, session, credentials),
+    ):
+        await session.serve(_forever, begin=partial(_begin, session, dialect, wanted))
         await _finish(response, transport, within_s=request.app[SETTINGS].bff_ws_close_seconds)
     return response
+
+
+def _begin(
+    session: Session, dialect: Dialect, wanted: RunRequest | list[Subscribe | InvalidMessage]
+) -> None:
+    """Subscribe to what the request asked for."""
+    if isinstance(wanted, RunRequest):
+        watch(session, wanted, dialect)
+        return
+    for command in wanted:
+        if isinstance(command, InvalidMessage):
+            session.commands.refuse(command)
+        else:
+            session.commands.accept(command)
 
 
 async def _forever() -> None:

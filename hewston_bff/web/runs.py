@@ -63,8 +63,8 @@ class CompleteParameters(BaseModel):
     equity_points: _Points = Field(default_factory=lambda: _USUAL_POINTS)
 
 
-class RunStatus(DocumentedModel):
-    """What changes while a run is being made; null is what nobody told."""
+class _KnownOfRun(DocumentedModel):
+    """What both answers tell of a run; null is what nobody told."""
 
     run_id: str
     status: str | None
@@ -73,22 +73,20 @@ class RunStatus(DocumentedModel):
     created_at: datetime | None
     started_at: datetime | None
     completed_at: datetime | None
+
+
+class RunStatus(_KnownOfRun):
+    """What changes while a run is being made; null is what nobody told."""
+
     error_message: str | None
     progress: float | None
 
 
-class WholeRun(DocumentedModel):
+class WholeRun(_KnownOfRun):
     """What is known of a run: these, and all else that the backend says."""
 
     model_config = ConfigDict(extra="allow", defer_build=True)
 
-    run_id: str
-    status: str | None
-    strategy_id: str | None
-    symbol: str | None
-    created_at: datetime | None
-    started_at: datetime | None
-    completed_at: datetime | None
     params: dict[str, Any] | None
     error_message: str | None
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from random import random
 from uuid import uuid4
@@ -26,7 +26,7 @@ from hewston_bff.protocol.ids import RunId
 from hewston_bff.settings import Settings
 from hewston_bff.web.addresses import is_allowed_origin, public_origin
 from hewston_bff.web.credentials import credentials_of
-from hewston_bff.web.keys import HUB, SETTINGS
+from hewston_bff.web.keys import CLIENTS, HUB, SETTINGS
 from hewston_bff.web.parameters import run_id_of, single_values
 
 logger = structlog.get_logger(__name__)
@@ -128,6 +128,7 @@ def resume_point(last_event_id: str) -> ResumePoint:
     return ResumePoint(epoch=epoch, seq=int(seq))
 
 
+@contextmanager
 def open_session(
     request: web.Request,
     transport: asyncio.Transport,
@@ -135,11 +136,11 @@ def open_session(
     carrier: ClientCarrier,
     *,
     stream_id: str | None = None,
-) -> Session:
-    """A session that writes to `transport` from now on; it is the caller's to close."""
+) -> Iterator[Session]:
+    """A session that writes to `transport`, counted among the clients while the block lasts."""
     limits = session_limits(request.app[SETTINGS])
     prepare_transport(transport, high_water_bytes=limits.writer.high_water_bytes)
-    return Session(
+    session = Session(
         uuid4().hex[:8],
         transport,
         request.app[HUB],
@@ -150,6 +151,12 @@ def open_session(
         jitter=random(),  # noqa: S311 - spread, not secrecy
         stream_id=stream_id,
     )
+    context = structlog.contextvars.bound_contextvars(session_id=session.session_id)
+    with context, request.app[CLIENTS].joined(session):
+        try:
+            yield session
+        finally:
+            session.close()
 
 
 def watch(session: Session, wanted: RunRequest, dialect: Dialect) -> None:

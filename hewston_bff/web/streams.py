@@ -2,7 +2,6 @@
 
 import asyncio
 
-import structlog
 from aiohttp import hdrs, web
 
 from hewston_bff.errors import (
@@ -84,8 +83,8 @@ def _check_handshake(request: web.Request) -> None:
 async def _serve_socket(
     request: web.Request, dialect: Dialect, wanted: RunRequest | None = None
 ) -> web.StreamResponse:
-    settings, clients = request.app[SETTINGS], request.app[CLIENTS]
-    with clients.slot(client_address(request)):
+    settings = request.app[SETTINGS]
+    with request.app[CLIENTS].slot(client_address(request)):
         ws = web.WebSocketResponse(
             compress=False,
             autoping=False,
@@ -102,14 +101,12 @@ async def _serve_socket(
         transport = request.transport
         if transport is None:
             return ws
-        session = open_session(request, transport, dialect, SocketCarrier(dialect))
+        with open_session(request, transport, dialect, SocketCarrier(dialect)) as session:
 
-        def begin() -> None:
-            if wanted is not None:
-                watch(session, wanted, dialect)
+            def begin() -> None:
+                if wanted is not None:
+                    watch(session, wanted, dialect)
 
-        context = structlog.contextvars.bound_contextvars(session_id=session.session_id)
-        with context, clients.joined(session):
             try:
                 await session.serve(lambda: session.commands.read(ws), begin=begin)
                 if session.ending is not None:
@@ -119,8 +116,6 @@ async def _serve_socket(
             except TimeoutError:
                 # The client did not answer our close in time.
                 transport.abort()
-            finally:
-                session.close()
         return ws
 
 

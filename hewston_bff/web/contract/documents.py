@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from hewston_bff.web.assets import FILE_KNOWN, Asset, send
-from hewston_bff.web.endpoint import IF_NONE_MATCH, JSON, ApiAnswer, Endpoint, Tag
+from hewston_bff.web.assets import Asset, asset_endpoint, send
+from hewston_bff.web.endpoint import JSON, Endpoint
 
 DocumentName = Literal["openapi", "asyncapi"]
 
@@ -57,22 +57,20 @@ async def asyncapi_json(request: web.Request) -> web.Response:
 
 
 ENDPOINTS = (
-    Endpoint(
-        name="get_openapi",
-        path="/api/v1/openapi.json",
-        handler=openapi_json,
-        tag=Tag.PAGES,
+    asset_endpoint(
+        "get_openapi",
+        "/api/v1/openapi.json",
+        openapi_json,
         summary="This document",
-        headers=(IF_NONE_MATCH,),
-        answers=(ApiAnswer(200, "OpenAPI 3.1."), FILE_KNOWN),
+        content_type=JSON,
+        answer="OpenAPI 3.1.",
     ),
-    Endpoint(
-        name="get_asyncapi",
-        path="/api/v1/asyncapi.json",
-        handler=asyncapi_json,
-        tag=Tag.PAGES,
+    asset_endpoint(
+        "get_asyncapi",
+        "/api/v1/asyncapi.json",
+        asyncapi_json,
         summary="The document of the streams' messages",
-        headers=(IF_NONE_MATCH,),
-        answers=(ApiAnswer(200, "AsyncAPI 3."), FILE_KNOWN),
+        content_type=JSON,
+        answer="AsyncAPI 3.",
     ),
 )
