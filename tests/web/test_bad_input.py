@@ -185,7 +185,7 @@ def test_all_that_the_contract_has_is_checked() -> None:
 @pytest.mark.parametrize(
     "path",
     ["chart-data?" + urlencode(GOOD), "stream"]
-    + [f"runs/day/{door}" for door in ("complete", "status", "frames", "events", "stream")],
+    + [f"runs/day/{end}" for end in ("complete", "status", "frames", "events", "stream")],
 )
 async def test_credentials_that_are_not_utf8_are_refused_and_never_sent_on_as_others(
     path: str,

@@ -10,6 +10,7 @@ from hewston_bff.hub.control import obey
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.subscriptions import Viewings
 from hewston_bff.hub.ticker import Ticked, contain
+from hewston_bff.net.clients.carriers import ClientCarrier
 from hewston_bff.net.clients.client_writer import ClientWriter
 from hewston_bff.net.clients.ws_frames import pong_frame
 from hewston_bff.net.clock import now_ms
@@ -43,9 +44,7 @@ class Speaker(Sink, Ticked, Protocol):
     session_id: str
     subscriptions: Viewings
     writer: ClientWriter
-
-    def send_text(self, name: str, text: bytes) -> None:
-        """A message as text; `name` is its `t`."""
+    carrier: ClientCarrier
 
     def send_error(
         self, error: BffError, *, sid: int | None = None, re: RequestId | None = None
@@ -129,7 +128,7 @@ class CommandReader:
                 subscription = session.subscriptions.find(command.sid)
                 subscription.answer()
                 if self._dialect.echoes_ctrl:
-                    session.send_text("ctrl", echo(data))
+                    session.writer.send_control(session.carrier.text("ctrl", echo(data)))
                 obey(subscription, command)
             case Subscribe():
                 self._require_many_runs("subscribe to others at /api/v1/stream")

@@ -59,7 +59,7 @@ class Session:
         self._stream_id = stream_id
         self._hub = hub
         self._dialect = dialect
-        self._carrier = carrier
+        self.carrier = carrier
         self._limits = limits
         self.scheduled = -1
         self.subscriptions = Viewings(
@@ -108,7 +108,7 @@ class Session:
     def _begin(self, begin: Callable[[], None]) -> None:
         """Introduce us and subscribe: trouble with that ends the open connection."""
         try:
-            self.notify(self._hello())
+            self.notify(_hello(self.session_id, self._stream_id, self._limits))
             begin()
             if self._dialect.is_of_one_run:
                 self.subscriptions.answer_all()
@@ -118,33 +118,16 @@ class Session:
         except Exception as exc:  # noqa: BLE001 - the last line before the socket
             contain(self, "session.crashed", exc, session_id=self.session_id)
 
-    def _hello(self) -> Hello:
-        limits = self._limits
-        return Hello(
-            session=self.session_id,
-            stream=UNSET if self._stream_id is None else self._stream_id,
-            hb_ms=round(limits.writer.heartbeat_s * 1e3),
-            limits=Limits(
-                subscriptions=limits.subscriptions.subscriptions,
-                message_bytes=limits.message_bytes,
-                messages_per_s=limits.messages_per_s,
-            ),
-        )
-
     # -- what goes out
 
     def notify(self, notice: Notice) -> None:
         """See `ports.Sink`: sent if the dialect has it, and the client has spoken if it has to."""
-        message = b"" if self._is_silent else self._carrier.message(notice)
+        message = b"" if self._is_silent else self.carrier.message(notice)
         if not message:
             return
         self.writer.send_control(message)
         if self._dialect.ends_with_run and isinstance(notice, Ended):
             self.end(CloseCode.NORMAL, "the run has ended")
-
-    def send_text(self, name: str, text: bytes) -> None:
-        """A message as text; `name` is its `t`."""
-        self.writer.send_control(self._carrier.text(name, text))
 
     def send_error(
         self, error: BffError, *, sid: int | None = None, re: RequestId | None = None
@@ -161,7 +144,7 @@ class Session:
         )
 
     def _heartbeat(self) -> bytes:
-        return b"" if self._is_silent else self._carrier.heartbeat(now_ms())
+        return b"" if self._is_silent else self.carrier.heartbeat(now_ms())
 
     def spoken_to(self) -> None:
         """The client has said something: now it is told things too."""
@@ -176,7 +159,7 @@ class Session:
         if self.ending is not None:
             return
         self.ending = (code, reason)
-        farewell = self._carrier.farewell(code, reason)
+        farewell = self.carrier.farewell(code, reason)
         if farewell:
             self.writer.send_last(farewell)
         self.writer.is_ended = True
@@ -190,7 +173,7 @@ class Session:
 
     def bye(self, *, after_ms: int) -> None:
         """Say that we are going, and go."""
-        goodbye = self._carrier.goodbye(Bye(code=CloseCode.SERVICE_RESTART, after_ms=after_ms))
+        goodbye = self.carrier.goodbye(Bye(code=CloseCode.SERVICE_RESTART, after_ms=after_ms))
         if goodbye and not self._is_silent:
             self.writer.send_last(goodbye)
         self.end(CloseCode.SERVICE_RESTART, "restarting: come back and resume")
@@ -236,3 +219,16 @@ class Session:
                 self.end(close or CloseCode.FORBIDDEN, error.message)
             case _:
                 pass
+
+
+def _hello(session_id: str, stream_id: str | None, limits: SessionLimits) -> Hello:
+    return Hello(
+        session=session_id,
+        stream=UNSET if stream_id is None else stream_id,
+        hb_ms=round(limits.writer.heartbeat_s * 1e3),
+        limits=Limits(
+            subscriptions=limits.subscriptions.subscriptions,
+            message_bytes=limits.message_bytes,
+            messages_per_s=limits.messages_per_s,
+        ),
+    )
