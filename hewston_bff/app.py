@@ -1,7 +1,7 @@
 """The wiring: the only module that knows all others."""
 
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
@@ -40,13 +40,14 @@ from hewston_bff.topics.run.replay_limiter import ReplayLimiter
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
-from hewston_bff.web.contract.documents import DOCUMENTS, documents
+from hewston_bff.web.contract.documents import DOCUMENTS, Documents
 from hewston_bff.web.cors import answer_options
+from hewston_bff.web.endpoint import Endpoint
 from hewston_bff.web.event_streams import EventStreams
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope, let_go
 from hewston_bff.web.rate_limits import add_rate_limits
-from hewston_bff.web.routes import add_routes
+from hewston_bff.web.routes import ENDPOINTS, add_routes
 
 SETTINGS = keys.SETTINGS
 _REQUEST_LINE_BYTES = 1 << 16  # so that a parameter that is too long is refused by its name
@@ -58,7 +59,7 @@ _ACTIVITY = web.AppKey("activity", BackendActivity)
 logger = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings) -> web.Application:
+def create_app(settings: Settings, *, endpoints: Sequence[Endpoint] = ENDPOINTS) -> web.Application:
     """The application; it starts what it needs when it is run, and stops it in reverse."""
     app = web.Application(
         middlewares=[correlate, envelope, let_go, answer_options],
@@ -85,14 +86,14 @@ def create_app(settings: Settings) -> web.Application:
     if settings.hewston_data_dir is not None:
         app[keys.ARTIFACTS] = Artifacts(settings.hewston_data_dir)
     app[CONSOLE] = load_console()
-    app[DOCUMENTS] = documents()
+    app[DOCUMENTS] = Documents(endpoints)
     app[keys.TURNS] = Turns()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend([_descriptors, _features, _redis, _backend, _answers, _hub, _runs])
-    add_routes(app, settings)
+    add_routes(app, settings, endpoints)
     return app
 
 

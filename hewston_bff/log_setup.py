@@ -44,7 +44,7 @@ def configure_logging(*, level: str, fmt: str) -> None:
             line = process(None, "warning", line)  # type: ignore[arg-type]  # the last makes text
         return f"{line}\n"
 
-    sink = Sink(_writer(sys.stderr), recovered=recovered)
+    sink = LogSink(_writer(sys.stderr), recovered=recovered)
     structlog.configure(
         processors=[*shared, *last, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
@@ -76,7 +76,7 @@ class Lines:
     dropped = 0
 
 
-class Sink:
+class LogSink:
     """Where lines go; a full disk or a closed pipe there is nobody else's trouble.
 
     `write` gives bytes away and says how many were taken, or raises OSError.
@@ -125,7 +125,7 @@ class Sink:
 def say(text: str, stream: TextIO | None) -> None:
     """Show people a text, unless it cannot be shown."""
     # Its own buffer would keep what could not be written, and fail again as the process ends.
-    sink = Sink(_writer(stream))
+    sink = LogSink(_writer(stream))
     sink.write(text)
 
 

@@ -40,7 +40,7 @@ from rich.table import Table
 from yarl import URL
 
 from hewston_bff.tools.loadtest.engine import LoadTest
-from hewston_bff.tools.loadtest.plan import Door, Plan
+from hewston_bff.tools.loadtest.plan import Plan, StreamEndpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 FPS = 30
@@ -235,7 +235,7 @@ def tested(server: Server, scale: Scale, *, runs: tuple[str, ...], subscriptions
     """The load test's clients, which can have several runs each, and runs of any name."""
     plan = Plan(
         url=URL(f"http://127.0.0.1:{server.port}"),
-        door=Door.STREAM,
+        endpoint=StreamEndpoint.STREAM,
         runs=runs,
         clients=scale.clients // subscriptions,
         subscriptions=subscriptions,

@@ -30,7 +30,7 @@ from hewston_bff.settings import Settings
 from hewston_bff.tasks import running
 from hewston_bff.tools.simulator import SimulatedBackend, SimulatorOptions, default_runs
 
-DOORS = ("/api/v1/stream", "/api/v1/runs/demo-month/stream", "/backtests/demo-day/ws")
+ENDPOINTS = ("/api/v1/stream", "/api/v1/runs/demo-month/stream", "/backtests/demo-day/ws")
 EXAMPLES = (
     b'{"t":"subscribe","id":1,"run_id":"demo-day","from":"start","speed":60,"max_fps":30}',
     b'{"t":"subscribe","id":"b","run_id":"demo-month","mode":"all","speed":0,"updates":["frames"]}',
@@ -176,11 +176,11 @@ async def fuzz(*, count: int, seed: int) -> Findings:
             found.gaps.append(f"the bystander stopped: {error!r}")
 
         async with running(watch(session, url, found), name="bystander", crashed=crashed):
-            for door in cycle(DOORS):
+            for endpoint in cycle(ENDPOINTS):
                 batch = min(A_SOCKET, count - found.sent)
                 if batch <= 0:
                     break
-                await attack(session, url + door, chance, count=batch, found=found)
+                await attack(session, url + endpoint, chance, count=batch, found=found)
         found.gaps.extend(f"the hub crashed: {error!r}" for error in app[CRASHED])
     return found
 

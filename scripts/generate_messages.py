@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from hewston_bff.web.contract.asyncapi import asyncapi
+from hewston_bff.web.routes import ENDPOINTS
 
 TARGET = (
     Path(__file__).resolve().parent.parent / "hewston_bff" / "console" / "client" / "messages.d.ts"
@@ -149,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if it differs")
     options = parser.parse_args()
-    text = typescript(asyncapi())
+    text = typescript(asyncapi(ENDPOINTS))
     if not options.check:
         TARGET.write_text(text, encoding="utf-8")
         print(f"{TARGET}: {len(text.splitlines())} lines")

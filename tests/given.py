@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from hewston_bff.tools.simulator import Lifecycle, SimulatedRun
-from hewston_bff.tools.simulator.market import Bars
+from hewston_bff.tools.simulator.market import MarketBars
 from hewston_bff.tools.simulator.runs import FIRST_CREATED
 
 OPENED = "2024-03-01T14:30:00Z"
@@ -23,7 +23,7 @@ class GivenFrames:
         return len(self.frames)
 
     @property
-    def bars(self) -> Bars:
+    def bars(self) -> MarketBars:
         raise NotImplementedError
 
 

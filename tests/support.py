@@ -24,6 +24,7 @@ from hewston_bff.tools.simulator import (
     generated_run,
 )
 from hewston_bff.web.keys import HUB
+from hewston_bff.web.routes import ENDPOINTS
 
 Message = dict[str, Any]
 
@@ -88,14 +89,17 @@ class Bff:
 async def serving(backend_url: str, *, port: int = 0, **settings: Any) -> AsyncIterator[Bff]:
     """The server in front of `backend_url`, with quick reconnects unless `settings` say otherwise.
 
-    And over WebSockets: `play` and `hb` are what most tests count and pace.
+    And over WebSockets: `play` and `hb` are what most tests count and pace. `endpoints`, among the
+    settings, are those that it serves.
     """
     defaults: dict[str, Any] = {
         "bff_hub_backoff_base_seconds": 0.02,
         "bff_hub_backoff_cap_seconds": 0.1,
         "bff_upstream_transport": "ws",
     }
-    app = create_app(Settings(hewston_backend_url=backend_url, **(defaults | settings)))
+    endpoints = settings.pop("endpoints", ENDPOINTS)
+    wanted = Settings(hewston_backend_url=backend_url, **(defaults | settings))
+    app = create_app(wanted, endpoints=endpoints)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=3, access_log=None)
     async with AsyncExitStack() as stack:
         await runner.setup()

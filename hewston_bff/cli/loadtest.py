@@ -15,9 +15,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from hewston_bff.tools.loadtest import plot as picture
 from hewston_bff.tools.loadtest.cpu import NoSuchProcess
-from hewston_bff.tools.loadtest.engine import LoadTest
-from hewston_bff.tools.loadtest.engine import Progress as Now
-from hewston_bff.tools.loadtest.plan import BadPlan, Door, Mode, Plan, address
+from hewston_bff.tools.loadtest.engine import LoadProgress, LoadTest
+from hewston_bff.tools.loadtest.plan import BadPlan, Mode, Plan, StreamEndpoint, address
 from hewston_bff.tools.loadtest.report import Report
 from hewston_bff.tools.loadtest.runs import NoRuns, finished_runs
 from hewston_bff.tools.loadtest.table import remarks, table, title
@@ -26,11 +25,13 @@ FAILED = 1
 MISUSED = 2
 
 _UrlOption = Annotated[str, typer.Option("--url", help="The server: http://host:port.")]
-_DoorOption = Annotated[
-    Door,
+_EndpointOption = Annotated[
+    StreamEndpoint,
     typer.Option(
+        "--endpoint",
+        "--door",
         help="Where clients come in: stream (/api/v1/stream), run (/api/v1/runs/ID/stream), "
-        "backend (/backtests/ID/ws), sse (/api/v1/runs/ID/events)."
+        "backend (/backtests/ID/ws), sse (/api/v1/runs/ID/events).",
     ),
 ]
 _RunsOption = Annotated[
@@ -39,7 +40,7 @@ _RunsOption = Annotated[
 ]
 _ClientsOption = Annotated[int, typer.Option(min=1, help="Sockets.")]
 _SubscriptionsOption = Annotated[
-    int, typer.Option(min=1, help="Runs on each socket, at the stream door.")
+    int, typer.Option(min=1, help="Runs on each socket, at the endpoint stream.")
 ]
 _SecondsOption = Annotated[float, typer.Option(min=0.1, help="Length of the measuring window.")]
 _RampUpOption = Annotated[
@@ -85,7 +86,7 @@ _PlotOption = Annotated[
 def loadtest(
     *,
     url: _UrlOption = "http://127.0.0.1:8001",
-    door: _DoorOption = Door.STREAM,
+    endpoint: _EndpointOption = StreamEndpoint.STREAM,
     runs: _RunsOption = None,
     clients: _ClientsOption = 10,
     subscriptions: _SubscriptionsOption = 1,
@@ -117,7 +118,7 @@ def loadtest(
         named = tuple(run for run in (runs or "").split(",") if run)
         plan = Plan(
             url=server,
-            door=door,
+            endpoint=endpoint,
             runs=named or asyncio.run(finished_runs(server, token=token)),
             clients=clients,
             subscriptions=subscriptions,
@@ -149,7 +150,7 @@ def _carry_out(plan: Plan, *, pids: tuple[int, ...], as_json: bool, plot: Path |
     """Test and tell; whether it went well."""
     with _progress_bar() as (bar, task):
 
-        def show(now: Now) -> None:
+        def show(now: LoadProgress) -> None:
             bar.update(
                 task,
                 total=now.total_s,

@@ -13,7 +13,7 @@ from rich.live import Live
 
 from hewston_bff.tools.loadtest.plan import BadPlan, address
 from hewston_bff.tools.viewer import keys as watch_keys
-from hewston_bff.tools.viewer.feed import Feed, Refused, Wish
+from hewston_bff.tools.viewer.feed import Feed, ViewerRefused, Wish
 from hewston_bff.tools.viewer.keys import Key
 from hewston_bff.tools.viewer.model import WatchModel
 from hewston_bff.tools.viewer.view import line, panel
@@ -24,7 +24,7 @@ LINE_S = 1.0
 ASK_S = 1.0
 
 
-class Limits(NamedTuple):
+class WatchLimits(NamedTuple):
     """When to end by oneself; None: never."""
 
     seconds: float | None = None
@@ -42,7 +42,7 @@ class Viewer:
     """A running viewer. `keyboard` is a terminal's descriptor, None if nobody presses keys."""
 
     def __init__(
-        self, wish: Wish, *, limits: Limits, console: Console, keyboard: int | None = None
+        self, wish: Wish, *, limits: WatchLimits, console: Console, keyboard: int | None = None
     ) -> None:
         self._limits = limits
         self._console = console
@@ -85,7 +85,7 @@ class Viewer:
     async def _follow(self) -> None:
         try:
             await self._feed.follow()
-        except Refused as exc:
+        except ViewerRefused as exc:
             self._end(Ending(FAILED, str(exc)))
         else:
             self._end(Ending(OK, "the server has ended the connection"))
@@ -195,7 +195,7 @@ def watch(
     if token is not None and not (token.isascii() and token.isprintable()):
         raise _misused("a token is made of printable ASCII characters")
     wish = Wish(run_id=run, url=server, speed=speed, start=start, max_fps=max_fps, token=token)
-    limits = Limits(seconds, frames)
+    limits = WatchLimits(seconds, frames)
     try:
         ending = asyncio.run(_watch(wish, limits=limits))
     except KeyboardInterrupt:
@@ -210,7 +210,7 @@ def _misused(problem: str) -> typer.Exit:
     return typer.Exit(MISUSED)
 
 
-async def _watch(wish: Wish, *, limits: Limits) -> Ending:
+async def _watch(wish: Wish, *, limits: WatchLimits) -> Ending:
     console = Console(file=sys.stdout)
     keyboard = watch_keys.keyboard() if console.is_terminal else None
     return await Viewer(wish, limits=limits, console=console, keyboard=keyboard).run()

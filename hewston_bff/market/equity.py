@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from tsdownsample import MinMaxLTTBDownsampler
 
 from hewston_bff.market.cooperative import Steps
 from hewston_bff.market.figures import Bools, Floats, Ints, RunningFigures
@@ -66,6 +65,8 @@ def thinned(points: Curve, *, to: int) -> Ints:
         return known
     equity = np.ascontiguousarray(points.equity[known])
     # By index, not by time: nights and weekends would get most of the points.
+    from tsdownsample import MinMaxLTTBDownsampler  # noqa: PLC0415 - with the first curve drawn
+
     downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]  # it has no types
     shape = downsampler.downsample(equity, n_out=to - _EXTREMES)
     is_kept = np.zeros(len(known), np.bool_)

@@ -8,13 +8,23 @@ from aiohttp import ETag, web
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from hewston_bff.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    Busy,
+    Forbidden,
+    InvalidRequest,
+    NoData,
+    Unauthorized,
+)
 from hewston_bff.feature_flags import Feature
+from hewston_bff.net.limits.rate_limits import RouteClass
 from hewston_bff.services.chart import ChartMetadata, ChartQuery, Layout, Timeframe
 from hewston_bff.web.bodies import private_json, put_body
-from hewston_bff.web.features import require_feature
+from hewston_bff.web.credentials import credentials_of
+from hewston_bff.web.endpoint import IF_NONE_MATCH, ApiAnswer, DocumentedModel, Endpoint, Tag
 from hewston_bff.web.keys import CHARTS
 from hewston_bff.web.parameters import Symbol, count, parameters
-from hewston_bff.web.streams import credentials_of
 
 _LONGEST = timedelta(days=7_305)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -50,7 +60,7 @@ class ChartParameters(BaseModel):
         return value
 
 
-class ChartBar(BaseModel):
+class ChartBar(DocumentedModel):
     """One bar; `timestamp` is where it begins."""
 
     timestamp: datetime
@@ -61,7 +71,7 @@ class ChartBar(BaseModel):
     volume: int | float | None
 
 
-class ChartColumns(BaseModel):
+class ChartColumns(DocumentedModel):
     """Bars as columns of equal length; `t` in epoch seconds."""
 
     t: list[int]
@@ -72,7 +82,7 @@ class ChartColumns(BaseModel):
     v: list[int | float | None]
 
 
-class ChartPage(BaseModel):
+class ChartPage(DocumentedModel):
     """What comes back, for the documents: no bar is ever made a model of."""
 
     symbol: str
@@ -85,7 +95,6 @@ class ChartPage(BaseModel):
 
 async def chart_data(request: web.Request) -> web.Response:
     """`GET /api/v1/chart-data`: bars of one symbol, never more than `target_points`."""
-    require_feature(request, Feature.CHART_DATA)
     query = ChartQuery(**parameters(request, ChartParameters).model_dump())
     chart = await request.app[CHARTS].get(query, credentials_of(request))
     response = private_json()
@@ -95,3 +104,31 @@ async def chart_data(request: web.Request) -> web.Response:
     else:
         await put_body(request, response, chart.body, end=chart.end)
     return response
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="get_chart_data",
+        path="/api/v1/chart-data",
+        handler=chart_data,
+        tag=Tag.CHARTS,
+        summary="Bars of one symbol, never more than `target_points`",
+        description=(
+            "Whole bars are merged: first open, highest high, lowest low, last close, sum of the "
+            "volumes. `to` is not before `from`, nor more than 20 years after it."
+        ),
+        query=ChartParameters,
+        headers=(IF_NONE_MATCH,),
+        answers=(
+            ApiAnswer(200, "The chart. `ETag` is a tag of the data, not of `metadata`.", ChartPage),
+            ApiAnswer(304, "What the caller has is the chart.", None, None),
+        ),
+        errors=(
+            *(InvalidRequest, NoData, Unauthorized, Forbidden),
+            *(BackendUnavailable, BackendTimeout, Busy),
+        ),
+        limit=RouteClass.AGGREGATED,
+        feature=Feature.CHART_DATA,
+        is_for_viewers=True,
+    ),
+)

@@ -8,13 +8,13 @@ from random import random
 from typing import Protocol
 
 from hewston_bff.errors import Busy, RateLimited
-from hewston_bff.net.clients.client_writer import Outlet
+from hewston_bff.net.clients.client_writer import ClientWriter
 
 
-class Client(Protocol):
-    """A session of any door."""
+class ConnectedClient(Protocol):
+    """A session of any endpoint."""
 
-    outlet: Outlet
+    writer: ClientWriter
 
     def bye(self, *, after_ms: int) -> None:
         """Say that we are going, and go."""
@@ -27,7 +27,7 @@ class Clients:
     max_sockets: int
     max_per_address: int
     is_draining: bool = False
-    open: set[Client] = field(default_factory=set)
+    open: set[ConnectedClient] = field(default_factory=set)
     _addresses: Counter[str] = field(default_factory=Counter)
     _reserved: int = 0
 
@@ -37,8 +37,8 @@ class Clients:
         return self._reserved >= self.max_sockets
 
     @contextmanager
-    def place(self, address: str) -> Iterator[None]:
-        """A place for one stream, from before its handshake until it is gone.
+    def slot(self, address: str) -> Iterator[None]:
+        """Hold a slot for one stream, from before its handshake until it is gone.
 
         Raises:
             Busy: we are going, or full.
@@ -47,9 +47,9 @@ class Clients:
         if self.is_draining:
             raise Busy("restarting: come back in a moment", retry_after_s=2)
         if self.is_full:
-            raise Busy("as many streams as may be: try again later", retry_after_s=10)
+            raise Busy("connection limit reached: try again later", retry_after_s=10)
         if self._addresses[address] >= self.max_per_address:
-            msg = "too many streams from this address: close one first"
+            msg = "connection limit of this address reached: close a stream first"
             raise RateLimited(msg, retry_after_s=10)
         self._reserved += 1
         self._addresses[address] += 1
@@ -62,7 +62,7 @@ class Clients:
                 del self._addresses[address]
 
     @contextmanager
-    def joined(self, client: Client) -> Iterator[None]:
+    def joined(self, client: ConnectedClient) -> Iterator[None]:
         """Have `client` counted and told of a drain."""
         self.open.add(client)
         try:

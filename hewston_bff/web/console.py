@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from hewston_bff.errors import NotFound
-from hewston_bff.web.assets import Asset, send
+from hewston_bff.web.assets import Asset, asset_endpoint, send
 
 logger = structlog.get_logger(__name__)
 
@@ -77,43 +77,96 @@ def _one_level_down(docs: Asset) -> Asset:
         is_below = target.startswith("docs/")
         return f'{name}="{target.removeprefix("docs/") if is_below else f"../{target}"}"'
 
+    assert docs.body is not None  # noqa: S101 - a page is small, so it is held as it is
     body = _LINK.sub(moved, docs.body.decode()).encode()
     return Asset.of(body, content_type=docs.content_type)
 
 
 async def page(request: web.Request) -> web.Response:
     """`GET /`: the console."""
-    return _answer(request, "index.html")
+    return await _answer(request, "index.html")
 
 
 async def console_file(request: web.Request) -> web.Response:
     """`GET /console/…`: what the page consists of."""
-    return _answer(request, request.match_info["path"])
+    return await _answer(request, request.match_info["path"])
 
 
 async def client_file(request: web.Request) -> web.Response:
     """`GET /client/…`: the browser client, for other pages."""
-    return _answer(request, f"client/{request.match_info['name']}")
+    return await _answer(request, f"client/{request.match_info['name']}")
 
 
 async def docs(request: web.Request) -> web.Response:
     """`GET /api/v1/docs`: a page that shows what is called over HTTP."""
-    return _answer(request, _DOCS)
+    return await _answer(request, _DOCS)
 
 
 async def docs_of_streams(request: web.Request) -> web.Response:
     """`GET /api/v1/docs/streams`: the same page for streams, with links relative to its address."""
-    return _answer(request, _DOCS_OF_STREAMS)
+    return await _answer(request, _DOCS_OF_STREAMS)
 
 
 async def docs_file(request: web.Request) -> web.Response:
     """`GET /api/v1/docs/…`: what that page consists of, there also without a console."""
     name = request.match_info["name"]
-    return _answer(request, _OF_DOCS.get(name, f"docs/{name}"))
+    return await _answer(request, _OF_DOCS.get(name, f"docs/{name}"))
 
 
-def _answer(request: web.Request, path: str) -> web.Response:
+async def _answer(request: web.Request, path: str) -> web.Response:
     asset = request.app[CONSOLE].get(path)
     if asset is None:
         raise NotFound("no such file: the console is at /, its client at /client/hewston-bff.js")
-    return send(request, asset)
+    return await send(request, asset)
+
+
+ENDPOINTS = (
+    asset_endpoint(
+        "get_docs",
+        "/api/v1/docs",
+        docs,
+        summary="This document, for people",
+        content_type="text/html",
+        answer="The page.",
+    ),
+    asset_endpoint(
+        "get_docs_of_streams",
+        "/api/v1/docs/streams",
+        docs_of_streams,
+        summary="The document of the streams' messages, for people",
+        content_type="text/html",
+        answer="The page.",
+    ),
+    asset_endpoint(
+        "get_docs_file",
+        "/api/v1/docs/{name}",
+        docs_file,
+        summary="What these pages consist of",
+        may_be_missing=True,
+    ),
+    asset_endpoint(
+        "get_console",
+        "/",
+        page,
+        summary="The console",
+        content_type="text/html",
+        answer="The page.",
+        is_of_console=True,
+        may_be_missing=True,
+    ),
+    asset_endpoint(
+        "get_console_file",
+        "/console/{path:.+}",
+        console_file,
+        summary="What the console consists of",
+        is_of_console=True,
+        may_be_missing=True,
+    ),
+    asset_endpoint(
+        "get_client_file",
+        "/client/{name}",
+        client_file,
+        summary="The browser client, for other pages",
+        may_be_missing=True,
+    ),
+)

@@ -32,7 +32,7 @@ class EventStreams:
             Forbidden: it was opened with other credentials.
         """
         found = self._open.get(stream_id)
-        if found is None or found[0].outlet.is_ended:
+        if found is None or found[0].writer.is_ended:
             raise NotFound(
                 "no such event stream, or it has ended: open one at /api/v1/events, and subscribe "
                 "with `resume` to go on"

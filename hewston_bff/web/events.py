@@ -1,49 +1,83 @@
 """Server-Sent Events: one run, or many with commands by POST."""
 
 import asyncio
-import re
-from random import random
+from contextlib import nullcontext
+from functools import partial
 from secrets import token_urlsafe
-from uuid import uuid4
 
 import msgspec
-import structlog
 from aiohttp import HttpVersion11, hdrs, web
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from hewston_bff.errors import InvalidRequest, PayloadTooLarge
+from hewston_bff.errors import Forbidden, InvalidRequest, NotFound, PayloadTooLarge
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.control import start_of
-from hewston_bff.hub.subscriptions import Subscriptions
 from hewston_bff.log.log import AnyLog
-from hewston_bff.net.clients.event_session import (
-    MANY_EVENT_WIRES,
+from hewston_bff.net.clients.carriers import (
     RETRY_MS,
-    EventSession,
+    EventCarrier,
     Pack,
     as_it_is,
     chunk,
     retry,
 )
-from hewston_bff.net.clients.session import Door, Session
-from hewston_bff.net.clients.ws_frames import prepare_transport
-from hewston_bff.protocol.commands import InvalidMessage, ResumePoint, Subscribe, decode_command
+from hewston_bff.net.clients.session import Session
+from hewston_bff.protocol import dialects
+from hewston_bff.protocol.commands import (
+    ClientHeartbeat,
+    Ctrl,
+    InvalidMessage,
+    Ping,
+    Subscribe,
+    Unsubscribe,
+    decode_command,
+)
+from hewston_bff.protocol.dialects import Dialect
 from hewston_bff.protocol.ids import RunId, parse_run_id
 from hewston_bff.protocol.positions import Resumed, SeekTarget
 from hewston_bff.web.addresses import client_address
-from hewston_bff.web.features import require_feature
+from hewston_bff.web.credentials import credentials_of
+from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Header, Tag
 from hewston_bff.web.keys import CLIENTS, EVENT_STREAMS, HUB, SETTINGS
-from hewston_bff.web.streams import (
-    Wanted,
+from hewston_bff.web.stream_requests import (
+    RunRequest,
     admitted,
     check_origin,
-    credentials_of,
-    from_query,
-    session_limits,
+    open_session,
+    resume_point,
+    subscription_asked,
+    watch,
+)
+from hewston_bff.web.streams import OPENING_ERRORS, RUN_OPENING_ERRORS
+
+_TYPE = "text/event-stream"
+_NO_RUN = "subscribe: must be a run id, or one JSON object with a `run_id`"
+_LAST_EVENT_ID = Header(
+    "Last-Event-ID",
+    "Where to go on: the id of the last event received, `<epoch>:<seq>`. Wins over `from`.",
+    r"^([^:]{1,64}:[0-9]{1,15})?$",
+)
+_ANSWERS = (
+    ApiAnswer(
+        200,
+        "Each message an event of its name. The messages are in the AsyncAPI document.",
+        None,
+        _TYPE,
+    ),
+)
+_RUN_ANSWERS = (
+    ApiAnswer(
+        200,
+        "Events `frame`, `end` and `err` until the end of the run. The messages in them are in the "
+        "AsyncAPI document.",
+        None,
+        _TYPE,
+    ),
+    ApiAnswer(204, "`Last-Event-ID` is the end of the run: nothing will follow.", None, None),
 )
 
 
-class EventsParameters(BaseModel):
+class EventsParameters(DocumentedModel):
     """`GET /api/v1/events`."""
 
     subscribe: list[str] = Field(
@@ -54,159 +88,68 @@ class EventsParameters(BaseModel):
     )
 
 
-_NO_RUN = "subscribe: must be a run id, or one JSON object with a `run_id`"
-_RESUME_INDEX = re.compile(r"[0-9]{1,15}")
+def events_endpoint(
+    dialect: Dialect, *, name: str, path: str, description: str = "", feature: Feature | None = None
+) -> Endpoint:
+    """The endpoint at `path` that speaks a dialect in Server-Sent Events."""
 
+    async def serve(request: web.Request) -> web.StreamResponse:
+        check_origin(request)
+        if dialect.subscribes is None:
+            return await _serve_many(request, dialect)
+        return await _serve_one(request, dialect, dialect.subscribes)
 
-async def run_events(request: web.Request) -> web.StreamResponse:
-    """`GET /api/v1/runs/{id}/events`: one run as Server-Sent Events."""
-    require_feature(request, Feature.WEBSOCKET_PROXY)
-    return await _serve_run(request)
-
-
-async def backend_events(request: web.Request) -> web.StreamResponse:
-    """`GET /backtests/{id}/stream`: the backend's own path for Server-Sent Events."""
-    return await _serve_run(request)
-
-
-async def events(request: web.Request) -> web.StreamResponse:
-    """`GET /api/v1/events?subscribe=…`: many runs as Server-Sent Events.
-
-    Raises:
-        InvalidRequest: a `subscribe` that is neither a run id nor a JSON object of that message.
-    """
-    require_feature(request, Feature.WEBSOCKET_PROXY)
-    check_origin(request)
-    wanted = [_subscribe_of(text) for text in request.query.getall("subscribe", ())]
-    with request.app[CLIENTS].place(client_address(request)):
-        return await _send_many(request, wanted)
-
-
-async def event_command(request: web.Request) -> web.Response:
-    """`POST /api/v1/events/{stream_id}`: one message to an open event stream, answered there.
-
-    Raises:
-        NotFound: no such stream, or it has ended.
-        Forbidden: other credentials than the stream was opened with.
-        PayloadTooLarge: more than one message may have.
-    """
-    require_feature(request, Feature.WEBSOCKET_PROXY)
-    check_origin(request)
-    streams = request.app[EVENT_STREAMS]
-    stream_id, credentials = request.match_info["stream_id"], credentials_of(request)
-    streams.find(stream_id, credentials)
-    message = await _message(request)
-    # It may have ended while the body was on its way.
-    streams.find(stream_id, credentials).take(message)
-    return web.Response(status=202)
+    is_one = dialect.is_of_one_run
+    parameters = Subscribe if dialect.takes_query else None
+    return Endpoint(
+        name=name,
+        path=path,
+        handler=serve,
+        tag=Tag.STREAMS,
+        summary=dialect.title,
+        description=description,
+        query=parameters if is_one else EventsParameters,
+        headers=(_LAST_EVENT_ID,) if is_one else (),
+        answers=_RUN_ANSWERS if is_one else _ANSWERS,
+        errors=RUN_OPENING_ERRORS if is_one else OPENING_ERRORS,
+        feature=feature,
+        dialect=dialect,
+        is_for_viewers=True,
+    )
 
 
 # -- one run
 
 
-async def _serve_run(request: web.Request) -> web.StreamResponse:
-    check_origin(request)
-    wanted = from_query(request)
+async def _serve_one(
+    request: web.Request, dialect: Dialect, otherwise: Subscribe
+) -> web.StreamResponse:
+    asked = subscription_asked(request, otherwise, takes_query=dialect.takes_query)
     last_id = request.headers.get("Last-Event-ID")
     if last_id:
-        wanted = msgspec.structs.replace(wanted, resume=_resume_of(last_id))
-    start = start_of(wanted)
+        asked = msgspec.structs.replace(asked, resume=resume_point(last_id))
+    start = start_of(asked)
     async with admitted(request) as permit:
         log = request.app[HUB].audience(permit.topic).channel.log
         if permit.is_granted and log.is_complete and _is_last(start, log):
             return web.Response(status=204)
-        with request.app[CLIENTS].place(client_address(request)):
-            return await _send_run(request, Wanted(RunId(permit.topic.name), wanted, start))
-
-
-async def _send_run(request: web.Request, wanted: Wanted) -> web.StreamResponse:
-    response, transport = await _begin(request)
-    if transport is None:
-        return response
-    hub = request.app[HUB]
-    limits = session_limits(request.app[SETTINGS])
-    session = EventSession(
-        transport,
-        hub,
-        limits=limits.outlet,
-        jitter=random(),  # noqa: S311 - spread, not secrecy
-        pack=_pack(request),
-    )
-    credentials = credentials_of(request)
-    viewings = Subscriptions(hub, credentials, limits.viewings, refused=session.refused)
-    with request.app[CLIENTS].joined(session):
-        try:
-            viewings.watch_one(
-                wanted.run_id,
-                session,
-                request=wanted.request,
-                start=wanted.start,
-                is_native=True,
+        with request.app[CLIENTS].slot(client_address(request)):
+            return await _send_events(
+                request, dialect, RunRequest(RunId(permit.topic.name), asked, start)
             )
-            viewings.answer_all()
-            await session.serve()
-            await _finish(response, transport, within_s=limits.close_s)
-        finally:
-            session.outlet.is_ended = True
-            viewings.close()
-    return response
 
 
 def _is_last(start: SeekTarget | None, log: AnyLog) -> bool:
     return isinstance(start, Resumed) and start.epoch == log.epoch and start.seq >= log.next_seq - 1
 
 
-def _resume_of(last_event_id: str) -> ResumePoint:
-    epoch, _, seq = last_event_id.partition(":")
-    if _RESUME_INDEX.fullmatch(seq) is None or not epoch or len(epoch) > 64:
-        raise InvalidRequest("`Last-Event-ID` must be <epoch>:<seq>, as the ids of our events are")
-    return ResumePoint(epoch=epoch, seq=int(seq))
-
-
 # -- many runs
 
 
-async def _send_many(
-    request: web.Request, wanted: list[Subscribe | InvalidMessage]
-) -> web.StreamResponse:
-    response, transport = await _begin(request)
-    if transport is None:
-        return response
-    limits = session_limits(request.app[SETTINGS])
-    credentials = credentials_of(request)
-    stream_id = token_urlsafe(24)
-    session = Session(
-        uuid4().hex[:8],
-        transport,
-        request.app[HUB],
-        door=Door.STREAM,
-        credentials=credentials,
-        limits=limits,
-        jitter=random(),  # noqa: S311 - spread, not secrecy
-        wire=MANY_EVENT_WIRES[_pack(request)],
-        stream_id=stream_id,
-    )
-
-    def begin() -> None:
-        for command in wanted:
-            if isinstance(command, InvalidMessage):
-                session.refuse(command)
-            else:
-                session.accept(command)
-
-    streams = request.app[EVENT_STREAMS]
-    context = structlog.contextvars.bound_contextvars(session_id=session.session_id)
-    with (
-        context,
-        request.app[CLIENTS].joined(session),
-        streams.joined(stream_id, session, credentials),
-    ):
-        try:
-            await session.serve_events(begin=begin)
-            await _finish(response, transport, within_s=limits.close_s)
-        finally:
-            session.close()
-    return response
+async def _serve_many(request: web.Request, dialect: Dialect) -> web.StreamResponse:
+    wanted = [_subscribe_of(text) for text in request.query.getall("subscribe", ())]
+    with request.app[CLIENTS].slot(client_address(request)):
+        return await _send_events(request, dialect, wanted)
 
 
 def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
@@ -235,6 +178,24 @@ def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
     return command
 
 
+async def event_command(request: web.Request) -> web.Response:
+    """`POST /api/v1/events/{stream_id}`: one message to an open event stream, answered there.
+
+    Raises:
+        NotFound: no such stream, or it has ended.
+        Forbidden: other credentials than the stream was opened with.
+        PayloadTooLarge: more than one message may have.
+    """
+    check_origin(request)
+    streams = request.app[EVENT_STREAMS]
+    stream_id, credentials = request.match_info["stream_id"], credentials_of(request)
+    streams.find(stream_id, credentials)
+    message = await _message(request)
+    # It may have ended while the body was on its way.
+    streams.find(stream_id, credentials).commands.take(message)
+    return web.Response(status=202)
+
+
 async def _message(request: web.Request) -> bytes:
     """The body, of at most as many bytes as one message may have."""
     settings = request.app[SETTINGS]
@@ -259,27 +220,55 @@ async def _message(request: web.Request) -> bytes:
 # -- what both share
 
 
-async def _begin(
+async def _send_events(
     request: web.Request,
-) -> tuple[web.StreamResponse, asyncio.Transport | None]:
-    """The head of an event stream, sent, and what its body is written to: None if there is none."""
+    dialect: Dialect,
+    wanted: RunRequest | list[Subscribe | InvalidMessage],
+) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
-            hdrs.CONTENT_TYPE: "text/event-stream",
+            hdrs.CONTENT_TYPE: _TYPE,
             hdrs.CACHE_CONTROL: "no-store",
             "X-Accel-Buffering": "no",
         }
     )
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
-        return response, None
+        return response
     # Only a write of aiohttp's own makes it send the headers; after it the transport is ours.
     await response.write(retry(RETRY_MS))
     transport = request.transport
-    if transport is not None:
-        limits = session_limits(request.app[SETTINGS])
-        prepare_transport(transport, high_water_bytes=limits.outlet.high_water_bytes)
-    return response, transport
+    if transport is None:
+        return response
+    stream_id = None if dialect.is_of_one_run else token_urlsafe(24)
+    carrier = EventCarrier(dialect, _pack(request))
+    streams, credentials = request.app[EVENT_STREAMS], credentials_of(request)
+    with (
+        open_session(request, transport, dialect, carrier, stream_id=stream_id) as session,
+        nullcontext() if stream_id is None else streams.joined(stream_id, session, credentials),
+    ):
+        await session.serve(_forever, begin=partial(_begin, session, dialect, wanted))
+        await _finish(response, transport, within_s=request.app[SETTINGS].bff_ws_close_seconds)
+    return response
+
+
+def _begin(
+    session: Session, dialect: Dialect, wanted: RunRequest | list[Subscribe | InvalidMessage]
+) -> None:
+    """Subscribe to what the request asked for."""
+    if isinstance(wanted, RunRequest):
+        watch(session, wanted, dialect)
+        return
+    for command in wanted:
+        if isinstance(command, InvalidMessage):
+            session.commands.refuse(command)
+        else:
+            session.commands.accept(command)
+
+
+async def _forever() -> None:
+    """Nothing is heard of the client here: its commands come by other requests, if at all."""
+    await asyncio.get_running_loop().create_future()
 
 
 def _pack(request: web.Request) -> Pack:
@@ -296,3 +285,43 @@ async def _finish(
             await response.write_eof()
     except TimeoutError:
         transport.abort()
+
+
+ENDPOINTS = (
+    events_endpoint(
+        dialects.EVENTS,
+        name="open_events",
+        path="/api/v1/events",
+        description=(
+            "For where WebSockets do not pass. The first event, `hello`, names the `stream` that "
+            "takes commands. A client that comes back opens another, and goes on by `resume`."
+        ),
+        feature=Feature.WEBSOCKET_PROXY,
+    ),
+    Endpoint(
+        name="command_events",
+        path="/api/v1/events/{stream_id}",
+        methods=(hdrs.METH_POST,),
+        handler=event_command,
+        tag=Tag.STREAMS,
+        summary="One message to an open event stream",
+        description="With the credentials that opened it. Answered on the stream, by `re`.",
+        body=(Subscribe, Unsubscribe, Ctrl, Ping, ClientHeartbeat),
+        answers=(ApiAnswer(202, "Taken.", None, None),),
+        errors=(InvalidRequest, NotFound, Forbidden, PayloadTooLarge),
+        feature=Feature.WEBSOCKET_PROXY,
+        dialect=dialects.EVENT_COMMANDS,
+        is_for_viewers=True,
+    ),
+    events_endpoint(
+        dialects.RUN_EVENTS,
+        name="get_events",
+        path="/api/v1/runs/{run_id}/events",
+        feature=Feature.WEBSOCKET_PROXY,
+    ),
+    events_endpoint(
+        dialects.BACKEND_EVENTS,
+        name="get_backend_events",
+        path="/backtests/{run_id}/stream",
+    ),
+)

@@ -1,10 +1,11 @@
-"""What a frontend may use here, and the door that is shut when it may not."""
+"""What a frontend may use here, and the refusal of what it may not."""
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from hewston_bff.errors import FeatureDisabled
 from hewston_bff.feature_flags import Feature
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, RequestHandler, Tag
 from hewston_bff.web.keys import FEATURES
 
 
@@ -27,11 +28,24 @@ async def features(request: web.Request) -> web.Response:
     return web.Response(body=page.model_dump_json().encode(), content_type="application/json")
 
 
-def require_feature(request: web.Request, feature: Feature) -> None:
-    """Go on only if `feature` is on.
+def switched(handler: RequestHandler, feature: Feature) -> RequestHandler:
+    """`handler`, while `feature` is on."""
 
-    Raises:
-        FeatureDisabled: it is off.
-    """
-    if not request.app[FEATURES].is_on(feature):
-        raise FeatureDisabled(_INSTEAD[feature])
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if not request.app[FEATURES].is_on(feature):
+            raise FeatureDisabled(_INSTEAD[feature])
+        return await handler(request)
+
+    return serve
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="get_features",
+        path="/api/v1/features",
+        handler=features,
+        tag=Tag.OPERATIONS,
+        summary="What a frontend may use here",
+        answers=(ApiAnswer(200, "By name.", FeaturesPage),),
+    ),
+)

@@ -9,20 +9,22 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from hewston_bff.errors import BffError
+from hewston_bff.errors import BffError, LimitReached, NoData
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.log_reader import reading
 from hewston_bff.log.log import Evicted
+from hewston_bff.net.limits.rate_limits import RouteClass
 from hewston_bff.protocol.positions import AtIndex, AtTime
 from hewston_bff.protocol.times import parse_time
 from hewston_bff.protocol.topics import RUN, Topic
 from hewston_bff.services.run_frames import RunFrames
 from hewston_bff.topics.run.frame_range import FrameRange, Place
 from hewston_bff.web.addresses import client_address
-from hewston_bff.web.features import require_feature
+from hewston_bff.web.credentials import credentials_of
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import CLIENTS, HUB, RUN_KIND, SETTINGS
 from hewston_bff.web.parameters import parameters, run_id_of
-from hewston_bff.web.streams import credentials_of
+from hewston_bff.web.runs import RUN_ERRORS
 
 NDJSON = "application/x-ndjson"
 
@@ -79,12 +81,11 @@ class FramesParameters(BaseModel):
 
 async def frames(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/runs/{id}/frames`: cut off if it can't be given whole."""
-    require_feature(request, Feature.RUN_DATA)
     run_id = run_id_of(request)
     asked = parameters(request, FramesParameters)
     hub, settings = request.app[HUB], request.app[SETTINGS]
     with (
-        request.app[CLIENTS].place(client_address(request)),
+        request.app[CLIENTS].slot(client_address(request)),
         reading(hub, Topic(RUN, run_id), credentials_of(request)) as reader,
     ):
         wanted = FrameRange(asked.first or AtIndex(0), asked.last)
@@ -116,3 +117,25 @@ async def _send(source: RunFrames, response: web.StreamResponse, *, patience_s: 
         # A quick client takes all without ever making us wait: others want their turn too.
         await asyncio.sleep(0)
     await response.write_eof()
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="get_run_frames",
+        path="/api/v1/runs/{run_id}/frames",
+        handler=frames,
+        tag=Tag.RUNS,
+        summary="The source frames of a range",
+        description=(
+            "Each a line of JSON, a `frame` of the AsyncAPI document. Without `to` all frames of a "
+            "run that is over, else those that are there. `to` is not before `from`. A range that "
+            "can't be given whole is cut off: the connection breaks."
+        ),
+        query=FramesParameters,
+        answers=(ApiAnswer(200, "The frames.", None, NDJSON),),
+        errors=(*RUN_ERRORS, NoData, LimitReached),
+        limit=RouteClass.AGGREGATED,
+        feature=Feature.RUN_DATA,
+        is_for_viewers=True,
+    ),
+)

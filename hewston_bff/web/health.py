@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 import hewston_bff
 from hewston_bff.hub.stats import HubStats
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import (
     ANSWERS,
     ARTIFACTS,
@@ -258,3 +259,50 @@ def _json(model: BaseModel, *, status: int = 200) -> web.Response:
     return web.Response(
         status=status, body=model.model_dump_json().encode(), content_type="application/json"
     )
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="get_health",
+        path="/api/v1/health",
+        handler=health,
+        tag=Tag.OPERATIONS,
+        summary="How we are, and what we depend on",
+        answers=(ApiAnswer(200, "Always, however we are.", Health),),
+    ),
+    Endpoint(
+        name="get_readiness",
+        path="/api/v1/health/ready",
+        handler=ready,
+        tag=Tag.OPERATIONS,
+        summary="Whether new clients should come here",
+        answers=(
+            ApiAnswer(200, "They should.", Readiness),
+            ApiAnswer(503, "They should not, for these reasons.", Readiness),
+        ),
+    ),
+    Endpoint(
+        name="get_liveness",
+        path="/api/v1/health/live",
+        handler=live,
+        tag=Tag.OPERATIONS,
+        summary="Whether the process answers",
+        answers=(ApiAnswer(200, "It does.", Liveness),),
+    ),
+    Endpoint(
+        name="get_websocket_stats",
+        path="/api/v1/websocket/stats",
+        handler=websocket_stats,
+        tag=Tag.OPERATIONS,
+        summary="Streaming in numbers",
+        answers=(ApiAnswer(200, "The numbers.", StatsPage),),
+    ),
+    Endpoint(
+        name="get_websocket_health",
+        path="/api/v1/websocket/health",
+        handler=websocket_health,
+        tag=Tag.OPERATIONS,
+        summary="Streaming in a word",
+        answers=(ApiAnswer(200, "The word.", SocketHealth),),
+    ),
+)

@@ -18,6 +18,7 @@ from hewston_bff.net.redis.shared_redis import SharedRedis
 from hewston_bff.topics.run.link import LinkState
 from hewston_bff.topics.run.skips import Skip
 from hewston_bff.web.clients import Clients
+from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 
@@ -115,3 +116,15 @@ async def metrics(request: web.Request) -> web.Response:
     """`GET /metrics`."""
     body = generate_latest(request.app[REGISTRY])
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="get_metrics",
+        path="/metrics",
+        handler=metrics,
+        tag=Tag.OPERATIONS,
+        summary="Numbers for Prometheus",
+        answers=(ApiAnswer(200, "Prometheus text.", None, "text/plain"),),
+    ),
+)

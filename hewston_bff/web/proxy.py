@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import aiohttp
@@ -23,66 +22,45 @@ from hewston_bff.web.proxy_headers import headers_to_backend, headers_to_client
 logger = structlog.get_logger(__name__)
 
 PREFIX = "/api/v1"
-_READING = (hdrs.METH_GET, hdrs.METH_HEAD)
-TABLE = (
-    ("/backtests", (*_READING, hdrs.METH_POST)),
-    ("/backtests/{run_id}", _READING),
-    ("/bars/daily", _READING),
-    ("/bars/minute", _READING),
-    ("/bars/minute_decimated", _READING),
-    ("/bars/hour", _READING),
-)
-"""All that is passed on under both prefixes: the backend's paths and their methods."""
-HEALTHZ = "/healthz"
-"""Passed on too, at this address alone: whoever watched the backend there still does."""
-
+"""Under it are the backend's addresses, as well as at their own."""
 _SMALL_BYTES = 1 << 16
 _TEXTS = frozenset({"application/json", "text/plain", "text/html"})
 _QUERY = re.compile(r"[\x21-\x7e]*")
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyRoute:
-    """An address of ours: a prefix, and the backend's path behind it."""
-
-    prefix: str
-    path: str
-    methods: tuple[str, ...]
-
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Pass the request on and the answer back, both as they come."""
-        settings = request.app[SETTINGS]
-        patience_s = settings.bff_backend_timeout
-        path = backend_path(self.path, request)
-        headers = headers_to_backend(request)
-        body = None
-        if request.method == hdrs.METH_POST and request.body_exists:
-            body = _body(request, max_bytes=settings.bff_request_bytes)
-            if request.content_length is not None and hdrs.CONTENT_ENCODING not in request.headers:
-                headers[hdrs.CONTENT_LENGTH] = str(request.content_length)
-        async with request.app[REQUESTS].open(
-            request.method, path, headers=headers, body=body, deadline_s=patience_s
-        ) as answer:
-            passed = headers_to_client(
-                request,
-                answer,
-                backend=URL(settings.hewston_backend_url),
-                prefix=self.prefix,
-            )
-            return await _respond(request, answer, passed, patience_s=patience_s)
+async def passed_on(request: web.Request) -> web.StreamResponse:
+    """Pass the request on and the answer back, both as they come."""
+    settings = request.app[SETTINGS]
+    patience_s = settings.bff_backend_timeout
+    prefix, path = _address(request)
+    headers = headers_to_backend(request)
+    body = None
+    if request.method == hdrs.METH_POST and request.body_exists:
+        body = _body(request, max_bytes=settings.bff_request_bytes)
+        if request.content_length is not None and hdrs.CONTENT_ENCODING not in request.headers:
+            headers[hdrs.CONTENT_LENGTH] = str(request.content_length)
+    async with request.app[REQUESTS].open(
+        request.method, path, headers=headers, body=body, deadline_s=patience_s
+    ) as answer:
+        passed = headers_to_client(
+            request,
+            answer,
+            backend=URL(settings.hewston_backend_url),
+            prefix=prefix,
+        )
+        return await _respond(request, answer, passed, patience_s=patience_s)
 
 
-def proxy_routes() -> list[ProxyRoute]:
-    """All addresses, with and without the prefix, and with the slash too many: a 307 there."""
-    return [
-        ProxyRoute("", HEALTHZ, _READING),
-        *(
-            ProxyRoute(prefix, path + slash, methods)
-            for path, methods in TABLE
-            for prefix in (PREFIX, "")
-            for slash in ("", "/")
-        ),
-    ]
+def _address(request: web.Request) -> tuple[str, str]:
+    """Our prefix, and the backend's path behind it with the query.
+
+    Raises:
+        InvalidRequest: see `backend_path`.
+    """
+    resource = request.match_info.route.resource
+    assert resource is not None  # noqa: S101 - only routes of resources are passed on
+    prefix = PREFIX if resource.canonical.startswith(f"{PREFIX}/") else ""
+    return prefix, backend_path(resource.canonical.removeprefix(prefix), request)
 
 
 def backend_path(path: str, request: web.Request) -> str:

@@ -1,72 +1,72 @@
-"""The table of routes."""
+"""All endpoints, and their routes."""
 
-from aiohttp import web
+from collections.abc import Sequence
 
-from hewston_bff.net.limits.rate_limits import RouteClass
+from aiohttp import hdrs, web
+
 from hewston_bff.settings import Settings
-from hewston_bff.web import chart, console, events, features, frames, health, metrics, runs, streams
+from hewston_bff.web import (
+    backend_endpoints,
+    chart,
+    console,
+    events,
+    features,
+    frames,
+    health,
+    metrics,
+    runs,
+    streams,
+)
 from hewston_bff.web.contract import documents
 from hewston_bff.web.cors import set_up_cors
-from hewston_bff.web.proxy import proxy_routes
+from hewston_bff.web.endpoint import Endpoint, RequestHandler
+from hewston_bff.web.features import switched
 from hewston_bff.web.rate_limits import limited
 
-_RUN = "{run_id}"
-
-ROUTES = (
-    ("/api/v1/stream", streams.stream),
-    (f"/api/v1/runs/{_RUN}/stream", streams.run_stream),
-    ("/api/v1/events", events.events),
-    (f"/api/v1/runs/{_RUN}/events", events.run_events),
-    (f"/backtests/{_RUN}/ws", streams.backend_stream),
-    (f"/backtests/{_RUN}/stream", events.backend_events),
-    ("/api/v1/chart-data", chart.chart_data),
-    (f"/api/v1/runs/{_RUN}/complete", runs.complete),
-    (f"/api/v1/runs/{_RUN}/status", runs.status),
-    (f"/api/v1/runs/{_RUN}/frames", frames.frames),
-    ("/api/v1/health", health.health),
-    ("/api/v1/health/ready", health.ready),
-    ("/api/v1/health/live", health.live),
-    ("/api/v1/features", features.features),
-    ("/api/v1/websocket/stats", health.websocket_stats),
-    ("/api/v1/websocket/health", health.websocket_health),
-    ("/metrics", metrics.metrics),
-    ("/api/v1/openapi.json", documents.openapi_json),
-    ("/api/v1/asyncapi.json", documents.asyncapi_json),
-    ("/api/v1/docs", console.docs),
-    ("/api/v1/docs/streams", console.docs_of_streams),
-    ("/api/v1/docs/{name}", console.docs_file),
-    ("/client/{name}", console.client_file),
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *chart.ENDPOINTS,
+    *runs.ENDPOINTS,
+    *frames.ENDPOINTS,
+    *streams.ENDPOINTS,
+    *events.ENDPOINTS,
+    *health.ENDPOINTS,
+    *features.ENDPOINTS,
+    *metrics.ENDPOINTS,
+    *backend_endpoints.ENDPOINTS,
+    *documents.ENDPOINTS,
+    *console.ENDPOINTS,
 )
-_COMMANDS = (("/api/v1/events/{stream_id}", events.event_command),)
-"""Those that take a `POST`."""
-_CONSOLE_ROUTES = (
-    ("/", console.page),
-    ("/console/{path:.+}", console.console_file),
-)
-
-_AGGREGATED = {
-    "/api/v1/chart-data",
-    f"/api/v1/runs/{_RUN}/complete",
-    f"/api/v1/runs/{_RUN}/status",
-    f"/api/v1/runs/{_RUN}/frames",
-}
-"""Those that may cost the backend several requests each: limited on their own."""
+"""In the order of the documents, and of the search for a route."""
 
 
-def add_routes(app: web.Application, settings: Settings) -> None:
-    """Add all routes, each with CORS for the configured origins."""
+def add_routes(app: web.Application, settings: Settings, endpoints: Sequence[Endpoint]) -> None:
+    """Add a route for each endpoint, with CORS for the configured origins."""
     cors = set_up_cors(app, settings)
-    for path, handler in ROUTES:
-        is_limited = path in _AGGREGATED
-        serve = limited(handler, RouteClass.AGGREGATED) if is_limited else handler
-        cors.add(app.router.add_get(path, serve))
-    for path, handler in _COMMANDS:
-        cors.add(app.router.add_post(path, handler))
-    for proxied in proxy_routes():
-        serve = limited(proxied.serve, RouteClass.PROXIED)
-        resource = cors.add(app.router.add_resource(proxied.prefix + proxied.path))
-        for method in proxied.methods:
-            cors.add(resource.add_route(method, serve))
-    if settings.bff_console_enabled:
-        for path, handler in _CONSOLE_ROUTES:
-            app.router.add_get(path, handler)
+    resources: dict[str, web.Resource] = {}
+    for endpoint in endpoints:
+        if endpoint.is_of_console and not settings.bff_console_enabled:
+            continue
+        for path in endpoint.paths:
+            if path not in resources:
+                resources[path] = app.router.add_resource(path)
+            routes = _routes(resources[path], endpoint)
+            for route in () if endpoint.is_of_console else routes:
+                cors.add(route)
+
+
+def _routes(resource: web.Resource, endpoint: Endpoint) -> list[web.AbstractRoute]:
+    """Routes for the endpoint's methods, as they were added; without the `HEAD` of a `GET`."""
+    serve = served(endpoint)
+    if hdrs.METH_GET in endpoint.methods and hdrs.METH_HEAD not in endpoint.methods:
+        resource.add_route(hdrs.METH_HEAD, serve)
+    return [resource.add_route(method, serve) for method in endpoint.methods]
+
+
+def served(endpoint: Endpoint) -> RequestHandler:
+    """The endpoint's handler, behind its limit and its switch."""
+    handler = endpoint.handler
+    if endpoint.feature is not None:
+        handler = switched(handler, endpoint.feature)
+    if endpoint.limit is not None:
+        handler = limited(handler, endpoint.limit)
+    return handler

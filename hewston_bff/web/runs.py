@@ -6,15 +6,31 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from hewston_bff.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    BffError,
+    Busy,
+    Forbidden,
+    InvalidRequest,
+    RunNotFound,
+    Unauthorized,
+)
 from hewston_bff.feature_flags import Feature
+from hewston_bff.net.limits.rate_limits import RouteClass
 from hewston_bff.services.run_parts import Part
 from hewston_bff.services.runs import RunMetadata, RunQuery
 from hewston_bff.web.bodies import private_json, put_body
-from hewston_bff.web.features import require_feature
+from hewston_bff.web.credentials import credentials_of
+from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Tag
 from hewston_bff.web.keys import RUNS
 from hewston_bff.web.parameters import count, parameters, run_id_of
-from hewston_bff.web.streams import credentials_of
 
+RUN_ERRORS: tuple[type[BffError], ...] = (
+    *(InvalidRequest, RunNotFound, Unauthorized, Forbidden),
+    *(BackendUnavailable, BackendTimeout, Busy),
+)
+"""What may go wrong where the backend is asked about a run."""
 _ALL = "all"
 _USUAL_POINTS = 2_000
 
@@ -47,8 +63,8 @@ class CompleteParameters(BaseModel):
     equity_points: _Points = Field(default_factory=lambda: _USUAL_POINTS)
 
 
-class RunStatus(BaseModel):
-    """What changes while a run is being made; null is what nobody told."""
+class _KnownOfRun(DocumentedModel):
+    """What both answers tell of a run; null is what nobody told."""
 
     run_id: str
     status: str | None
@@ -57,27 +73,25 @@ class RunStatus(BaseModel):
     created_at: datetime | None
     started_at: datetime | None
     completed_at: datetime | None
+
+
+class RunStatus(_KnownOfRun):
+    """What changes while a run is being made; null is what nobody told."""
+
     error_message: str | None
     progress: float | None
 
 
-class WholeRun(BaseModel):
+class WholeRun(_KnownOfRun):
     """What is known of a run: these, and all else that the backend says."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
-    run_id: str
-    status: str | None
-    strategy_id: str | None
-    symbol: str | None
-    created_at: datetime | None
-    started_at: datetime | None
-    completed_at: datetime | None
     params: dict[str, Any] | None
     error_message: str | None
 
 
-class EquityPoint(BaseModel):
+class EquityPoint(DocumentedModel):
     """`drawdown`: how far it lies below the highest before, as a part of that if that is > 0.
 
     `equity` is null where the source has no finite number.
@@ -88,7 +102,7 @@ class EquityPoint(BaseModel):
     drawdown: float | None
 
 
-class CompletePage(BaseModel):
+class CompletePage(DocumentedModel):
     """What comes back, for the documents: nothing long is ever made a model of."""
 
     run: WholeRun
@@ -100,7 +114,6 @@ class CompletePage(BaseModel):
 
 async def complete(request: web.Request) -> web.Response:
     """`GET /api/v1/runs/{id}/complete`: what is not there is null, and named."""
-    require_feature(request, Feature.RUN_DATA)
     run_id = run_id_of(request)
     asked = parameters(request, CompleteParameters)
     is_wanted = {
@@ -118,8 +131,40 @@ async def complete(request: web.Request) -> web.Response:
 
 async def status(request: web.Request) -> web.Response:
     """`GET /api/v1/runs/{id}/status`."""
-    require_feature(request, Feature.RUN_DATA)
     run_id = run_id_of(request)
     response = private_json()
     response.body = await request.app[RUNS].status(run_id, credentials_of(request))
     return response
+
+
+ENDPOINTS = (
+    Endpoint(
+        name="get_complete_run",
+        path="/api/v1/runs/{run_id}/complete",
+        handler=complete,
+        tag=Tag.RUNS,
+        summary="One run in one call",
+        description=(
+            "Facts, figures, equity and orders. A part that nobody has in time is null, and "
+            "`metadata` names it; without the facts there is no answer."
+        ),
+        query=CompleteParameters,
+        answers=(ApiAnswer(200, "The run, and what is lacking.", CompletePage),),
+        errors=RUN_ERRORS,
+        limit=RouteClass.AGGREGATED,
+        feature=Feature.RUN_DATA,
+        is_for_viewers=True,
+    ),
+    Endpoint(
+        name="get_run_status",
+        path="/api/v1/runs/{run_id}/status",
+        handler=status,
+        tag=Tag.RUNS,
+        summary="What changes while a run is being made",
+        answers=(ApiAnswer(200, "The status.", RunStatus),),
+        errors=RUN_ERRORS,
+        limit=RouteClass.AGGREGATED,
+        feature=Feature.RUN_DATA,
+        is_for_viewers=True,
+    ),
+)

@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from hewston_bff.log_setup import Sink
+from hewston_bff.log_setup import LogSink
 from hewston_bff.tools.simulator import SimulatedBackend, SimulatedRun, generated_run
 from tests.program import ROOT, clean_environ, once_up
 from tests.support import QUICK, Viewer, free_port
@@ -93,7 +93,7 @@ def test_lines_that_cannot_be_written_are_counted_and_told_once() -> None:
         written.extend(data[:taken])
         return taken
 
-    sink = Sink(write, recovered=lambda dropped: f'{{"dropped":{dropped}}}\n')
+    sink = LogSink(write, recovered=lambda dropped: f'{{"dropped":{dropped}}}\n')
     sink.write('{"n":1}\n')
     room[0] = 3
     for _ in range(3):  # the first of them breaks off

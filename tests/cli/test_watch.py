@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 from yarl import URL
 
-from hewston_bff.cli.watch import Ending, Limits, Viewer, watch
+from hewston_bff.cli.watch import Ending, Viewer, WatchLimits, watch
 from hewston_bff.tools.viewer import keys as watch_keys
 from hewston_bff.tools.viewer.feed import Wish
 from hewston_bff.tools.viewer.keys import Key, command, parse
@@ -281,7 +281,12 @@ def start(aiohttp_server: AiohttpServer) -> Start:
     return started
 
 
-async def _watched(url: URL, *, limits: Limits = Limits(20), **wishes: Any) -> tuple[Ending, str]:  # noqa: B008 - options of Wish, immutable
+_TWENTY_S = WatchLimits(20)
+
+
+async def _watched(
+    url: URL, *, limits: WatchLimits = _TWENTY_S, **wishes: Any
+) -> tuple[Ending, str]:
     out = io.StringIO()
     wish = Wish(run_id="r", url=url, **wishes)
     ending = await Viewer(wish, limits=limits, console=Console(file=out)).run()
@@ -298,21 +303,21 @@ async def test_without_a_terminal_it_prints_lines_and_ends_with_the_run(start: S
 
 async def test_it_ends_after_so_many_frames(start: Start) -> None:
     _, url = await start(Behaviour())
-    ending, out = await _watched(url, limits=Limits(frames=5))
+    ending, out = await _watched(url, limits=WatchLimits(frames=5))
     assert ending.code == 0
     assert out.count("\n") == 1
 
 
 async def test_it_ends_after_some_seconds(start: Start) -> None:
     _, url = await start(Behaviour(stop_after=0))
-    ending, _ = await _watched(url, limits=Limits(seconds=0.1))
+    ending, _ = await _watched(url, limits=WatchLimits(seconds=0.1))
     assert ending == Ending(0)
 
 
 async def test_wishes_go_to_the_server(start: Start) -> None:
     server, url = await start(Behaviour())
     await _watched(
-        url, limits=Limits(frames=1), speed=2.0, start="live", max_fps=5.0, token="secret"
+        url, limits=WatchLimits(frames=1), speed=2.0, start="live", max_fps=5.0, token="secret"
     )
     request = server.requests[0]
     assert request.path == "/api/v1/runs/r/stream"
@@ -324,7 +329,7 @@ async def test_after_a_bye_it_comes_back_and_goes_on_where_it_was(start: Start) 
     bye = {"t": "bye", "code": 1012, "after_ms": 5}
     behaviour = Behaviour(between={7: [bye]}, close_after=7)
     server, url = await start(behaviour)
-    ending, out = await _watched(url, limits=Limits(frames=20))
+    ending, out = await _watched(url, limits=WatchLimits(frames=20))
     assert ending == Ending(0)
     assert [request.query.get("from") for request in server.requests] == [None, "7", "14"]
     assert "lost 0" in out
@@ -333,7 +338,7 @@ async def test_after_a_bye_it_comes_back_and_goes_on_where_it_was(start: Start) 
 
 async def test_a_closed_socket_and_a_busy_server_are_retried(start: Start) -> None:
     server, url = await start(Behaviour(close_after=5, refuse=[0, 503, 429], close_code=1011))
-    ending, _ = await _watched(url, limits=Limits(frames=8))
+    ending, _ = await _watched(url, limits=WatchLimits(frames=8))
     assert ending == Ending(0)
     assert [request.query.get("from") for request in server.requests] == [None, "5", "5", "5"]
 
@@ -419,7 +424,7 @@ async def test_keys_command_the_server_and_q_quits(start: Start, terminal: Termi
     server, url = await start(Behaviour(frames=1_000))
     before = termios.tcgetattr(terminal.fd)
     wish = Wish(run_id="r", url=url)
-    viewer = Viewer(wish, limits=Limits(), console=terminal.console, keyboard=terminal.fd)
+    viewer = Viewer(wish, limits=WatchLimits(), console=terminal.console, keyboard=terminal.fd)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(viewer.run())
         await server.heard()
@@ -440,7 +445,7 @@ async def test_the_end_of_a_run_does_not_end_it_in_a_terminal(
 ) -> None:
     server, url = await start(Behaviour(frames=5))
     wish = Wish(run_id="r", url=url)
-    viewer = Viewer(wish, limits=Limits(), console=terminal.console, keyboard=terminal.fd)
+    viewer = Viewer(wish, limits=WatchLimits(), console=terminal.console, keyboard=terminal.fd)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(viewer.run())
         await terminal.out.shows("ended")

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from hewston_bff.tools.simulator import Lifecycle, SimulatedRun
-from hewston_bff.tools.simulator.market import Bars
+from hewston_bff.tools.simulator.market import MarketBars
 
 _START = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
-_NO_BARS = Bars(*(np.zeros(0, dtype=np.int64) for _ in range(6)))
+_NO_BARS = MarketBars(*(np.zeros(0, dtype=np.int64) for _ in range(6)))
 Frame = dict[str, Any]
 
 
@@ -21,7 +21,7 @@ class GivenFrames:
     """Frames as they are given, in the backend's JSON."""
 
     given: Sequence[Frame]
-    bars: Bars = field(default=_NO_BARS)
+    bars: MarketBars = field(default=_NO_BARS)
 
     @property
     def frame_count(self) -> int:

@@ -61,7 +61,7 @@ _SMALL = {
 
 
 def test_the_types_are_those_of_the_document() -> None:
-    text = _GENERATOR["typescript"](_GENERATOR["asyncapi"]())
+    text = _GENERATOR["typescript"](_GENERATOR["asyncapi"](_GENERATOR["ENDPOINTS"]))
     is_same = (CONSOLE / "client" / "messages.d.ts").read_text() == text
     assert is_same, "the document has changed: run scripts/generate_messages.py"
 

@@ -12,9 +12,9 @@ from msgspec import json
 from playwright.async_api import Browser, expect
 
 from hewston_bff.tools.simulator import (
-    Answer,
+    AnswerWith,
     Lifecycle,
-    RunStatus,
+    SimulatedStatus,
     SimulatorOptions,
     generated_run,
 )
@@ -56,7 +56,7 @@ async def test_a_backend_that_is_gone_is_told_with_the_attempts(browser: Browser
 
 
 async def test_a_run_that_failed_says_why_and_has_no_buttons(browser: Browser) -> None:
-    failed = generated_run("failed", lifecycle=Lifecycle(final=RunStatus.ERROR))
+    failed = generated_run("failed", lifecycle=Lifecycle(final=SimulatedStatus.ERROR))
     async with console(failed) as (bff, _, _):
         async with tab(browser, f"{bff.url}/#/run/failed", may_complain=True) as user:
             page = user.page
@@ -86,9 +86,9 @@ async def test_a_run_without_a_frame_has_no_data_and_no_buttons(browser: Browser
 
 
 async def test_the_reason_that_the_backend_gives_is_told(browser: Browser) -> None:
-    failed = generated_run("failed", lifecycle=Lifecycle(final=RunStatus.ERROR))
-    detail = failed.detail(status=RunStatus.ERROR) | {"error_message": "no bars for AAPL"}
-    answers = tuple(Answer(status=200, body=json.encode(detail)) for _ in range(50))
+    failed = generated_run("failed", lifecycle=Lifecycle(final=SimulatedStatus.ERROR))
+    detail = failed.detail(status=SimulatedStatus.ERROR) | {"error_message": "no bars for AAPL"}
+    answers = tuple(AnswerWith(status=200, body=json.encode(detail)) for _ in range(50))
     options = SimulatorOptions(
         play_silence_s=0.02, hb_interval_s=0.3, rest_faults={"GET /backtests/{run_id}": answers}
     )
@@ -101,7 +101,7 @@ async def test_the_reason_that_the_backend_gives_is_told(browser: Browser) -> No
 
 async def test_a_description_is_asked_for_until_it_is_there(browser: Browser) -> None:
     faults = {
-        "GET /backtests/{run_id}": (*(Answer(status=503, body=b"{}") for _ in range(4)), None)
+        "GET /backtests/{run_id}": (*(AnswerWith(status=503, body=b"{}") for _ in range(4)), None)
     }
     options = SimulatorOptions(play_silence_s=0.02, hb_interval_s=0.3, rest_faults=faults)
     async with console(DAY, options=options) as (bff, _, _):
@@ -178,7 +178,7 @@ async def test_orders_jumped_over_are_told_while_a_run_is_followed(browser: Brow
 
 
 async def test_a_tile_of_a_run_that_failed_has_not_lost_the_backend(browser: Browser) -> None:
-    failed = generated_run("failed", lifecycle=Lifecycle(final=RunStatus.ERROR))
+    failed = generated_run("failed", lifecycle=Lifecycle(final=SimulatedStatus.ERROR))
     # So long between the attempts that what is told between them stays.
     async with console(failed, bff_hub_backoff_base_seconds=60, bff_hub_backoff_cap_seconds=60) as (
         bff,

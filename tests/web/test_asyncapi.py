@@ -20,15 +20,17 @@ from hewston_bff.tools.simulator import (
     SimulatorOptions,
     generated_run,
 )
-from hewston_bff.web.contract.asyncapi import DOORS, asyncapi
+from hewston_bff.web.contract.asyncapi import asyncapi
 from hewston_bff.web.contract.openapi import openapi
-from hewston_bff.web.contract.operation import Tag
+from hewston_bff.web.endpoint import Tag
 from hewston_bff.web.keys import CLIENTS
+from hewston_bff.web.routes import ENDPOINTS
 from tests.support import Message, is_a, stack
 from tests.waiting import eventually
 from tests.web.documented import validator
 
-DOCUMENT = asyncapi()
+DOCUMENT = asyncapi(ENDPOINTS)
+DIALECTS = [endpoint.dialect for endpoint in ENDPOINTS if endpoint.dialect is not None]
 MEMBERS = {name: one["name"] for name, one in DOCUMENT["components"]["messages"].items()}
 _SPEC = (
     Path(__file__)
@@ -38,12 +40,13 @@ _SPEC = (
 )
 
 
-def check(messages: Iterable[Message], *, door: str, action: str = "send") -> set[str]:
-    """Assert that we may say each at this door, or `receive` it; the kinds there were."""
+def check(messages: Iterable[Message], *, endpoint: str, action: str = "send") -> set[str]:
+    """Assert that we may say each at this endpoint, or `receive` it; the kinds there were."""
     known = [
         ref["$ref"].rpartition("/")[2]
         for operation in DOCUMENT["operations"].values()
-        if operation["action"] == action and operation["channel"]["$ref"] == f"#/channels/{door}"
+        if operation["action"] == action
+        and operation["channel"]["$ref"] == f"#/channels/{endpoint}"
         for ref in operation["messages"]
     ]
     kinds = set()
@@ -52,7 +55,7 @@ def check(messages: Iterable[Message], *, door: str, action: str = "send") -> se
         names = [name for name in known if MEMBERS[name] == kind]
         if kind == "frame":
             names = ["merged_frame" if "n" in message else "frame"]
-        assert names, f"nothing at {door} is called {kind}"
+        assert names, f"nothing at {endpoint} is called {kind}"
         schema_of(names[0]).validate(message)
         kinds.add(kind)
     return kinds
@@ -80,7 +83,7 @@ def test_what_it_refers_to_is_there() -> None:
                 yield from refs(part)
 
     found = set(refs(DOCUMENT))
-    assert len(found) > len(DOORS)
+    assert len(found) > len(DIALECTS)
     for ref in found:
         place = DOCUMENT
         for part in ref.removeprefix("#/").split("/"):
@@ -92,14 +95,14 @@ async def test_it_is_served() -> None:
         assert await bff.get("/api/v1/asyncapi.json") == DOCUMENT
 
 
-def test_every_door_and_every_message_is_in_it() -> None:
+def test_every_endpoint_and_every_message_is_in_it() -> None:
     streams = {
         path
-        for path, methods in openapi()["paths"].items()
+        for path, methods in openapi(ENDPOINTS)["paths"].items()
         if any(Tag.STREAMS in operation["tags"] for operation in methods.values())
     }
-    assert {door.address for door in DOORS} == streams
-    said = {message for door in DOORS for message in (*door.received, *door.sent)}
+    assert {one.documented_path for one in ENDPOINTS if one.dialect} == streams
+    said = {message for one in DIALECTS for message in (*one.received, *one.sent)}
     assert said >= {*Notice.__subclasses__(), *get_args(Command)}
 
 
@@ -142,12 +145,12 @@ async def test_what_is_said_on_the_stream_is_as_documented() -> None:
         await viewer.until(is_a("hb"))
         bff.app[CLIENTS].drain()
         await viewer.until_closed()
-        assert check(viewer.seen, door="stream") >= {
+        assert check(viewer.seen, endpoint="stream") >= {
             *("hello", "subscribed", "frame", "snapshot", "state", "upstream", "run", "metrics"),
             *("end", "err", "hb", "pong", "unsubscribed", "bye"),
         }
     told = [request, *said, {"t": "unsubscribe", "id": 2}]
-    check(told, door="stream", action="receive")
+    check(told, endpoint="stream", action="receive")
 
 
 async def test_what_is_said_when_things_go_wrong_is_as_documented() -> None:
@@ -166,8 +169,8 @@ async def test_what_is_said_when_things_go_wrong_is_as_documented() -> None:
             await late.subscribe("month", mode="all", speed=0)
             await late.until(is_a("lag"))
             await late.until(is_a("frame"))
-            assert check(first.seen, door="stream") >= {"reset", "upstream", "state"}
-            assert check(late.seen, door="stream") >= {"lag"}
+            assert check(first.seen, endpoint="stream") >= {"reset", "upstream", "state"}
+            assert check(late.seen, endpoint="stream") >= {"lag"}
             assert "retrying" in {one["status"] for one in first.of("upstream")}
 
 
@@ -177,30 +180,36 @@ async def test_what_is_said_of_one_run_is_as_documented() -> None:
             await viewer.until_end()
             await viewer.say(t="subscribe", run_id="day")
             await viewer.until(is_a("err"))
-            assert check(viewer.seen, door="run") >= {"hello", "subscribed", "frame", "end", "err"}
+            assert check(viewer.seen, endpoint="run") >= {
+                "hello",
+                "subscribed",
+                "frame",
+                "end",
+                "err",
+            }
         async with bff.viewer("/backtests/day/ws") as viewer:
             await viewer.say(t="ctrl", cmd="play", id=None, more=1)
             await viewer.say(t="ctrl", cmd="seek", pos=3)
             await viewer.until_end()
-            assert check(viewer.seen, door="backend") >= {"ctrl", "state", "frame", "end"}
+            assert check(viewer.seen, endpoint="backend") >= {"ctrl", "state", "frame", "end"}
 
 
 async def test_a_line_of_a_range_of_frames_is_a_documented_frame() -> None:
     async with stack() as (bff, _, _):
         async with bff.session.get(f"{bff.url}/api/v1/runs/day/frames?from=3&to=40") as response:
             lines = (await response.text()).splitlines()
-    assert check(map(msgspec.json.decode, lines), door="run") == {"frame"}
+    assert check(map(msgspec.json.decode, lines), endpoint="run") == {"frame"}
     assert len(lines) == 38
 
 
 @pytest.mark.parametrize(
-    ("door", "path"),
+    ("endpoint", "path"),
     [("events", "/api/v1/runs/day/events"), ("backend_events", "/backtests/day/stream")],
 )
-async def test_what_an_event_holds_is_as_documented(door: str, path: str) -> None:
+async def test_what_an_event_holds_is_as_documented(endpoint: str, path: str) -> None:
     async with stack() as (bff, _, _), bff.session.get(bff.url + path) as response:
         parser = EventParser(max_bytes=1 << 20)
         events = list(parser.feed(await response.read()))
     messages = [msgspec.json.decode(data) for name, data in events if name != "message"]
     assert [name for name, data in events if data] == [message["t"] for message in messages]
-    assert check(messages, door=door) == {"frame", "end"}
+    assert check(messages, endpoint=endpoint) == {"frame", "end"}

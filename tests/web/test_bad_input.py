@@ -9,13 +9,14 @@ import pytest
 import structlog
 
 from hewston_bff.web.contract.openapi import openapi
-from hewston_bff.web.contract.operation import Tag
+from hewston_bff.web.endpoint import Tag
+from hewston_bff.web.routes import ENDPOINTS
 from tests.support import Bff, Message, serving
 from tests.waiting import PATIENCE_S
 from tests.web.documented import Documented
 from tests.web.replaying import replaying
 
-DOCUMENTED = Documented(openapi())
+DOCUMENTED = Documented(openapi(ENDPOINTS))
 SOCKETS = {"/api/v1/stream", "/api/v1/runs/{run_id}/stream", "/backtests/{run_id}/ws"}
 GOOD = {"symbol": "AAPL", "timeframe": "1D", "from": "2024-01-02", "to": "2024-01-31"}
 ALWAYS_BAD = (
@@ -184,7 +185,7 @@ def test_all_that_the_contract_has_is_checked() -> None:
 @pytest.mark.parametrize(
     "path",
     ["chart-data?" + urlencode(GOOD), "stream"]
-    + [f"runs/day/{door}" for door in ("complete", "status", "frames", "events", "stream")],
+    + [f"runs/day/{end}" for end in ("complete", "status", "frames", "events", "stream")],
 )
 async def test_credentials_that_are_not_utf8_are_refused_and_never_sent_on_as_others(
     path: str,

@@ -29,8 +29,8 @@ class NoCursor:
 def subscription_of(bff: Bff) -> Subscription:
     """What the one client watches that watches something."""
     sessions = [client for client in bff.app[CLIENTS].open if isinstance(client, Session)]
-    (watching,) = [session for session in sessions if session.viewings]
-    return watching.viewings.find(None)
+    (watching,) = [session for session in sessions if session.subscriptions]
+    return watching.subscriptions.find(None)
 
 
 def break_cursor(subscription: Subscription) -> None:

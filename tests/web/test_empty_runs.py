@@ -9,24 +9,24 @@ import pytest
 from hewston_bff.tools.simulator import (
     Lifecycle,
     RunningBackend,
-    RunStatus,
     SimulatedBackend,
     SimulatedRun,
+    SimulatedStatus,
     generated_run,
 )
-from hewston_bff.tools.simulator.runs import Progress
+from hewston_bff.tools.simulator.runs import RunProgress
 from tests.support import QUICK, Bff, is_a, stack
 
 TRANSPORTS = ["ws", "sse", "auto"]
 
 
-def empty(final: RunStatus) -> SimulatedRun:
+def empty(final: SimulatedStatus) -> SimulatedRun:
     """A run that streams nothing but `hb`, or an end."""
     return generated_run("empty", lifecycle=Lifecycle(final=final, streams_nothing=True))
 
 
 def serving(
-    final: RunStatus, transport: str
+    final: SimulatedStatus, transport: str
 ) -> AbstractAsyncContextManager[tuple[Bff, SimulatedBackend, RunningBackend]]:
     """The stack with this run, the longest load cut to what a test can wait for."""
     return stack(
@@ -38,9 +38,9 @@ def serving(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("final", [RunStatus.DONE, RunStatus.ERROR])
+@pytest.mark.parametrize("final", [SimulatedStatus.DONE, SimulatedStatus.ERROR])
 async def test_a_run_without_a_frame_ends_before_its_first(
-    final: RunStatus, transport: str
+    final: SimulatedStatus, transport: str
 ) -> None:
     async with serving(final, transport) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("empty", mode="all", speed=0)
@@ -52,7 +52,7 @@ async def test_a_run_without_a_frame_ends_before_its_first(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_commands_to_a_run_without_a_frame_are_answered(transport: str) -> None:
-    async with serving(RunStatus.DONE, transport) as (bff, _, _), bff.viewer() as viewer:
+    async with serving(SimulatedStatus.DONE, transport) as (bff, _, _), bff.viewer() as viewer:
         await viewer.subscribe("empty")
         await viewer.until(is_a("end"))
         commands: list[tuple[str, dict[str, Any]]] = [
@@ -75,7 +75,7 @@ async def test_commands_to_a_run_without_a_frame_are_answered(transport: str) ->
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_events_of_a_run_without_a_frame_end(transport: str) -> None:
-    async with serving(RunStatus.DONE, transport) as (bff, _, _):
+    async with serving(SimulatedStatus.DONE, transport) as (bff, _, _):
         async with bff.session.get(f"{bff.url}/api/v1/runs/empty/events") as response:
             text = await response.text()
         assert "event: frame" not in text
@@ -83,9 +83,9 @@ async def test_events_of_a_run_without_a_frame_end(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("final", [RunStatus.DONE, RunStatus.ERROR])
+@pytest.mark.parametrize("final", [SimulatedStatus.DONE, SimulatedStatus.ERROR])
 async def test_a_whole_run_without_a_frame_has_empty_parts(
-    final: RunStatus, transport: str
+    final: SimulatedStatus, transport: str
 ) -> None:
     async with serving(final, transport) as (bff, _, _):
         page: dict[str, Any] = await bff.get("/api/v1/runs/empty/complete")
@@ -96,8 +96,8 @@ async def test_a_whole_run_without_a_frame_has_empty_parts(
 class _Broken(Lifecycle):
     """A run that failed once it had made frames, which are streamed."""
 
-    def at(self, elapsed_s: float, *, frame_count: int) -> Progress:
-        return Progress(RunStatus.CANCELLED, frame_count, is_streamable=True)
+    def at(self, elapsed_s: float, *, frame_count: int) -> RunProgress:
+        return RunProgress(SimulatedStatus.CANCELLED, frame_count, is_streamable=True)
 
 
 async def test_a_failed_run_whose_stream_still_loads_is_not_said_to_be_empty() -> None:

@@ -128,7 +128,7 @@ async def test_it_is_spoken_to_by_post_and_answers_on_the_stream() -> None:
         await viewer.until(is_a("pong", ts=7))
         assert await viewer.say(t="ctrl", id=5, sid=9, cmd="play") == 202
         assert (await viewer.until(is_a("err", re=5)))["code"] == "NOT_SUBSCRIBED"
-        check(viewer.seen, door="many_events")
+        check(viewer.seen, endpoint="many_events")
 
 
 async def test_who_comes_back_goes_on_at_the_next_frame() -> None:
@@ -228,7 +228,7 @@ async def test_its_end_says_why_and_whether_to_come_back() -> None:
             bff.app[CLIENTS].drain()
             *_, bye, closed = await viewer.until_ended()
             assert (bye["t"], bye["code"], closed["code"]) == ("bye", 1012, 1012)
-            check(viewer.seen, door="many_events")
+            check(viewer.seen, endpoint="many_events")
 
 
 async def test_a_quiet_stream_says_that_it_is_there() -> None:

@@ -11,7 +11,6 @@ from hewston_bff.tools.simulator import (
     Binary,
     Diverge,
     Duplicate,
-    Fault,
     FaultPlan,
     Forever,
     Garbage,
@@ -21,6 +20,7 @@ from hewston_bff.tools.simulator import (
     RandomCuts,
     Refuse,
     Script,
+    ScriptedFault,
     SimulatorOptions,
     StreamError,
     generated_run,
@@ -113,7 +113,7 @@ async def test_a_half_open_connection_is_noticed_within_the_silence(
     ids=lambda fault: type(fault).__name__,
 )
 async def test_useless_messages_are_counted_and_skipped(
-    fault: Fault, upstream: dict[str, Any]
+    fault: ScriptedFault, upstream: dict[str, Any]
 ) -> None:
     async with (
         stack(DAY, options=failing((fault,)), **upstream) as (bff, _, _),

@@ -22,7 +22,7 @@ HANDSHAKE = (
     "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
-DOORS = [
+ENDPOINTS = [
     ("/api/v1/stream", HANDSHAKE),
     ("/backtests/day/ws", HANDSHAKE),
     ("/api/v1/events", ""),
@@ -65,7 +65,7 @@ async def _losing() -> AsyncIterator[int]:
             await runner.cleanup()
 
 
-@pytest.mark.parametrize(("path", "headers"), DOORS)
+@pytest.mark.parametrize(("path", "headers"), ENDPOINTS)
 async def test_a_reset_before_the_head_of_an_answer_is_told_as_499(
     path: str, headers: str, lines: list[EventDict], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,7 +84,7 @@ async def test_clients_that_reset_at_once_leave_no_error(
     lines: list[EventDict], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with stack(DAY) as (bff, *_):
-        for path, headers in DOORS * 4:
+        for path, headers in ENDPOINTS * 4:
             with socket.create_connection(("127.0.0.1", bff.port)) as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())

@@ -40,13 +40,13 @@ async def _moved_to(bff: Bff, url: str, **headers: str) -> str:
         return response.headers["Location"]
 
 
-@pytest.mark.parametrize("door", ["/backtests/day/stream", "/api/v1/runs/day/events"])
-async def test_events_pass_a_plain_nginx_whole_and_uncut(tmp_path: Path, door: str) -> None:
+@pytest.mark.parametrize("path", ["/backtests/day/stream", "/api/v1/runs/day/events"])
+async def test_events_pass_a_plain_nginx_whole_and_uncut(tmp_path: Path, path: str) -> None:
     async with (
         stack(DAY) as (bff, *_),
         nginx(tmp_path, config=server(PLAIN), upstream=bff.port) as port,
     ):
-        frames = await _frames_of_events(bff, f"http://127.0.0.1:{port}{door}?mode=all&speed=0")
+        frames = await _frames_of_events(bff, f"http://127.0.0.1:{port}{path}?mode=all&speed=0")
     assert [frame["ts"] for frame in frames] == [frame["ts"] for frame in sources(DAY)]
 
 

@@ -1,4 +1,4 @@
-"""Runs played to clients over the stream door, end to end."""
+"""Runs played to clients over the stream endpoint, end to end."""
 
 import asyncio
 

@@ -20,7 +20,7 @@ from hewston_bff.tools.simulator import (
     StreamError,
     generated_run,
 )
-from hewston_bff.tools.simulator.faults import Fault
+from hewston_bff.tools.simulator.faults import ScriptedFault
 from tests.net.files.catalogs import insert, make_catalog
 from tests.support import QUICK, Bff, Message, serving, stack
 from tests.waiting import PATIENCE_S
@@ -222,7 +222,7 @@ async def test_without_a_stream_what_nobody_else_has_is_null_and_named(how: Beha
 @pytest.mark.parametrize(
     "fault", [HalfOpen(frame=1), Refuse(status=403), StreamError(times=9), CutAt(frame=0)], ids=str
 )
-async def test_a_stream_that_does_not_get_far_is_given_up_in_time(fault: Fault) -> None:
+async def test_a_stream_that_does_not_get_far_is_given_up_in_time(fault: ScriptedFault) -> None:
     options = replace(QUICK, faults=FaultPlan(default=(fault,)))
     async with stack(options=options, bff_backend_timeout=2.0) as (bff, _, _):
         page = await whole(bff, run_id="day")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hewston_bff.tools.simulator import generated_run
-from hewston_bff.web.contract.operation import Tag
+from hewston_bff.web.endpoint import Tag
 from tests.support import stack
 
 NOT_OURS = (Tag.BACKEND, Tag.UNPREFIXED, Tag.STREAMS)

@@ -130,12 +130,12 @@ async def test_a_viewer_that_stops_reading_slows_nobody_and_gets_wider_merges() 
         assert sum(frame.get("n", 1) for frame in frames) == 8_000
 
 
-@pytest.mark.parametrize("door", ["stream", "events"])
-async def test_a_viewer_that_takes_nothing_for_too_long_is_closed(door: str) -> None:
+@pytest.mark.parametrize("end", ["stream", "events"])
+async def test_a_viewer_that_takes_nothing_for_too_long_is_closed(end: str) -> None:
     month = generated_run("month", frame_count=8_000)
     stalled = {"bff_ws_stalled_after_seconds": 0.5, "bff_ws_buffer_bytes": 16_384}
     async with stack(month, options=QUICK, bff_ws_close_seconds=0.2, **stalled) as (bff, _, _):
-        stuck = await _narrow_socket(bff, f"/api/v1/runs/month/{door}?speed=0&mode=all")
+        stuck = await _narrow_socket(bff, f"/api/v1/runs/month/{end}?speed=0&mode=all")
         with stuck:
             server = bff.runner.server
             assert server is not None

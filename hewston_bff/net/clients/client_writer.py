@@ -9,16 +9,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol
 
 from hewston_bff.hub.hub import Hub
-from hewston_bff.ports import Framing
+from hewston_bff.net.clients.carriers import ClientCarrier
 from hewston_bff.protocol.close_codes import INTERNAL_REASON, CloseCode
 
 
 @dataclass(frozen=True, slots=True)
-class OutletLimits:
-    """Bounds of one client's outlet; bytes, messages, seconds."""
+class WriterLimits:
+    """Bounds of what one client is sent; bytes, messages, seconds."""
 
     high_water_bytes: int = 65_536
     control_lane: int = 256
@@ -28,61 +27,41 @@ class OutletLimits:
     stalled_after_s: float = 30.0
 
 
-class Wire(Protocol):
-    """How one kind of door writes."""
-
-    @property
-    def framing(self) -> Framing:
-        """For `frame` messages."""
-
-    def heartbeat(self) -> bytes:
-        """What says that we are here."""
-
-    def ping(self) -> bytes | None:
-        """What asks whether the client is; None where the door has no such thing."""
-
-
 CHECK_S = 0.5
 
 
-class Outlet:
-    """One client's way out. Synchronous throughout: nobody waits for a client."""
+class ClientWriter:
+    """What writes to one client. Synchronous throughout: nobody waits for a client."""
 
     def __init__(
         self,
         transport: asyncio.Transport,
         hub: Hub,
-        wire: Wire,
+        carrier: ClientCarrier,
         *,
-        limits: OutletLimits,
+        limits: WriterLimits,
         jitter: float,
+        heartbeat: Callable[[], bytes],
         end: Callable[[CloseCode, str], None],
     ) -> None:
+        """`heartbeat`: what says that we are here; empty while nothing may be said."""
         self._transport = transport
         self._hub = hub
-        self._wire = wire
+        self._carrier = carrier
         self._limits = limits
         self._high_water_bytes = limits.high_water_bytes
         self._jitter = jitter
         self._heartbeat_s = limits.heartbeat_s * (0.9 + 0.2 * jitter)
+        self._heartbeat = heartbeat
         self._end = end
         self._lane: deque[bytes] = deque()
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self.is_ended = False
-        self.is_listened_to = True
-        """Whether the client can speak at all, so that its silence means something."""
-        self.is_mute = False
-        """Whether heartbeats are withheld (the backend's own path, until the client speaks)."""
         self._has_sent = True
         self._sent_s = self._heard_s = self._progress_s = self._pinged_s = hub.ticker.next_s
         self._taken = -1
         self.scheduled = -1
-
-    @property
-    def framing(self) -> Framing:
-        """See `ports.Sink`."""
-        return self._wire.framing
 
     def crashed(self) -> None:
         """See `Ticked`."""
@@ -196,7 +175,7 @@ class Outlet:
     def _is_well(self, now_s: float) -> bool:
         """Whether the client lives and reads; if not, its end is begun."""
         limits = self._limits
-        if self.is_listened_to and now_s - self._heard_s > limits.dead_after_s:
+        if self._carrier.hears_client and now_s - self._heard_s > limits.dead_after_s:
             self._end(CloseCode.STALLED, "nothing was heard of the client")
             return False
         pending = self._transport.get_write_buffer_size()
@@ -213,11 +192,12 @@ class Outlet:
             self.can_take()
         if self._has_sent:
             self._has_sent, self._sent_s = False, now_s
-        elif now_s - self._sent_s >= self._heartbeat_s - CHECK_S / 2 and not self.is_mute:
-            self.send_control(self._wire.heartbeat())
+        elif now_s - self._sent_s >= self._heartbeat_s - CHECK_S / 2:
+            heartbeat = self._heartbeat()
+            if heartbeat:
+                self.send_control(heartbeat)
         if now_s - self._pinged_s >= self._limits.ping_s:
             self._pinged_s = now_s
-            ping = self._wire.ping()
-            if ping is not None:
+            if self._carrier.ping:
                 # Also above the mark: who is always behind is slow, but not dead.
-                self._transport.write(ping)
+                self._transport.write(self._carrier.ping)

@@ -89,9 +89,9 @@ class Descriptors:
         self._short_at_s = now_s
         self._release()
         try:
-            with suppress(OSError), socket.socket(fileno=os.dup(listening)) as door:
+            with suppress(OSError), socket.socket(fileno=os.dup(listening)) as listener:
                 for _ in range(_AT_ONCE):
-                    client, _ = door.accept()
+                    client, _ = listener.accept()
                     self._refused += 1
                     with client, suppress(OSError):
                         client.settimeout(0)

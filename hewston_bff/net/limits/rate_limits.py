@@ -23,7 +23,7 @@ class RouteClass(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateVerdict:
     """Whether a request may go on, and how its address stands; `reset_s` is when that eases."""
 
     is_allowed: bool
@@ -84,18 +84,18 @@ class _Counter:
     limiter: MovingWindowRateLimiter
     now_s: Callable[[], float]
 
-    async def hit(self, item: RateLimitItemPerMinute, key: str) -> Verdict:
+    async def hit(self, item: RateLimitItemPerMinute, key: str) -> RateVerdict:
         is_allowed = await self.limiter.hit(item, key)
         stats = await self.limiter.get_window_stats(item, key)
         reset_s = max(1, ceil(stats.reset_time - self.now_s()))
-        return Verdict(is_allowed, item.amount, max(0, stats.remaining), reset_s)
+        return RateVerdict(is_allowed, item.amount, max(0, stats.remaining), reset_s)
 
 
 def _counter_in(redis: SharedRedis) -> _Counter:
     storage = RedisStorage(
         "redis://",
         implementation="redispy",
-        connection_pool=redis.pool,  # type: ignore[arg-type]  # passed on to the client, which takes one
+        connection_pool=redis.client.connection_pool,
     )
     return _Counter(MovingWindowRateLimiter(storage), lambda: now_ms() / 1_000)
 
@@ -120,7 +120,7 @@ class RateLimits:
         self._redis = redis
         self._shared = None if redis is None else _counter_in(redis)
 
-    async def hit(self, route: RouteClass, address: str) -> Verdict | None:
+    async def hit(self, route: RouteClass, address: str) -> RateVerdict | None:
         """Count one request of `address`; None where there is no limit."""
         item = self._items.get(route)
         if item is None:
@@ -129,7 +129,7 @@ class RateLimits:
         verdict = await self._ask_redis(item, key)
         return verdict or await self._memory.hit(item, key)
 
-    async def _ask_redis(self, item: RateLimitItemPerMinute, key: str) -> Verdict | None:
+    async def _ask_redis(self, item: RateLimitItemPerMinute, key: str) -> RateVerdict | None:
         if self._redis is None or self._shared is None or not self._redis.may_ask():
             return None
         return await self._redis.ask(self._shared.hit(item, key))

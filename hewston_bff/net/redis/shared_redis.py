@@ -9,14 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 
 logger = structlog.get_logger(__name__)
 
@@ -30,10 +25,17 @@ _T = TypeVar("_T")
 class SharedRedis:
     """One Redis for all who use it, so that one of them finds out for all. `errors` counts."""
 
-    def __init__(self, pool: BlockingConnectionPool, *, wait_s: float) -> None:
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - a type of the library would import it
+        *,
+        failures: tuple[type[Exception], ...],
+        wait_s: float,
+    ) -> None:
+        """`failures`: what the client raises if Redis does not answer."""
+        self._failures = failures
         self._wait_s = wait_s
-        self.pool = pool
-        self.client = Redis(connection_pool=pool)
+        self.client = client
         self.errors = 0
         self._ask_again_s: float | None = None
 
@@ -52,7 +54,7 @@ class SharedRedis:
         try:
             async with asyncio.timeout(self._wait_s):
                 found = await answer
-        except (RedisError, OSError) as error:
+        except self._failures as error:
             self.errors += 1
             if self._ask_again_s is None:
                 logger.warning("redis.down", error=type(error).__name__)
@@ -71,6 +73,13 @@ class SharedRedis:
 @asynccontextmanager
 async def shared_redis(url: str, *, wait_s: float = _WAIT_S) -> AsyncIterator[SharedRedis]:
     """The Redis at `url`; it is not contacted before the first question."""
+    # ruff: noqa: PLC0415 - a tenth of a second and some MiB, spared where there is no Redis
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.maint_notifications import MaintNotificationsConfig
+
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
@@ -81,6 +90,7 @@ async def shared_redis(url: str, *, wait_s: float = _WAIT_S) -> AsyncIterator[Sh
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     try:
-        yield SharedRedis(pool, wait_s=wait_s)
+        client = Redis(connection_pool=pool)
+        yield SharedRedis(client, failures=(RedisError, OSError), wait_s=wait_s)
     finally:
         await pool.aclose()

@@ -12,7 +12,7 @@ from time import monotonic_ns
 from hewston_bff.tools.loadtest import notices
 from hewston_bff.tools.loadtest.events import ChunkReader, Event, EventReader
 from hewston_bff.tools.loadtest.peek import FRAME_STARTS, Peek, peek
-from hewston_bff.tools.loadtest.plan import PLAY, Target
+from hewston_bff.tools.loadtest.plan import PLAY, ClientTarget
 from hewston_bff.tools.loadtest.record import UNKNOWN, StreamRecord
 from hewston_bff.tools.loadtest.tally import Tally
 from hewston_bff.tools.loadtest.wire import (
@@ -57,7 +57,9 @@ class Client(asyncio.BufferedProtocol):
     that the socket is gone. `streams` has one record for each run of `target`.
     """
 
-    def __init__(self, target: Target, *, streams: list[StreamRecord], shared: Shared) -> None:
+    def __init__(
+        self, target: ClientTarget, *, streams: list[StreamRecord], shared: Shared
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[str] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
@@ -166,13 +168,15 @@ class Client(asyncio.BufferedProtocol):
 
 
 class SocketClient(Client):
-    """A client of the WebSocket doors; answers pings, and `play`s again at a run's end."""
+    """A client of the WebSocket endpoints; answers pings, and `play`s again at a run's end."""
 
-    def __init__(self, target: Target, *, streams: list[StreamRecord], shared: Shared) -> None:
+    def __init__(
+        self, target: ClientTarget, *, streams: list[StreamRecord], shared: Shared
+    ) -> None:
         super().__init__(target, streams=streams, shared=shared)
         self._key = os.urandom(16)
         self._headers |= upgrade_headers(self._key)
-        # The doors of one run need no sid; the others tell theirs before the first frame.
+        # The endpoints of one run need no sid; the others tell theirs before the first frame.
         self._by_sid = {-1: streams[0]} if len(streams) == 1 else {}
         self._reader = FrameReader(on_message=self._on_message, on_control=self._on_control)
 
@@ -212,9 +216,9 @@ class SocketClient(Client):
             return
         self._tally.others += not isinstance(notice, notices.OddFrame)
         match notice:
-            case notices.Err(code=code):
+            case notices.ErrNotice(code=code):
                 self._tally.errors[code] += 1
-            case notices.Subscribed(re=re, sid=sid):
+            case notices.SubscribedNotice(re=re, sid=sid):
                 if isinstance(re, int) and 0 <= re < len(self._streams):
                     self._by_sid[sid] = self._streams[re]
                 elif len(self._streams) == 1:
@@ -225,7 +229,12 @@ class SocketClient(Client):
                 self._on_stream_notice(notice)
 
     def _on_stream_notice(
-        self, notice: notices.OddFrame | notices.State | notices.Lag | notices.Reset | notices.End
+        self,
+        notice: notices.OddFrame
+        | notices.StateNotice
+        | notices.LagNotice
+        | notices.ResetNotice
+        | notices.EndNotice,
     ) -> None:
         stream = self._by_sid.get(notice.sid)
         if stream is None:
@@ -235,15 +244,15 @@ class SocketClient(Client):
                 first = notice.seq if notice.from_ is None else notice.from_
                 numbers = (notice.n, notice.dropped, notice.sent_ns)
                 self._note(stream, Peek(notice.sid, first, notice.seq, *numbers))
-            case notices.State(status=status, seeked=seeked):
+            case notices.StateNotice(status=status, seeked=seeked):
                 stream.is_buffering = status == "buffering"
                 if seeked:
                     stream.jump()
-            case notices.Reset():
+            case notices.ResetNotice():
                 stream.jump()
-            case notices.Lag(from_=first, to=last):
+            case notices.LagNotice(from_=first, to=last):
                 stream.lag(first, last)
-            case notices.End(sid=sid):
+            case notices.EndNotice(sid=sid):
                 stream.end()
                 self._loop.call_later(REPLAY_AFTER_S, self._play_again, sid)
 
@@ -265,7 +274,9 @@ class SocketClient(Client):
 class EventsClient(Client):
     """A client of the Server-Sent Events."""
 
-    def __init__(self, target: Target, *, streams: list[StreamRecord], shared: Shared) -> None:
+    def __init__(
+        self, target: ClientTarget, *, streams: list[StreamRecord], shared: Shared
+    ) -> None:
         super().__init__(target, streams=streams, shared=shared)
         self._headers |= {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
         self._chunks: ChunkReader | None = None
@@ -307,5 +318,5 @@ class EventsClient(Client):
             notice = notices.decode(data)
         except notices.NotJson:
             notice = None
-        code = notice.code if isinstance(notice, notices.Err) else "error event"
+        code = notice.code if isinstance(notice, notices.ErrNotice) else "error event"
         self._tally.errors[code] += 1

@@ -27,7 +27,7 @@ NO_ANSWER = "no answer"
 _SPARE_DESCRIPTORS = 64
 
 
-class Progress(NamedTuple):
+class LoadProgress(NamedTuple):
     """How far a test is; `messages` are those of the window once it `is_measuring`."""
 
     elapsed_s: float
@@ -46,7 +46,7 @@ class LoadTest:
         plan: Plan,
         *,
         pids: tuple[int, ...] = (),
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[LoadProgress], None] | None = None,
     ) -> None:
         self._plan = plan
         self._pids = pids
@@ -108,7 +108,7 @@ class LoadTest:
     async def _arrive(self, index: int, *, due_ns: int) -> None:
         target = self._plan.target(index)
         streams = [StreamRecord(run_id, due_ns=due_ns) for run_id in target.runs]
-        make = SocketClient if self._plan.door.is_websocket else EventsClient
+        make = SocketClient if self._plan.endpoint.is_websocket else EventsClient
         client = make(target, streams=streams, shared=self._shared)
         tally = self._tally
         tally.arrived += 1
@@ -146,7 +146,7 @@ class LoadTest:
             tally.flush()
             if self._on_progress is not None:
                 self._on_progress(
-                    Progress(
+                    LoadProgress(
                         elapsed_s=elapsed_s,
                         total_s=total_s,
                         connected=tally.connected,

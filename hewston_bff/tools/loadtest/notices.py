@@ -18,14 +18,14 @@ class OddFrame(msgspec.Struct, tag_field="t", tag="frame"):
     sent_ns: int = -1
 
 
-class Subscribed(msgspec.Struct, tag_field="t", tag="subscribed"):
+class SubscribedNotice(msgspec.Struct, tag_field="t", tag="subscribed"):
     """Under which number a subscription runs."""
 
     re: int | str | None = None
     sid: int = -1
 
 
-class State(msgspec.Struct, tag_field="t", tag="state"):
+class StateNotice(msgspec.Struct, tag_field="t", tag="state"):
     """Where a cursor stands."""
 
     sid: int = -1
@@ -33,7 +33,7 @@ class State(msgspec.Struct, tag_field="t", tag="state"):
     seeked: bool = False
 
 
-class Lag(msgspec.Struct, tag_field="t", tag="lag"):
+class LagNotice(msgspec.Struct, tag_field="t", tag="lag"):
     """Frames were lost."""
 
     from_: int = msgspec.field(name="from")
@@ -41,26 +41,26 @@ class Lag(msgspec.Struct, tag_field="t", tag="lag"):
     sid: int = -1
 
 
-class Reset(msgspec.Struct, tag_field="t", tag="reset"):
+class ResetNotice(msgspec.Struct, tag_field="t", tag="reset"):
     """The run has changed."""
 
     sid: int = -1
 
 
-class End(msgspec.Struct, tag_field="t", tag="end"):
+class EndNotice(msgspec.Struct, tag_field="t", tag="end"):
     """The run is over."""
 
     sid: int = -1
 
 
-class Err(msgspec.Struct, tag_field="t", tag="err"):
+class ErrNotice(msgspec.Struct, tag_field="t", tag="err"):
     """Something went wrong."""
 
     code: str = "no code"
     sid: int = -1
 
 
-Notice = OddFrame | Subscribed | State | Lag | Reset | End | Err
+Notice = OddFrame | SubscribedNotice | StateNotice | LagNotice | ResetNotice | EndNotice | ErrNotice
 
 _DECODER: msgspec.json.Decoder[Notice] = msgspec.json.Decoder(Notice)
 NOT_JSON = "not JSON"

@@ -1,4 +1,4 @@
-"""What a load test does: who arrives when, at which door, for which runs, with which words."""
+"""What a load test does: who arrives when, at which endpoint, for which runs, with which words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ def address(text: str) -> URL:
     return url
 
 
-class Door(StrEnum):
-    """Where clients come in. Source: the doors of stream protocol v1."""
+class StreamEndpoint(StrEnum):
+    """Where clients come in. Source: the endpoints of stream protocol v1."""
 
     STREAM = "stream"
     RUN = "run"
@@ -47,7 +47,7 @@ class Door(StrEnum):
     @property
     def is_websocket(self) -> bool:
         """Whether it is a WebSocket, to which a client can speak."""
-        return self is not Door.SSE
+        return self is not StreamEndpoint.SSE
 
 
 class Mode(StrEnum):
@@ -58,10 +58,10 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class ClientTarget:
     """What one client asks for: its path, its runs, and the messages it opens with.
 
-    Only at the stream door are there several runs on one socket.
+    Only at the endpoint `stream` are there several runs on one socket.
     """
 
     path: str
@@ -74,16 +74,16 @@ class Plan:
     """One load test. Options that are None are left to the server's defaults.
 
     Attributes:
-        url: Scheme, host and port, perhaps with a path that comes before every door's.
+        url: Scheme, host and port, perhaps with a path that comes before every endpoint's.
         clients: Sockets; each `ramp_up_s / clients` after the one before, whatever became of that.
-        subscriptions: Runs on one socket (stream door).
+        subscriptions: Runs on one socket (endpoint `stream`).
         warmup_s: From the last arrival to the measuring window.
         expect_fps: Messages a second that a stream should get; None has it worked out.
     """
 
     url: URL
     runs: tuple[str, ...]
-    door: Door = Door.STREAM
+    endpoint: StreamEndpoint = StreamEndpoint.STREAM
     clients: int = 10
     subscriptions: int = 1
     seconds: float = 10.0
@@ -100,13 +100,13 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.runs:
             raise BadPlan("there is no run to watch: name some with --runs")
-        if self.subscriptions > 1 and self.door is not Door.STREAM:
-            raise BadPlan("--subscriptions above 1 needs --door stream")
+        if self.subscriptions > 1 and self.endpoint is not StreamEndpoint.STREAM:
+            raise BadPlan("--subscriptions above 1 needs --endpoint stream")
         headers = f"{self.origin}{self.token}"
         if not (headers.isascii() and headers.isprintable()):
             raise BadPlan("an origin or token is made of printable ASCII characters")
-        if self.door is Door.BACKEND and (self.max_fps or self.mode or self.start):
-            raise BadPlan("--max-fps, --mode and --from mean nothing at --door backend")
+        if self.endpoint is StreamEndpoint.BACKEND and (self.max_fps or self.mode or self.start):
+            raise BadPlan("--max-fps, --mode and --from mean nothing at --endpoint backend")
 
     def arrival_s(self, index: int) -> float:
         """Seconds after the start at which client `index` arrives, completions notwithstanding."""
@@ -160,25 +160,25 @@ class Plan:
             headers["Authorization"] = f"Bearer {self.token}"
         return headers
 
-    def target(self, index: int) -> Target:
+    def target(self, index: int) -> ClientTarget:
         """What client `index` asks for: the runs in turn, so that all get their share."""
         first = index * self.subscriptions
         runs = tuple(
             self.runs[at % len(self.runs)] for at in range(first, first + self.subscriptions)
         )
-        return Target(path=self._path(runs[0]), runs=runs, opening=self._opening(runs))
+        return ClientTarget(path=self._path(runs[0]), runs=runs, opening=self._opening(runs))
 
     def _path(self, run_id: str) -> str:
         base = self.url.raw_path.rstrip("/")
         run = quote(run_id, safe="")
-        match self.door:
-            case Door.STREAM:
+        match self.endpoint:
+            case StreamEndpoint.STREAM:
                 return f"{base}/api/v1/stream"
-            case Door.BACKEND:
+            case StreamEndpoint.BACKEND:
                 return f"{base}/backtests/{run}/ws"
-            case Door.RUN:
+            case StreamEndpoint.RUN:
                 return f"{base}/api/v1/runs/{run}/stream{self._query()}"
-            case Door.SSE:
+            case StreamEndpoint.SSE:
                 return f"{base}/api/v1/runs/{run}/events{self._query()}"
 
     def _query(self) -> str:
@@ -186,8 +186,8 @@ class Plan:
         return f"?{urlencode(options)}" if options else ""
 
     def _opening(self, runs: tuple[str, ...]) -> tuple[bytes, ...]:
-        match self.door:
-            case Door.STREAM:
+        match self.endpoint:
+            case StreamEndpoint.STREAM:
                 options = self._options()
                 if isinstance(self.start, str) and self.start.isdecimal():
                     options = {**options, "from": int(self.start)}
@@ -195,12 +195,12 @@ class Plan:
                     msgspec.json.encode({"t": "subscribe", "id": at, "run_id": run_id, **options})
                     for at, run_id in enumerate(runs)
                 )
-            case Door.BACKEND if self.speed is not None:
+            case StreamEndpoint.BACKEND if self.speed is not None:
                 speed = msgspec.json.encode({"t": "ctrl", "cmd": "speed", "val": self.speed})
                 return (speed, PLAY)
-            case Door.BACKEND:
+            case StreamEndpoint.BACKEND:
                 return (PLAY,)
-            case Door.RUN | Door.SSE:
+            case StreamEndpoint.RUN | StreamEndpoint.SSE:
                 return ()
 
     def _options(self) -> Mapping[str, float | str]:

@@ -40,7 +40,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     url: str
-    door: str
+    endpoint: str = msgspec.field(name="door")  # what readers of reports know
     runs: int
     clients: int
     streams: int
@@ -91,7 +91,7 @@ def report(plan: Plan, tally: Tally, window: Window) -> Report:
     server_s, expected_ns = window.server_cpu_s, window.expected_gap_ns
     return Report(
         url=str(plan.url),
-        door=plan.door.value,
+        endpoint=plan.endpoint.value,
         runs=len(set(plan.runs)),
         clients=tally.arrived,
         streams=len(streams),

@@ -21,7 +21,7 @@ class _Item(msgspec.Struct):
     status: str
 
 
-class _Page(msgspec.Struct):
+class _RunsPage(msgspec.Struct):
     items: list[_Item]
 
 
@@ -44,7 +44,7 @@ async def finished_runs(url: URL, *, token: str | None) -> tuple[str, ...]:
     if status != 200:
         raise NoRuns(address, f"answers HTTP {status}")
     try:
-        page = msgspec.json.decode(body, type=_Page)
+        page = msgspec.json.decode(body, type=_RunsPage)
     except msgspec.DecodeError as exc:
         raise NoRuns(address, "answers something else than a list of runs") from exc
     runs = tuple(item.run_id for item in page.items if item.status in PLAYABLE)

@@ -11,7 +11,7 @@ NONE = "–"
 def title(report: Report) -> str:
     """What was tested, in a line."""
     return (
-        f"{report.url}, door {report.door}: {report.clients} clients, {report.runs} runs, "
+        f"{report.url}, endpoint {report.endpoint}: {report.clients} clients, {report.runs} runs, "
         f"{report.streams} streams, {report.seconds:.1f} s"
     )
 

@@ -7,7 +7,7 @@ serves it. It behaves as the platform's real backend was measured to, its odditi
 from hewston_bff.tools.simulator.demo import YEAR_FRAMES, default_runs
 from hewston_bff.tools.simulator.fault_text import parse_fault, parse_plan, parse_script
 from hewston_bff.tools.simulator.faults import (
-    Answer,
+    AnswerWith,
     Binary,
     Close,
     CutAt,
@@ -15,7 +15,6 @@ from hewston_bff.tools.simulator.faults import (
     Diverge,
     Duplicate,
     EndMessage,
-    Fault,
     FaultPlan,
     Forever,
     Garbage,
@@ -27,6 +26,7 @@ from hewston_bff.tools.simulator.faults import (
     Refuse,
     RefuseConnection,
     Script,
+    ScriptedFault,
     Slow,
     Stall,
     StreamError,
@@ -34,14 +34,14 @@ from hewston_bff.tools.simulator.faults import (
 from hewston_bff.tools.simulator.generated import Calendar, EquityShape, generated_run
 from hewston_bff.tools.simulator.options import DEAF, SimulatorOptions
 from hewston_bff.tools.simulator.recordings import load_recording
-from hewston_bff.tools.simulator.runs import Lifecycle, RunStatus, SimulatedRun
+from hewston_bff.tools.simulator.runs import Lifecycle, SimulatedRun, SimulatedStatus
 from hewston_bff.tools.simulator.server import RunningBackend, SimulatedBackend
 from hewston_bff.tools.simulator.stats import BackendStats, ConnectionStats, RequestStats
 
 __all__ = [
     "DEAF",
     "YEAR_FRAMES",
-    "Answer",
+    "AnswerWith",
     "BackendStats",
     "Binary",
     "Calendar",
@@ -53,7 +53,6 @@ __all__ = [
     "Duplicate",
     "EndMessage",
     "EquityShape",
-    "Fault",
     "FaultPlan",
     "Forever",
     "Garbage",
@@ -66,11 +65,12 @@ __all__ = [
     "Refuse",
     "RefuseConnection",
     "RequestStats",
-    "RunStatus",
     "RunningBackend",
     "Script",
+    "ScriptedFault",
     "SimulatedBackend",
     "SimulatedRun",
+    "SimulatedStatus",
     "SimulatorOptions",
     "Slow",
     "Stall",

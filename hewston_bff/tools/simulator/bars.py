@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hewston_bff.tools.simulator.catalog import Broken, Catalog
-from hewston_bff.tools.simulator.market import Bars, Ints, midnights_s, times_text
+from hewston_bff.tools.simulator.catalog import Broken, SimulatedCatalog
+from hewston_bff.tools.simulator.market import Ints, MarketBars, midnights_s, times_text
 
 _NO_DATASET = "No data for symbol/year range"
 _NO_ROWS = "No data rows in requested window"
@@ -25,7 +25,7 @@ class BarsRefused(Exception):
         self.detail = detail
 
 
-class Window(NamedTuple):
+class BarsWindow(NamedTuple):
     """The `symbol`, `from` and `to` of a request, not checked yet; empty dates are none."""
 
     symbol: str
@@ -33,7 +33,7 @@ class Window(NamedTuple):
     last: str | None
 
 
-def daily(catalog: Catalog, window: Window) -> dict[str, object]:
+def daily(catalog: SimulatedCatalog, window: BarsWindow) -> dict[str, object]:
     """One bar a trading day, with `n`, the number of trades (made up)."""
     minutes = _minutes(catalog, window)
     day_s = minutes.t_s // _DAY_S * _DAY_S
@@ -44,12 +44,12 @@ def daily(catalog: Catalog, window: Window) -> dict[str, object]:
     return {"symbol": window.symbol, "bars": rows}
 
 
-def minute(catalog: Catalog, window: Window) -> dict[str, object]:
+def minute(catalog: SimulatedCatalog, window: BarsWindow) -> dict[str, object]:
     """Every minute; no rows are no error here."""
     return {"symbol": window.symbol, "bars": _rows(_minutes(catalog, window))}
 
 
-def hour(catalog: Catalog, window: Window) -> dict[str, object]:
+def hour(catalog: SimulatedCatalog, window: BarsWindow) -> dict[str, object]:
     """Hours from half past to half past; no rows are a 404 here, a bad date sometimes a 400."""
     try:
         minutes = _minutes(catalog, window)
@@ -63,7 +63,9 @@ def hour(catalog: Catalog, window: Window) -> dict[str, object]:
     return {"symbol": window.symbol, "bars": _rows(_grouped(minutes, buckets_s))}
 
 
-def minute_decimated(catalog: Catalog, window: Window, *, target: int) -> dict[str, object]:
+def minute_decimated(
+    catalog: SimulatedCatalog, window: BarsWindow, *, target: int
+) -> dict[str, object]:
     """Buckets of a stride by the calendar's length, so far fewer bars than `target`."""
     minutes = _minutes(catalog, window)
     stride = _stride(window, target=target)
@@ -73,7 +75,7 @@ def minute_decimated(catalog: Catalog, window: Window, *, target: int) -> dict[s
     return {"symbol": window.symbol, "bars": rows, "meta": meta}
 
 
-def _minutes(catalog: Catalog, window: Window) -> Bars:
+def _minutes(catalog: SimulatedCatalog, window: BarsWindow) -> MarketBars:
     """The minute bars in the window; looks in the real one's order: years, symbol, dates."""
     if len(window.symbol) > _LONGEST_SYMBOL:
         raise Broken
@@ -91,7 +93,7 @@ def _has_year(text: str | None) -> bool:
     return not text or text[:4].isdecimal()
 
 
-def _meets_year(bars: Bars, window: Window) -> bool:
+def _meets_year(bars: MarketBars, window: BarsWindow) -> bool:
     if not len(bars):
         return False
     years = [int(text[:4]) for text in times_text(bars.t_s[[0, -1]])]
@@ -100,7 +102,7 @@ def _meets_year(bars: Bars, window: Window) -> bool:
     return first <= last and first <= years[1] and last >= years[0]
 
 
-def _bounds_s(window: Window) -> tuple[int, int]:
+def _bounds_s(window: BarsWindow) -> tuple[int, int]:
     return midnights_s(_day(window.first, date(1970, 1, 1)), _day(window.last, date(2999, 1, 1)))
 
 
@@ -116,20 +118,20 @@ def _day(text: str | None, default: date) -> date:
         raise Broken from None
 
 
-def _stride(window: Window, *, target: int) -> int:
+def _stride(window: BarsWindow, *, target: int) -> int:
     first_s, last_s = _bounds_s(window)
     minutes = max(0, last_s - first_s) // 60
     wanted = minutes / max(target, 1)
     return next((stride for stride in _STRIDES if stride >= wanted), _STRIDES[-1])
 
 
-def _grouped(bars: Bars, keys: Ints) -> Bars:
+def _grouped(bars: MarketBars, keys: Ints) -> MarketBars:
     """Bars merged where neighbours have the same key, which becomes their time."""
     if not len(bars):
         return bars
     starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
     ends = np.append(starts[1:], len(bars)) - 1
-    return Bars(
+    return MarketBars(
         t_s=keys[starts],
         o=bars.o[starts],
         h=np.maximum.reduceat(bars.h, starts),
@@ -139,7 +141,7 @@ def _grouped(bars: Bars, keys: Ints) -> Bars:
     )
 
 
-def _rows(bars: Bars) -> list[dict[str, object]]:
+def _rows(bars: MarketBars) -> list[dict[str, object]]:
     prices = [(column / 100).tolist() for column in (bars.o, bars.h, bars.l, bars.c)]
     columns = (times_text(bars.t_s), *prices, bars.v.tolist())
     return [dict(zip("tohlcv", row, strict=True)) for row in zip(*columns, strict=True)]

@@ -14,10 +14,10 @@ from hewston_bff.tools.simulator.market import (
     FIRST_DAY,
     LAST_DAY,
     SESSION_MINUTES,
-    Bars,
+    MarketBars,
     trading_days,
 )
-from hewston_bff.tools.simulator.runs import Lifecycle, Progress, RunStatus, SimulatedRun
+from hewston_bff.tools.simulator.runs import Lifecycle, RunProgress, SimulatedRun, SimulatedStatus
 
 
 class BadRequest(Exception):
@@ -39,7 +39,7 @@ class LiveRun(NamedTuple):
     since_s: float
     clock: Callable[[], float]
 
-    def progress(self) -> Progress:
+    def progress(self) -> RunProgress:
         """Where the run stands now."""
         return self.run.progress(self.clock() - self.since_s)
 
@@ -64,7 +64,7 @@ class Creation(NamedTuple):
     is_new: bool
 
 
-class Catalog:
+class SimulatedCatalog:
     """Runs by id. `clock` is monotonic seconds; runs age from when the catalogue starts."""
 
     def __init__(self, runs: Iterable[SimulatedRun], *, clock: Callable[[], float]) -> None:
@@ -72,7 +72,7 @@ class Catalog:
         self._live: dict[str, LiveRun] = {}
         self._run_ids_by_key: dict[str, str] = {}
         self._run_ids_by_input: dict[bytes, str] = {}
-        self._bars: dict[str, Bars] = {}
+        self._bars: dict[str, MarketBars] = {}
         for run in runs:
             self.put(run)
 
@@ -95,7 +95,7 @@ class Catalog:
         page = matching[query.offset : query.offset + query.limit]
         return [live.run.summary(status=live.progress().status) for live in page], len(matching)
 
-    def bars(self, symbol: str) -> Bars | None:
+    def bars(self, symbol: str) -> MarketBars | None:
         """Every minute bar that the runs of a symbol hold, in order; None if there is no run.
 
         Computed on first use: it makes the frames of none, only their bars.
@@ -154,7 +154,7 @@ class Catalog:
             frame_count=max(1, len(days)) * SESSION_MINUTES,
             symbol=symbol,
             first_day=days[0] if days else FIRST_DAY,
-            lifecycle=lifecycle if days else replace(lifecycle, final=RunStatus.ERROR),
+            lifecycle=lifecycle if days else replace(lifecycle, final=SimulatedStatus.ERROR),
             created_at=datetime.now(UTC),
         )
         return replace(
@@ -218,9 +218,9 @@ def _matches(run: SimulatedRun, query: ListQuery) -> bool:
     )
 
 
-def _united(found: list[Bars]) -> Bars:
+def _united(found: list[MarketBars]) -> MarketBars:
     columns = zip(*(bars.columns() for bars in found), strict=True)
-    every = Bars(*(np.concatenate(column) for column in columns))
+    every = MarketBars(*(np.concatenate(column) for column in columns))
     # np.unique sorts and gives the first of equal minutes: the runs of a market agree anyway
     _, first = np.unique(every.t_s, return_index=True)
     return every.taken(first)

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from hewston_bff.tools.simulator.generated import Calendar, generated_run
 from hewston_bff.tools.simulator.market import SESSION_MINUTES, trading_days
-from hewston_bff.tools.simulator.runs import FIRST_CREATED, Lifecycle, RunStatus, SimulatedRun
+from hewston_bff.tools.simulator.runs import FIRST_CREATED, Lifecycle, SimulatedRun, SimulatedStatus
 
 YEAR_FRAMES = 98_280
 _WALL_SYMBOLS = ("AMZN", "GOOG", "META", "MSFT", "NFLX", "NVDA", "AMD", "INTC", "ORCL", "TSLA")
@@ -62,7 +62,7 @@ def default_runs(
             seed=seed,
         ),
         generated_run("demo-queued", lifecycle=Lifecycle(queued_s=queued_s), seed=seed),
-        generated_run("demo-error", lifecycle=Lifecycle(final=RunStatus.ERROR), seed=seed),
+        generated_run("demo-error", lifecycle=Lifecycle(final=SimulatedStatus.ERROR), seed=seed),
         *(_wall_run(symbol, seed=seed) for symbol in _WALL_SYMBOLS),
     )
     return tuple(_dated(run, age=age) for age, run in enumerate(runs))

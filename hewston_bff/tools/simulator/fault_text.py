@@ -13,11 +13,11 @@ from typing import TypeVar
 from hewston_bff.tools.simulator import faults
 from hewston_bff.tools.simulator.faults import (
     Connections,
-    Fault,
     FaultPlan,
     Forever,
     RandomCuts,
     Script,
+    ScriptedFault,
 )
 
 _T = TypeVar("_T")
@@ -28,7 +28,7 @@ _RANDOM_CUTS = "randomcuts:"
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    make: Callable[..., Fault]
+    make: Callable[..., ScriptedFault]
     value: tuple[str, Callable[[str], object]] | None = None
     has_frame: bool = False
     needs_value: bool = False
@@ -82,7 +82,7 @@ _FORMS = {
 }
 
 
-def parse_fault(text: str) -> Fault:
+def parse_fault(text: str) -> ScriptedFault:
     """One fault.
 
     Raises:

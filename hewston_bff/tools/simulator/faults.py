@@ -13,55 +13,55 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class ScriptedFault:
     """Something wrong with a whole connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrameFault(Fault):
+class FrameFault(ScriptedFault):
     """Something that happens just before frame `frame`."""
 
     frame: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse(Fault):
+class Refuse(ScriptedFault):
     """Answer the handshake (or the SSE request) with an HTTP status."""
 
     status: int = 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefuseConnection(Fault):
+class RefuseConnection(ScriptedFault):
     """Drop the TCP connection instead of answering."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoPong(Fault):
+class NoPong(ScriptedFault):
     """Never answer a ping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoHeartbeat(Fault):
+class NoHeartbeat(ScriptedFault):
     """Never send a heartbeat message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slow(Fault):
+class Slow(ScriptedFault):
     """Send at most this many frames a second."""
 
     frames_per_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamError(Fault):
+class StreamError(ScriptedFault):
     """Answer the first `times` plays of the connection with STREAM_ERROR."""
 
     times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndMessage(Fault):
+class EndMessage(ScriptedFault):
     """Say `{"t":"end"}` after the last frame, as the documents have it."""
 
 
@@ -122,7 +122,7 @@ class Diverge(FrameFault):
     """From this frame on tell another story: other closes, other equity, same times."""
 
 
-Script = tuple[Fault, ...]
+Script = tuple[ScriptedFault, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class FaultPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AnswerWith:
     """A REST fault: answer with this instead."""
 
     status: int
@@ -191,4 +191,4 @@ class Delay:
     seconds: float
 
 
-RestFault = Answer | Delay | RefuseConnection
+RestFault = AnswerWith | Delay | RefuseConnection

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from hewston_bff.tools.simulator.catalog import Broken, Crash
-from hewston_bff.tools.simulator.faults import Answer, Delay, RefuseConnection
+from hewston_bff.tools.simulator.faults import AnswerWith, Delay, RefuseConnection
 from hewston_bff.tools.simulator.gate import Gate
 from hewston_bff.tools.simulator.options import SimulatorOptions
 from hewston_bff.tools.simulator.rest import BadQuery, detail_answer, json_answer
@@ -81,7 +81,7 @@ class Front:
         ordinal = self._rest_ordinals[route]
         self._rest_ordinals[route] += 1
         match faults[ordinal] if ordinal < len(faults) else None:
-            case Answer(status=status, body=body, content_type=content_type):
+            case AnswerWith(status=status, body=body, content_type=content_type):
                 return web.Response(status=status, body=body, content_type=content_type)
             case RefuseConnection():
                 return dropped(request)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from hewston_bff.tools.simulator.market import (
     SESSION_MINUTES,
-    Bars,
     Ints,
+    MarketBars,
     all_minutes_s,
     market,
     session_minutes_s,
@@ -77,7 +77,7 @@ class GeneratedFrames:
         ]
 
     @cached_property
-    def bars(self) -> Bars:
+    def bars(self) -> MarketBars:
         """The bars of the frames without nulls."""
         from_market, _ = self._minutes
         return from_market.taken(self._null_member[self._has_bar] < 0)
@@ -112,13 +112,13 @@ class GeneratedFrames:
         return np.where(self._draws[1] < self.null_members, member, -1)
 
     @cached_property
-    def _minutes(self) -> tuple[Bars, Ints]:
+    def _minutes(self) -> tuple[MarketBars, Ints]:
         """The bars to show, and for every frame the market's last close before or at it."""
         whole = market(self.symbol, seed=self.seed)
         at = np.searchsorted(whole.t_s, self.times_s, side="right") - 1
         return whole.taken(at[self._has_bar]), whole.c[np.maximum(at, 0)]
 
-    def _ohlc_texts(self, bars: Bars) -> list[str]:
+    def _ohlc_texts(self, bars: MarketBars) -> list[str]:
         prices = [(column / 100).tolist() for column in (bars.o, bars.h, bars.l, bars.c)]
         rows = list(zip(*prices, bars.v.tolist(), strict=True))
         for row, member in enumerate(self._null_member[self._has_bar].tolist()):

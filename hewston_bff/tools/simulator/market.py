@@ -32,7 +32,7 @@ _HOLIDAYS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bars:
+class MarketBars:
     """Columns of equal length, oldest first; prices in cents, `t_s` in UTC epoch seconds."""
 
     t_s: Ints
@@ -46,9 +46,9 @@ class Bars:
         """How many bars."""
         return len(self.t_s)
 
-    def taken(self, which: npt.NDArray[np.bool_] | Ints | slice) -> "Bars":
+    def taken(self, which: npt.NDArray[np.bool_] | Ints | slice) -> "MarketBars":
         """The bars that a numpy index picks, in its order."""
-        return Bars(*(column[which] for column in self.columns()))
+        return MarketBars(*(column[which] for column in self.columns()))
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
         """The columns in the order t, o, h, l, c, v."""
@@ -62,7 +62,7 @@ def trading_days(first: date, last: date) -> tuple[date, ...]:
 
 
 @lru_cache(maxsize=16)
-def market(symbol: str, *, seed: int) -> Bars:
+def market(symbol: str, *, seed: int) -> MarketBars:
     """All session minutes of the two simulated years; the same for the same arguments.
 
     Kept for the last few symbols: a walk costs about 40 ms and 10 MB, and is pure.
@@ -78,7 +78,7 @@ def market(symbol: str, *, seed: int) -> Bars:
     opened[1:] = close[:-1] + rng.integers(-2, 3, count - 1)
     wicks = np.rint(np.abs(rng.standard_normal((2, count))) * close * 0.0004).astype(np.int64)
     volume = np.rint(np.exp(rng.standard_normal(count) * 0.7 + 11.0)).astype(np.int64)
-    return Bars(
+    return MarketBars(
         t_s=t_s,
         o=opened,
         h=np.maximum(opened, close) + wicks[0],

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 
-class _Equity(msgspec.Struct):
+class _EquityPart(msgspec.Struct):
     value: float
 
 
-class _Frame(msgspec.Struct):
+class _FramePart(msgspec.Struct):
     ts: str
     orders: list[msgspec.Raw] = []
-    equity: _Equity | float | None = None
+    equity: _EquityPart | float | None = None
 
 
 def equity(frames: Iterable[bytes]) -> bytes:
@@ -21,7 +21,7 @@ def equity(frames: Iterable[bytes]) -> bytes:
     for frame in _decoded(frames):
         told = frame.equity
         if told is not None:
-            value = told.value if isinstance(told, _Equity) else told
+            value = told.value if isinstance(told, _EquityPart) else told
             points.append({"timestamp": frame.ts, "equity": value})
     return msgspec.json.encode({"equity": points})
 
@@ -32,6 +32,6 @@ def orders(frames: Iterable[bytes]) -> bytes:
     return msgspec.json.encode({"orders": placed})
 
 
-def _decoded(frames: Iterable[bytes]) -> Iterator[_Frame]:
-    decoder = msgspec.json.Decoder(_Frame)
+def _decoded(frames: Iterable[bytes]) -> Iterator[_FramePart]:
+    decoder = msgspec.json.Decoder(_FramePart)
     return (decoder.decode(frame) for frame in frames)

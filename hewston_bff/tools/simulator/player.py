@@ -8,7 +8,7 @@ from hewston_bff.tools.simulator import faults
 from hewston_bff.tools.simulator.catalog import LiveRun
 from hewston_bff.tools.simulator.faults import FrameFault, Script
 from hewston_bff.tools.simulator.gate import Flood, Gate
-from hewston_bff.tools.simulator.runs import RunStatus
+from hewston_bff.tools.simulator.runs import SimulatedStatus
 from hewston_bff.tools.simulator.stats import ConnectionStats
 from hewston_bff.tools.simulator.text import parsed, spaced_json
 
@@ -21,7 +21,7 @@ class ConnectionOver(Exception):
     """The connection was ended, or fell silent, by a fault: nothing more is to be sent."""
 
 
-class Sink(Protocol):
+class FrameSink(Protocol):
     """A connection as the player sees it. After the reader is gone it raises ConnectionError."""
 
     def write(self, messages: Sequence[bytes]) -> None:
@@ -48,7 +48,7 @@ class Player:
 
     def __init__(
         self,
-        sink: Sink,
+        sink: FrameSink,
         *,
         script: Script,
         gate: Gate,
@@ -85,7 +85,7 @@ class Player:
             if index < progress.available:
                 index = await self._pour(frames, index, progress.available)
             elif (
-                progress.status is RunStatus.RUNNING
+                progress.status is SimulatedStatus.RUNNING
                 and not live.run.lifecycle.streams_what_is_there
             ):
                 await asyncio.sleep(_growth_step_s(live))

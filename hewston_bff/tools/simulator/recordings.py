@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hewston_bff.tools.simulator.market import Bars
+from hewston_bff.tools.simulator.market import MarketBars
 from hewston_bff.tools.simulator.runs import SimulatedRun
 from hewston_bff.tools.simulator.text import respaced
 
@@ -19,7 +19,7 @@ class _Line(msgspec.Struct):
     msg: msgspec.Raw
 
 
-class _Ohlc(msgspec.Struct):
+class _RecordedOhlc(msgspec.Struct):
     o: float | None = None
     h: float | None = None
     l: float | None = None  # noqa: E741 - the backend's own word
@@ -30,7 +30,7 @@ class _Ohlc(msgspec.Struct):
 class _Message(msgspec.Struct):
     t: str
     ts: str = ""
-    ohlc: _Ohlc | None = None
+    ohlc: _RecordedOhlc | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RecordedFrames:
         return len(self.frames)
 
     @cached_property
-    def bars(self) -> Bars:
+    def bars(self) -> MarketBars:
         """The bars of the frames without nulls; prices rounded to cents."""
         decoder = msgspec.json.Decoder(_Message)
         rows = []
@@ -57,7 +57,7 @@ class RecordedFrames:
                     rows.append((datetime.fromisoformat(message.ts).timestamp(), *bar))
         table = np.array(rows, dtype=np.float64).reshape(-1, 6).T
         table[1:5] *= 100
-        return Bars(*np.rint(table).astype(np.int64))
+        return MarketBars(*np.rint(table).astype(np.int64))
 
 
 def load_recording(path: Path, *, symbol: str = "AAPL") -> SimulatedRun:

@@ -7,10 +7,10 @@ import msgspec
 from aiohttp import web
 
 from hewston_bff.tools.simulator import bars, parts
-from hewston_bff.tools.simulator.bars import BarsRefused, Window
-from hewston_bff.tools.simulator.catalog import BadRequest, Catalog, ListQuery
+from hewston_bff.tools.simulator.bars import BarsRefused, BarsWindow
+from hewston_bff.tools.simulator.catalog import BadRequest, ListQuery, SimulatedCatalog
 from hewston_bff.tools.simulator.options import SimulatorOptions
-from hewston_bff.tools.simulator.runs import Lifecycle, RunStatus
+from hewston_bff.tools.simulator.runs import Lifecycle, SimulatedStatus
 
 _MOST_ITEMS = 500
 _LARGEST_OFFSET = (1 << 63) - 1
@@ -46,7 +46,7 @@ def envelope_answer(status: int, *, code: str, message: str) -> web.Response:
 class RestHandlers:
     """The handlers of all routes that are no streams."""
 
-    def __init__(self, catalog: Catalog, *, options: SimulatorOptions) -> None:
+    def __init__(self, catalog: SimulatedCatalog, *, options: SimulatorOptions) -> None:
         self._catalog = catalog
         self._options = options
 
@@ -97,7 +97,10 @@ class RestHandlers:
     ) -> web.Response:
         live = self._catalog.get(request.match_info["run_id"])
         # What a run comes to is written when it is done.
-        if live is None or live.progress().status not in {RunStatus.DONE, RunStatus.COMPLETED}:
+        if live is None or live.progress().status not in {
+            SimulatedStatus.DONE,
+            SimulatedStatus.COMPLETED,
+        }:
             return detail_answer(404, "Not Found")
         # Of a year it takes half a second, which the demo's own server would miss.
         run = live.run
@@ -124,7 +127,7 @@ class RestHandlers:
     async def daily(self, request: web.Request) -> web.Response:
         """`GET /bars/daily`: the dates are optional here only."""
         query = _Query(request)
-        window = Window(query.required("symbol"), query.text("from"), query.text("to"))
+        window = BarsWindow(query.required("symbol"), query.text("from"), query.text("to"))
         query.check()
         return _bars_answer(lambda: bars.daily(self._catalog, window))
 
@@ -194,8 +197,8 @@ class _Query:
         )
 
 
-def _window(query: _Query) -> Window:
-    window = Window(query.required("symbol"), query.required("from"), query.required("to"))
+def _window(query: _Query) -> BarsWindow:
+    window = BarsWindow(query.required("symbol"), query.required("from"), query.required("to"))
     query.flag("rth_only")
     query.check()
     return window

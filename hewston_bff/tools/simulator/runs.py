@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from hewston_bff.tools.simulator.market import Bars
+from hewston_bff.tools.simulator.market import MarketBars
 
 FIRST_CREATED = datetime(2025, 9, 22, 8, 15, 30, 411599, tzinfo=UTC)
 
 
-class RunStatus(StrEnum):
+class SimulatedStatus(StrEnum):
     """What the backend and its documents call the states of a run."""
 
     QUEUED = "QUEUED"
@@ -27,10 +27,10 @@ class RunStatus(StrEnum):
     FAILED = "FAILED"
 
 
-class Progress(NamedTuple):
+class RunProgress(NamedTuple):
     """Where a run stands: its status, the frames there are, and whether `play` streams them."""
 
-    status: RunStatus
+    status: SimulatedStatus
     available: int
     is_streamable: bool
 
@@ -50,25 +50,25 @@ class Lifecycle:
     history: int | None = None
     growth_fps: float = 0.0
     is_endless: bool = False
-    final: RunStatus = RunStatus.DONE
+    final: SimulatedStatus = SimulatedStatus.DONE
     streams_nothing: bool = False
     streams_what_is_there: bool = False
 
-    def at(self, elapsed_s: float, *, frame_count: int) -> Progress:
+    def at(self, elapsed_s: float, *, frame_count: int) -> RunProgress:
         """The progress `elapsed_s` after the run came to be."""
         running_s = elapsed_s - self.queued_s
         if running_s < 0:
-            return Progress(RunStatus.QUEUED, 0, is_streamable=False)
+            return RunProgress(SimulatedStatus.QUEUED, 0, is_streamable=False)
         if self.history is not None:
             grown = min(frame_count, self.history + int(running_s * self.growth_fps))
             if grown < frame_count or self.is_endless:
-                return Progress(RunStatus.RUNNING, grown, is_streamable=True)
+                return RunProgress(SimulatedStatus.RUNNING, grown, is_streamable=True)
         elif running_s < self.running_s:
-            return Progress(RunStatus.RUNNING, 0, is_streamable=False)
-        is_whole = self.final in {RunStatus.DONE, RunStatus.COMPLETED}
+            return RunProgress(SimulatedStatus.RUNNING, 0, is_streamable=False)
+        is_whole = self.final in {SimulatedStatus.DONE, SimulatedStatus.COMPLETED}
         if self.streams_nothing:
-            return Progress(self.final, 0, is_streamable=True)
-        return Progress(self.final, frame_count if is_whole else 0, is_streamable=is_whole)
+            return RunProgress(self.final, 0, is_streamable=True)
+        return RunProgress(self.final, frame_count if is_whole else 0, is_streamable=is_whole)
 
 
 class FrameSource(Protocol):
@@ -83,7 +83,7 @@ class FrameSource(Protocol):
         """The messages, in order, encoded as the backend sends them."""
 
     @property
-    def bars(self) -> Bars:
+    def bars(self) -> MarketBars:
         """The minute bars these frames hold; a frame with nulls holds none."""
 
 
@@ -115,15 +115,15 @@ class SimulatedRun:
         return self.source.frame_count
 
     @property
-    def bars(self) -> Bars:
+    def bars(self) -> MarketBars:
         """The minute bars the frames hold."""
         return self.source.bars
 
-    def progress(self, elapsed_s: float) -> Progress:
+    def progress(self, elapsed_s: float) -> RunProgress:
         """Where the run stands `elapsed_s` after it came to be."""
         return self.lifecycle.at(elapsed_s, frame_count=self.frame_count)
 
-    def summary(self, *, status: RunStatus) -> dict[str, object]:
+    def summary(self, *, status: SimulatedStatus) -> dict[str, object]:
         """The item of `GET /backtests`."""
         return {
             "run_id": self.run_id,
@@ -136,7 +136,7 @@ class SimulatedRun:
             "duration_ms": self.duration_ms,
         }
 
-    def detail(self, *, status: RunStatus) -> dict[str, object]:
+    def detail(self, *, status: SimulatedStatus) -> dict[str, object]:
         """The document of `GET /backtests/{id}`: there is no `symbol` in it, as in reality."""
         folder = f"data/backtests/{self.run_id}"
         return {

@@ -11,7 +11,7 @@ from typing import Self
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from hewston_bff.tools.simulator.catalog import Catalog
+from hewston_bff.tools.simulator.catalog import SimulatedCatalog
 from hewston_bff.tools.simulator.event_stream import EventStream
 from hewston_bff.tools.simulator.faults import FaultPlan, Refuse, RefuseConnection, Script
 from hewston_bff.tools.simulator.front import Front, dropped
@@ -42,7 +42,7 @@ class SimulatedBackend:
         # the real one serves others while it streams events
         self._events_gate = EventsGate(self._recorder, behind=self._gate)
         self._origin_s: float | None = None
-        self._catalog = Catalog(runs, clock=self._age_s)
+        self._catalog = SimulatedCatalog(runs, clock=self._age_s)
         self._front = Front(options=self._options, gate=self._gate, recorder=self._recorder)
         self._faults = self._options.faults
         self._tokens = self._options.require_token

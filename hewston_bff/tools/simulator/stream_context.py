@@ -5,11 +5,11 @@ import asyncio
 from aiohttp import web
 
 from hewston_bff.tools.simulator import faults
-from hewston_bff.tools.simulator.catalog import Catalog, LiveRun
+from hewston_bff.tools.simulator.catalog import LiveRun, SimulatedCatalog
 from hewston_bff.tools.simulator.faults import Script
 from hewston_bff.tools.simulator.gate import Gate
 from hewston_bff.tools.simulator.options import SimulatorOptions
-from hewston_bff.tools.simulator.player import Player, Sink
+from hewston_bff.tools.simulator.player import FrameSink, Player
 from hewston_bff.tools.simulator.stats import ConnectionStats, Recorder
 
 BROKEN_RELEASE = "'NoneType' object has no attribute 'columns'"
@@ -25,7 +25,7 @@ class StreamContext:
         run_id: str,
         script: Script,
         seen: ConnectionStats,
-        catalog: Catalog,
+        catalog: SimulatedCatalog,
         options: SimulatorOptions,
         gate: Gate,
         recorder: Recorder,
@@ -59,11 +59,11 @@ class StreamContext:
         available = live.progress().available
         await self.gate.load(options.play_silence_s + options.load_s_per_frame * available)
 
-    def has(self, kind: type[faults.Fault]) -> bool:
+    def has(self, kind: type[faults.ScriptedFault]) -> bool:
         """Whether the script has a fault of this kind."""
         return any(isinstance(fault, kind) for fault in self.script)
 
-    def player(self, sink: Sink, *, pace: float | None) -> Player:
+    def player(self, sink: FrameSink, *, pace: float | None) -> Player:
         """The player of this connection."""
         return Player(sink, script=self.script, gate=self.gate, seen=self.seen, frames_per_s=pace)
 

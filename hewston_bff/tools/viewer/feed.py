@@ -1,4 +1,4 @@
-"""The viewer's connection: in at the door of one run, back again after a loss, where it was."""
+"""The viewer's connection: at the endpoint of one run, back again after a loss, where it was."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from hewston_bff.tools.viewer.messages import Bye, Err, decode
+from hewston_bff.tools.viewer.messages import ByeMessage, ErrMessage, decode
 from hewston_bff.tools.viewer.model import WatchModel
 
 HEARTBEAT_LIMIT_S = 30.0
@@ -30,7 +30,7 @@ _REFUSALS = {
 _FINAL_ERRORS = frozenset({"RUN_NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"})
 
 
-class Refused(Exception):
+class ViewerRefused(Exception):
     """The server will not show this run, or is not there; the text says which."""
 
     def __init__(self, url: URL, problem: str) -> None:
@@ -94,7 +94,7 @@ class Feed:
             return self._refused(exc)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             if not self._has_been_in:
-                raise Refused(self._wish.url, _absence(exc)) from exc
+                raise ViewerRefused(self._wish.url, _absence(exc)) from exc
             return self._backoff_s()
         try:
             return await self._talk(ws)
@@ -115,9 +115,9 @@ class Feed:
                 sender.cancel()
         code = ws.close_code or 0
         if self._refusal:
-            raise Refused(self._wish.url, f"says {self._refusal}")
+            raise ViewerRefused(self._wish.url, f"says {self._refusal}")
         if code >= FIRST_FINAL_CLOSE:
-            raise Refused(self._wish.url, f"closed the connection for good, with code {code}")
+            raise ViewerRefused(self._wish.url, f"closed the connection for good, with code {code}")
         if code == NORMAL_CLOSE:
             return None
         return self._backoff_s() if after_s is None else after_s
@@ -136,9 +136,9 @@ class Feed:
                 self._attempt = 0
                 self._model.apply(message, now_s=loop.time())
                 self._on_change()
-                if isinstance(message, Bye):
+                if isinstance(message, ByeMessage):
                     after_s = message.after_ms / 1000
-                elif isinstance(message, Err) and message.code in _FINAL_ERRORS:
+                elif isinstance(message, ErrMessage) and message.code in _FINAL_ERRORS:
                     self._refusal = self._model.error
                     return None
         except (aiohttp.ClientError, TimeoutError, OSError):
@@ -176,7 +176,7 @@ class Feed:
         """Seconds to wait before asking again."""
         if exc.status in _REFUSALS or not self._has_been_in:
             reason = _REFUSALS.get(exc.status, f"answers HTTP {exc.status}")
-            raise Refused(self._wish.url, f"{reason}: {self._wish.run_id}") from exc
+            raise ViewerRefused(self._wish.url, f"{reason}: {self._wish.run_id}") from exc
         retry_after = exc.headers.get("Retry-After", "") if exc.headers is not None else ""
         return float(retry_after) if retry_after.isdecimal() else self._backoff_s()
 

@@ -13,7 +13,7 @@ class Bar(msgspec.Struct, frozen=True):
     v: float | None = None
 
 
-class Equity(msgspec.Struct, frozen=True):
+class EquityPart(msgspec.Struct, frozen=True):
     """The run's equity; a merged frame also has its extremes."""
 
     value: float | None = None
@@ -21,7 +21,7 @@ class Equity(msgspec.Struct, frozen=True):
     max: float | None = None
 
 
-class Order(msgspec.Struct, frozen=True):
+class OrderPart(msgspec.Struct, frozen=True):
     """An order of the run."""
 
     side: str = ""
@@ -29,19 +29,19 @@ class Order(msgspec.Struct, frozen=True):
     price: float | None = None
 
 
-class Frame(msgspec.Struct, tag_field="t", tag="frame", frozen=True):
+class FrameMessage(msgspec.Struct, tag_field="t", tag="frame", frozen=True):
     """One or, from `from_` to `seq`, several source frames."""
 
     ts: str
     seq: int = -1
     from_: int | None = msgspec.field(default=None, name="from")
     ohlc: Bar | None = None
-    orders: list[Order] = []
-    equity: Equity | None = None
+    orders: list[OrderPart] = []
+    equity: EquityPart | None = None
     dropped: int = 0
 
 
-class Subscribed(msgspec.Struct, tag_field="t", tag="subscribed", frozen=True):
+class SubscribedMessage(msgspec.Struct, tag_field="t", tag="subscribed", frozen=True):
     """The run is being watched; on a cold log its bounds are not known yet."""
 
     last: int | None = None
@@ -50,7 +50,7 @@ class Subscribed(msgspec.Struct, tag_field="t", tag="subscribed", frozen=True):
     speed: float = 60.0
 
 
-class State(msgspec.Struct, tag_field="t", tag="state", frozen=True):
+class StateMessage(msgspec.Struct, tag_field="t", tag="state", frozen=True):
     """Where the cursor stands."""
 
     status: str
@@ -62,13 +62,13 @@ class State(msgspec.Struct, tag_field="t", tag="state", frozen=True):
     complete: bool = False
 
 
-class Snapshot(msgspec.Struct, tag_field="t", tag="snapshot", frozen=True):
+class SnapshotMessage(msgspec.Struct, tag_field="t", tag="snapshot", frozen=True):
     """The run so far, after a seek."""
 
-    equity: list[Equity] = []
+    equity: list[EquityPart] = []
 
 
-class UpstreamNews(msgspec.Struct, tag_field="t", tag="upstream", frozen=True):
+class UpstreamNewsMessage(msgspec.Struct, tag_field="t", tag="upstream", frozen=True):
     """How the server fares with the backend."""
 
     status: str
@@ -76,51 +76,61 @@ class UpstreamNews(msgspec.Struct, tag_field="t", tag="upstream", frozen=True):
     retry_in_ms: int | None = None
 
 
-class Skipped(msgspec.Struct, frozen=True):
+class SkippedPart(msgspec.Struct, frozen=True):
     """Frames of the run that could not be read, or not whole."""
 
     frames: int = 0
     reasons: dict[str, int] = {}
 
 
-class RunNews(msgspec.Struct, tag_field="t", tag="run", frozen=True):
+class RunNewsMessage(msgspec.Struct, tag_field="t", tag="run", frozen=True):
     """How the run fares."""
 
     status: str
     progress: float | None = None
-    skipped: Skipped | None = None
+    skipped: SkippedPart | None = None
 
 
-class Lag(msgspec.Struct, tag_field="t", tag="lag", frozen=True):
+class LagMessage(msgspec.Struct, tag_field="t", tag="lag", frozen=True):
     """Frames that are lost."""
 
     from_: int = msgspec.field(name="from")
     to: int
 
 
-class Reset(msgspec.Struct, tag_field="t", tag="reset", frozen=True):
+class ResetMessage(msgspec.Struct, tag_field="t", tag="reset", frozen=True):
     """The run is another one now."""
 
 
-class End(msgspec.Struct, tag_field="t", tag="end", frozen=True):
+class EndedMessage(msgspec.Struct, tag_field="t", tag="end", frozen=True):
     """The run's last frame was delivered."""
 
 
-class Err(msgspec.Struct, tag_field="t", tag="err", frozen=True):
+class ErrMessage(msgspec.Struct, tag_field="t", tag="err", frozen=True):
     """What went wrong."""
 
     code: str = ""
     msg: str = ""
 
 
-class Bye(msgspec.Struct, tag_field="t", tag="bye", frozen=True):
+class ByeMessage(msgspec.Struct, tag_field="t", tag="bye", frozen=True):
     """The server goes; come back after `after_ms`."""
 
     after_ms: float = 0.0
 
 
 Message = (
-    Frame | Subscribed | State | Snapshot | UpstreamNews | RunNews | Lag | Reset | End | Err | Bye
+    FrameMessage
+    | SubscribedMessage
+    | StateMessage
+    | SnapshotMessage
+    | UpstreamNewsMessage
+    | RunNewsMessage
+    | LagMessage
+    | ResetMessage
+    | EndedMessage
+    | ErrMessage
+    | ByeMessage
 )
 
 _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

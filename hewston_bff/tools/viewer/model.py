@@ -4,21 +4,21 @@ from collections import deque
 
 from hewston_bff.tools.viewer.messages import (
     Bar,
-    Bye,
-    End,
-    Equity,
-    Err,
-    Frame,
-    Lag,
+    ByeMessage,
+    EndedMessage,
+    EquityPart,
+    ErrMessage,
+    FrameMessage,
+    LagMessage,
     Message,
-    Order,
-    Reset,
-    RunNews,
-    Skipped,
-    Snapshot,
-    State,
-    Subscribed,
-    UpstreamNews,
+    OrderPart,
+    ResetMessage,
+    RunNewsMessage,
+    SkippedPart,
+    SnapshotMessage,
+    StateMessage,
+    SubscribedMessage,
+    UpstreamNewsMessage,
 )
 
 FPS_WINDOW_S = 2.0
@@ -77,7 +77,7 @@ class WatchModel:
         self.equity_min: float | None = None
         self.equity_max: float | None = None
         self.trail = Trail()
-        self.order: Order | None = None
+        self.order: OrderPart | None = None
         self.orders = 0
         self.frames = 0
         self.merged = 0
@@ -124,20 +124,20 @@ class WatchModel:
     def apply(self, message: Message, *, now_s: float) -> None:
         """Take a message in."""
         match message:
-            case Frame():
+            case FrameMessage():
                 self._frame(message, now_s=now_s)
-            case State() | Subscribed():
+            case StateMessage() | SubscribedMessage():
                 self._state(message)
-            case Snapshot() | Lag() | Reset() | End():
+            case SnapshotMessage() | LagMessage() | ResetMessage() | EndedMessage():
                 self._turn(message)
-            case UpstreamNews() | RunNews() | Err() | Bye():
+            case UpstreamNewsMessage() | RunNewsMessage() | ErrMessage() | ByeMessage():
                 self._news(message)
 
     def sought(self, seq: int) -> None:
         """A seek was sent: the next one counts from there, without waiting for the answer."""
         self.seq = seq - 1
 
-    def _frame(self, frame: Frame, *, now_s: float) -> None:
+    def _frame(self, frame: FrameMessage, *, now_s: float) -> None:
         if not self.frames:
             self._since_s = now_s
         self.frames += 1
@@ -158,11 +158,11 @@ class WatchModel:
         if frame.equity is not None:
             self._take_equity(frame.equity)
 
-    def _state(self, message: State | Subscribed) -> None:
+    def _state(self, message: StateMessage | SubscribedMessage) -> None:
         self.status = message.status
         self.speed = message.speed
         self.is_complete = self.is_complete or message.complete
-        if isinstance(message, Subscribed):
+        if isinstance(message, SubscribedMessage):
             self.last = self.last if message.last is None else message.last
             return
         self.last = max(self.last, message.live_edge)
@@ -171,39 +171,41 @@ class WatchModel:
             self.ts = message.ts or self.ts
             self._forget_equity()
 
-    def _turn(self, message: Snapshot | Lag | Reset | End) -> None:
+    def _turn(self, message: SnapshotMessage | LagMessage | ResetMessage | EndedMessage) -> None:
         match message:
-            case Snapshot(equity=points):
+            case SnapshotMessage(equity=points):
                 self._forget_equity()
                 for point in points:
                     self._take_equity(point)
-            case Lag(from_=first, to=last):
+            case LagMessage(from_=first, to=last):
                 self._lagged += last - first + 1
-            case Reset():
+            case ResetMessage():
                 self.last = -1
                 self.is_complete = False
                 self._forget_equity()
-            case End():
+            case EndedMessage():
                 self.status = "ended"
 
-    def _news(self, message: UpstreamNews | RunNews | Err | Bye) -> None:
+    def _news(
+        self, message: UpstreamNewsMessage | RunNewsMessage | ErrMessage | ByeMessage
+    ) -> None:
         match message:
-            case UpstreamNews(status=status, attempt=attempt, retry_in_ms=retry_in_ms):
+            case UpstreamNewsMessage(status=status, attempt=attempt, retry_in_ms=retry_in_ms):
                 self.upstream = status
                 if attempt is not None:
                     self.upstream += f", attempt {attempt}"
                 if retry_in_ms is not None:
                     self.upstream += f", again in {retry_in_ms / 1000:.1f} s"
-            case RunNews(status=status, progress=progress, skipped=skipped):
+            case RunNewsMessage(status=status, progress=progress, skipped=skipped):
                 self.run_status = status if progress is None else f"{status} {progress:.0f} %"
                 if skipped is not None:
                     self.skipped = _skipped(skipped)
-            case Err(code=code, msg=text):
+            case ErrMessage(code=code, msg=text):
                 self.error = f"{code}: {text}" if text else code
-            case Bye():
+            case ByeMessage():
                 self.link = "the server is going down"
 
-    def _take_equity(self, equity: Equity) -> None:
+    def _take_equity(self, equity: EquityPart) -> None:
         if equity.value is None:
             return
         self.equity = equity.value
@@ -218,7 +220,7 @@ class WatchModel:
         self.trail = Trail()
 
 
-def _skipped(skipped: Skipped) -> str:
+def _skipped(skipped: SkippedPart) -> str:
     """`3 frames (time_unreadable 3)`; nothing for none."""
     if not skipped.frames:
         return ""

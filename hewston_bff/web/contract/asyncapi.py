@@ -1,40 +1,26 @@
 """The AsyncAPI document, made from the types of the messages."""
 
 import re
-from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import hewston_bff
-from hewston_bff.protocol import commands, notices
+from hewston_bff.protocol import commands, frame_messages
 from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.protocol.dialects import (
+    ANSWERS,
+    QUERY_MEMBERS,
+    SUBPROTOCOL,
+    Carrier,
+    Dialect,
+    MessageType,
+)
 from hewston_bff.protocol.ids import RUN_ID_PATTERN
-from hewston_bff.web.contract import frames
-from hewston_bff.web.contract.operation import JSON
 from hewston_bff.web.contract.schemas import JsonObject, Schemas
-from hewston_bff.web.streams import QUERY, SUBPROTOCOL
-
-Message = type[msgspec.Struct]
+from hewston_bff.web.endpoint import JSON, Endpoint
 
 _SPEC = "3.0.0"
 _NAME = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_FRAMES: tuple[Message, ...] = (frames.Frame, frames.MergedFrame)
-_NEWS: tuple[Message, ...] = (
-    *_FRAMES,
-    *(notices.State, notices.UpstreamNews, notices.RunNews, notices.Metrics),
-    *(notices.Lag, notices.Reset, notices.Ended, notices.Err, notices.Hb, notices.Bye),
-)
-_ANSWERS: dict[Message, tuple[Message, ...]] = {
-    commands.Subscribe: (notices.Subscribed, notices.Err),
-    commands.Unsubscribe: (notices.Unsubscribed, notices.Err),
-    commands.Ctrl: (notices.State, notices.Err),
-    commands.Ping: (notices.Pong,),
-    commands.ClientHeartbeat: (),
-}
-_FROM_CLIENTS: tuple[Message, ...] = tuple(_ANSWERS)
-_OF_ONE_RUN: tuple[Message, ...] = (commands.Ctrl, commands.Ping, commands.ClientHeartbeat)
-_OPENING: tuple[Message, ...] = (notices.Hello, notices.Subscribed, notices.Snapshot)
 
 _ABOUT = f"""\
 Text messages, one JSON object each; `t` says which. Members that are not named here are ignored
@@ -48,107 +34,25 @@ From 4400 on, and after 1000, a client does not come back; after other codes it 
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """One address, and what is said there."""
+class _Channel(NamedTuple):
+    """An endpoint that is part of the stream protocol."""
 
-    name: str
     address: str
-    title: str
-    description: str
-    received: tuple[Message, ...] = ()
-    sent: tuple[Message, ...]
-    has_query: bool = False
-    is_socket: bool = True
-    method: str = "GET"
+    method: str
+    dialect: Dialect
 
 
-_EVENTS = (
-    "Server-Sent Events, one way only: events `frame`, `end` and `err`, each with one of these "
-    "messages as its data. A frame's id is `<epoch>:<seq>`; sent as `Last-Event-ID` it resumes."
-)
-DOORS = (
-    Door(
-        name="stream",
-        address="/api/v1/stream",
-        title="Many runs on one socket",
-        description="Every subscription has a `sid`, the lowest free number.",
-        received=_FROM_CLIENTS,
-        sent=(*_OPENING, *_NEWS, notices.Unsubscribed, notices.Pong),
-    ),
-    Door(
-        name="run",
-        address="/api/v1/runs/{run_id}/stream",
-        title="One run on a socket",
-        description="Subscribed on connect, as the query says; no `sid` is needed either way.",
-        received=_OF_ONE_RUN,
-        sent=(*_OPENING, *_NEWS, notices.Pong),
-        has_query=True,
-    ),
-    Door(
-        name="backend",
-        address="/backtests/{run_id}/ws",
-        title="One run on a socket, as the backend has it",
-        description=(
-            "Silent until the first message, and paused until `play`. `ctrl` is echoed, as the "
-            "backend does. Never closed at the end of a run, nor while the backend is away."
-        ),
-        received=_OF_ONE_RUN,
-        sent=(*_NEWS, frames.EchoedCtrl, notices.Pong),
-    ),
-    Door(
-        name="many_events",
-        address="/api/v1/events",
-        title="Many runs as Server-Sent Events",
-        description=(
-            "What `/api/v1/stream` sends, each message an event of its name, and before the end "
-            "`closed` with the code that a socket would be closed with. `subscribe`, once for each "
-            "run, is a run id or that message's members as JSON. Events have no id: who comes back "
-            "subscribes with `resume`."
-        ),
-        sent=(*_OPENING, *_NEWS, notices.Unsubscribed, notices.Pong, notices.Closed),
-        is_socket=False,
-    ),
-    Door(
-        name="event_commands",
-        address="/api/v1/events/{stream_id}",
-        title="Commands to an event stream",
-        description=(
-            "One message a request; `stream_id` is what `hello` calls `stream`. Answered on the "
-            "event stream, by `re`. 404: it has ended, open another."
-        ),
-        received=_FROM_CLIENTS,
-        sent=(),
-        is_socket=False,
-        method="POST",
-    ),
-    Door(
-        name="events",
-        address="/api/v1/runs/{run_id}/events",
-        title="One run as Server-Sent Events",
-        description=_EVENTS,
-        sent=(*_FRAMES, notices.Ended, notices.Err),
-        has_query=True,
-        is_socket=False,
-    ),
-    Door(
-        name="backend_events",
-        address="/backtests/{run_id}/stream",
-        title="One run as Server-Sent Events, where the backend has them",
-        description=_EVENTS,
-        sent=(*_FRAMES, notices.Ended, notices.Err),
-        has_query=True,
-        is_socket=False,
-    ),
-)
-
-
-def asyncapi() -> JsonObject:
-    """The document. Pure, and takes some milliseconds."""
+def asyncapi(endpoints: Sequence[Endpoint]) -> JsonObject:
+    """The document of those endpoints that have a dialect. Pure, and takes some milliseconds."""
     schemas = Schemas()
-    told = {message: None for door in DOORS for message in (*door.received, *door.sent)}
+    those = [
+        _Channel(one.documented_path, one.methods[0], one.dialect)
+        for one in endpoints
+        if one.dialect is not None
+    ]
+    told = {message: None for one in those for message in _said(one.dialect)}
     described = {_name(message): _message(message, schemas) for message in told}
-    channels = {door.name: _channel(door, schemas) for door in DOORS}
+    channels = {one.dialect.name: _channel(one, schemas) for one in those}
     _complete(schemas)
     return {
         "asyncapi": _SPEC,
@@ -160,7 +64,9 @@ def asyncapi() -> JsonObject:
         },
         "defaultContentType": JSON,
         "channels": channels,
-        "operations": {name: one for door in DOORS for name, one in _operations(door).items()},
+        "operations": {
+            name: one for channel in those for name, one in _operations(channel).items()
+        },
         "components": {
             "messages": described,
             "schemas": dict(sorted(schemas.components.items())),
@@ -172,12 +78,12 @@ def asyncapi() -> JsonObject:
     }
 
 
-def _name(message: Message) -> str:
+def _name(message: MessageType) -> str:
     """`UpstreamNews` → `upstream_news`."""
     return _NAME.sub("_", message.__name__).lower()
 
 
-def _message(message: Message, schemas: Schemas) -> JsonObject:
+def _message(message: MessageType, schemas: Schemas) -> JsonObject:
     summary, _, rest = (message.__doc__ or "").partition("\n")
     told: JsonObject = {
         "name": message.__struct_config__.tag,
@@ -193,71 +99,82 @@ def _message(message: Message, schemas: Schemas) -> JsonObject:
     return told
 
 
-def _channel(door: Door, schemas: Schemas) -> JsonObject:
-    said = (*door.received, *door.sent)
+def _said(dialect: Dialect) -> tuple[MessageType, ...]:
+    return (*dialect.received, *dialect.sent)
+
+
+def _channel(channel: _Channel, schemas: Schemas) -> JsonObject:
+    dialect = channel.dialect
     told: JsonObject = {
-        "address": door.address,
-        "title": door.title,
-        "description": door.description,
-        "messages": {_name(one): {"$ref": f"#/components/messages/{_name(one)}"} for one in said},
+        "address": channel.address,
+        "title": dialect.title,
+        "description": dialect.description,
+        "messages": {
+            _name(one): {"$ref": f"#/components/messages/{_name(one)}"} for one in _said(dialect)
+        },
     }
-    if "{run_id}" in door.address:
+    if "{run_id}" in channel.address:
         told["parameters"] = {"run_id": {"description": f"Of the pattern `{RUN_ID_PATTERN}`"}}
-    if "{stream_id}" in door.address:
+    if "{stream_id}" in channel.address:
         told["parameters"] = {"stream_id": {"description": "The `stream` of its `hello`"}}
-    if door.is_socket:
-        told["bindings"] = {"ws": _handshake(door, schemas)}
+    if dialect.carrier is Carrier.SOCKET:
+        told["bindings"] = {"ws": _handshake(dialect, schemas)}
     return told
 
 
-def _handshake(door: Door, schemas: Schemas) -> JsonObject:
+def _handshake(dialect: Dialect, schemas: Schemas) -> JsonObject:
     told: JsonObject = {"method": "GET", "bindingVersion": "0.1.0"}
-    if door.has_query:
+    if dialect.takes_query:
         members, _ = schemas.members(commands.Subscribe, side="validation")
-        query = {name: members[name] for name in QUERY}
+        query = {name: members[name] for name in QUERY_MEMBERS}
         told["query"] = {"type": "object", "properties": query}
     return told
 
 
-def _operations(door: Door) -> dict[str, JsonObject]:
+def _operations(channel: _Channel) -> dict[str, JsonObject]:
     """What we receive there, each with its answers, and what we send."""
-    channel = {"$ref": f"#/channels/{door.name}"}
+    dialect = channel.dialect
     told: dict[str, JsonObject] = {}
-    for message in door.received:
+    for message in dialect.received:
         title = f"{message.__struct_config__.tag} of a client"
-        operation = _operation("receive", door, (message,), title=title)
-        answers = [one for one in _ANSWERS[message] if one in door.sent]
+        operation = _operation("receive", channel, (message,), title=title)
+        answers = [one for one in ANSWERS[message] if one in dialect.sent]
         if answers:
-            operation["reply"] = {"channel": channel, "messages": _refs(door, answers)}
-        told[f"{door.name}_{_name(message)}"] = operation
-    if door.sent:
-        told[f"{door.name}_send"] = _operation("send", door, door.sent, title="all that we say")
+            reply_to = {"$ref": f"#/channels/{dialect.name}"}
+            operation["reply"] = {"channel": reply_to, "messages": _refs(dialect, answers)}
+        told[f"{dialect.name}_{_name(message)}"] = operation
+    if dialect.sent:
+        operation = _operation("send", channel, dialect.sent, title="all that we say")
+        told[f"{dialect.name}_send"] = operation
     return told
 
 
-def _operation(action: str, door: Door, said: tuple[Message, ...], *, title: str) -> JsonObject:
+def _operation(
+    action: str, channel: _Channel, said: Sequence[MessageType], *, title: str
+) -> JsonObject:
+    dialect = channel.dialect
     told: dict[str, Any] = {
         "action": action,
         "title": title,
-        "channel": {"$ref": f"#/channels/{door.name}"},
-        "messages": _refs(door, said),
+        "channel": {"$ref": f"#/channels/{dialect.name}"},
+        "messages": _refs(dialect, said),
     }
-    if not door.is_socket:
-        told["bindings"] = {"http": {"method": door.method, "bindingVersion": "0.3.0"}}
+    if dialect.carrier is not Carrier.SOCKET:
+        told["bindings"] = {"http": {"method": channel.method, "bindingVersion": "0.3.0"}}
     return told
 
 
-def _refs(door: Door, said: tuple[Message, ...] | list[Message]) -> list[JsonObject]:
-    return [{"$ref": f"#/channels/{door.name}/messages/{_name(one)}"} for one in said]
+def _refs(dialect: Dialect, said: Sequence[MessageType]) -> list[JsonObject]:
+    return [{"$ref": f"#/channels/{dialect.name}/messages/{_name(one)}"} for one in said]
 
 
 def _complete(schemas: Schemas) -> None:
     """What the types of messages that are passed on as text leave open."""
-    for model in frames.OPEN:
+    for model in frame_messages.OPEN:
         schemas.components[model.__name__]["additionalProperties"] = True
     snapshot = schemas.components["Snapshot"]["properties"]
-    snapshot["bars"] = {"type": "array", "items": schemas.ref(frames.SnapshotBar)}
-    snapshot["equity"] = {"type": "array", "items": schemas.ref(frames.EquityRange)}
+    snapshot["bars"] = {"type": "array", "items": schemas.ref(frame_messages.SnapshotBar)}
+    snapshot["equity"] = {"type": "array", "items": schemas.ref(frame_messages.EquityRange)}
 
 
 def _close_codes() -> str:

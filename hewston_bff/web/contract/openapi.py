@@ -2,18 +2,17 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 import hewston_bff
-from hewston_bff.errors import OUTCOMES, BffError, RateLimited
+from hewston_bff.errors import OUTCOMES, BffError
+from hewston_bff.protocol.dialects import QUERY_MEMBERS
 from hewston_bff.protocol.ids import RUN_ID_PATTERN
-from hewston_bff.web.contract.operation import JSON, Answer, Header, Operation, Tag
-from hewston_bff.web.contract.operations import operations
-from hewston_bff.web.contract.schemas import JsonObject, Model, Schemas
+from hewston_bff.web.contract.schemas import JsonObject, Schemas
+from hewston_bff.web.endpoint import JSON, ApiAnswer, Endpoint, Header, Model, Tag
 from hewston_bff.web.middleware import HEADER, ErrorEnvelope
-from hewston_bff.web.streams import QUERY
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _PATH_SCHEMAS: dict[str, JsonObject] = {
@@ -36,12 +35,13 @@ ignored, on addresses of the backend's passed on. The caller's `Authorization` a
 the backend, which decides what they may see."""
 
 
-def openapi() -> JsonObject:
-    """The document. Pure, and takes some milliseconds."""
+def openapi(endpoints: Sequence[Endpoint]) -> JsonObject:
+    """The document of these endpoints. Pure, and takes a tenth of a second."""
     schemas = Schemas()
     paths: dict[str, JsonObject] = {}
-    for operation in operations():
-        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, schemas)
+    for endpoint in endpoints:
+        operation = _operation(endpoint, schemas)
+        paths.setdefault(endpoint.documented_path, {})[endpoint.method] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,23 +66,23 @@ def openapi() -> JsonObject:
     }
 
 
-def _operation(operation: Operation, schemas: Schemas) -> JsonObject:
+def _operation(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
     told: JsonObject = {
-        "operationId": operation.name,
-        "tags": [operation.tag],
-        "summary": operation.summary,
+        "operationId": endpoint.name,
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
         "parameters": [
-            *_path_parameters(operation.path),
-            *_query_parameters(operation, schemas),
-            *(_header_parameter(header) for header in operation.headers),
+            *_path_parameters(endpoint.documented_path),
+            *_query_parameters(endpoint, schemas),
+            *(_header_parameter(header) for header in endpoint.headers),
         ],
-        "responses": _responses(operation, schemas),
+        "responses": _responses(endpoint, schemas),
     }
-    if operation.description:
-        told["description"] = operation.description
-    if operation.body is not None:
-        told["requestBody"] = _body(operation.body, schemas)
-    if operation.is_for_viewers:
+    if endpoint.description:
+        told["description"] = endpoint.description
+    if endpoint.body is not None:
+        told["requestBody"] = _body(endpoint.body, schemas)
+    if endpoint.is_for_viewers:
         told["security"] = [{}, {"bearer": []}]
     return told
 
@@ -106,15 +106,15 @@ def _path_parameters(path: str) -> list[JsonObject]:
     ]
 
 
-def _query_parameters(operation: Operation, schemas: Schemas) -> list[JsonObject]:
-    model = operation.query
+def _query_parameters(endpoint: Endpoint, schemas: Schemas) -> list[JsonObject]:
+    model = endpoint.query
     if model is None:
         return []
     members, required = schemas.members(model, side="validation")
     # A list of the message's is one parameter, its items separated by commas.
     joined: JsonObject = {}
     if issubclass(model, msgspec.Struct):
-        members = {name: members[name] for name in QUERY}
+        members = {name: members[name] for name in QUERY_MEMBERS}
         joined = {"style": "form", "explode": False}
     return [
         {"name": name, "in": "query", "required": name in required, "schema": _not_null(schema)}
@@ -140,14 +140,13 @@ def _header_parameter(header: Header) -> JsonObject:
     }
 
 
-def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
+def _responses(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
     # Of streams it is the sockets of an address that are limited, not requests.
-    is_limited = RateLimited in operation.errors and operation.tag is not Tag.STREAMS
-    common = (HEADER, *(_LIMITED if is_limited else ()))
-    own = (*common, *("ETag" for one in operation.headers if one.name == "If-None-Match"))
+    common = (HEADER, *(() if endpoint.limit is None else _LIMITED))
+    own = (*common, *("ETag" for one in endpoint.headers if one.name == "If-None-Match"))
     responses = {
         str(answer.status): {**_answer(answer, schemas), "headers": _headers(own)}
-        for answer in operation.answers
+        for answer in endpoint.answers
     }
     content = {JSON: {"schema": schemas.ref(ErrorEnvelope)}}
     if "default" in responses:
@@ -155,7 +154,7 @@ def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
         others = responses["default"]["content"]
         either = {"anyOf": [schemas.ref(ErrorEnvelope), others[JSON]["schema"]]}
         content = {**others, JSON: {"schema": either}}
-    for status, codes in sorted(_by_status((*operation.errors, BffError)).items()):
+    for status, codes in sorted(_by_status((*endpoint.all_errors, BffError)).items()):
         headers = _headers((*common, *(("Retry-After",) if status in _RETRY_LATER else ())))
         told = ", ".join(f"`{code}`" for code in codes)
         error = {"description": told, "headers": headers, "content": content}
@@ -163,7 +162,7 @@ def _responses(operation: Operation, schemas: Schemas) -> JsonObject:
     return responses
 
 
-def _answer(answer: Answer, schemas: Schemas) -> JsonObject:
+def _answer(answer: ApiAnswer, schemas: Schemas) -> JsonObject:
     told: JsonObject = {"description": answer.description}
     if answer.content_type is not None:
         schema = {} if answer.model is None else {"schema": schemas.ref(answer.model)}

@@ -3,28 +3,29 @@
 from typing import Any, Literal
 
 import msgspec
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from hewston_bff.web.endpoint import Model
+
 JsonObject = dict[str, Any]
-Model = type[BaseModel] | type[msgspec.Struct]
 Side = Literal["validation", "serialization"]
 """What a model takes, or what it gives: there a member with a default is always present."""
 
 _REF = "#/components/schemas/"
 
 
-_Field = core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField
+_SchemaField = core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField
 
 
-class _Plain(GenerateJsonSchema):
+class _PlainSchema(GenerateJsonSchema):
     """Members without titles, which would say their names again; what is given is all there."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the base's
         return False
 
-    def field_is_required(self, field: _Field, total: bool) -> bool:  # noqa: FBT001 - the base's
+    def field_is_required(self, field: _SchemaField, total: bool) -> bool:  # noqa: FBT001 - the base's
         return self.mode == "serialization" or super().field_is_required(field, total)
 
 
@@ -62,6 +63,6 @@ def _schemas(model: Model, *, side: Side) -> dict[str, JsonObject]:
     if issubclass(model, msgspec.Struct):
         return msgspec.json.schema_components((model,), ref_template=_REF + "{name}")[1]
     schema = TypeAdapter(model).json_schema(
-        mode=side, ref_template=_REF + "{model}", schema_generator=_Plain
+        mode=side, ref_template=_REF + "{model}", schema_generator=_PlainSchema
     )
     return {**schema.pop("$defs", {}), model.__name__: schema}

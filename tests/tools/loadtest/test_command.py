@@ -40,12 +40,12 @@ async def test_json_is_the_whole_report_and_nothing_else(start: Start) -> None:
     result = await _call("--url", str(url), "--json")
     report = msgspec.json.decode(result.stdout, type=Report)
     assert report.connected == 2
-    assert report.door == "stream"
+    assert report.endpoint == "stream"
 
 
 async def test_runs_can_be_named(start: Start) -> None:
     server, url = await start(Behaviour())
-    result = await _call("--url", str(url), "--door", "run", "--runs", "x,y")
+    result = await _call("--url", str(url), "--endpoint", "run", "--runs", "x,y")
     assert result.exit_code == 0, result.output
     assert {request.path for request in server.requests} == {
         "/api/v1/runs/x/stream",
@@ -63,7 +63,7 @@ async def test_no_runs_to_be_found_says_to_name_some(start: Start) -> None:
 @pytest.mark.parametrize("refuse", [[503, 0], [503, 503]])
 async def test_a_client_that_is_refused_is_a_failure(start: Start, refuse: list[int]) -> None:
     _, url = await start(Behaviour(refuse=list(refuse)))
-    result = await _call("--url", str(url), "--door", "run", "--runs", "a")
+    result = await _call("--url", str(url), "--endpoint", "run", "--runs", "a")
     assert result.exit_code == 1
     assert "HTTP 503" in result.stdout
 
@@ -79,8 +79,9 @@ async def test_no_frame_at_all_is_a_failure(start: Start) -> None:
     "arguments",
     [
         ("--url", "localhost", "--runs", "a"),
-        ("--door", "run", "--subscriptions", "2", "--runs", "a"),
+        ("--endpoint", "run", "--subscriptions", "2", "--runs", "a"),
         ("--door", "window"),
+        ("--endpoint", "window"),
         ("--clients", "0"),
         ("--runs", "a", "--pid", str(2**22 + 1)),
     ],

@@ -7,22 +7,22 @@ from dataclasses import replace
 import pytest
 from yarl import URL
 
-from hewston_bff.tools.loadtest.engine import LoadTest, Progress
-from hewston_bff.tools.loadtest.plan import BadPlan, Door, Plan
+from hewston_bff.tools.loadtest.engine import LoadProgress, LoadTest
+from hewston_bff.tools.loadtest.plan import BadPlan, Plan, StreamEndpoint
 from hewston_bff.tools.loadtest.report import Report
 from hewston_bff.tools.loadtest.runs import NoRuns, finished_runs
 from tests.tools.loadtest.conftest import Start
 from tests.tools.loadtest.server import Behaviour
 from tests.waiting import eventually
 
-DOORS = list(Door)
+ENDPOINTS = list(StreamEndpoint)
 
 
-def _plan(url: URL, *, door: Door = Door.RUN, clients: int = 3) -> Plan:
+def _plan(url: URL, *, endpoint: StreamEndpoint = StreamEndpoint.RUN, clients: int = 3) -> Plan:
     return Plan(
         url=url,
         runs=("a", "b"),
-        door=door,
+        endpoint=endpoint,
         clients=clients,
         seconds=0.2,
         ramp_up_s=0.05,
@@ -33,7 +33,7 @@ def _plan(url: URL, *, door: Door = Door.RUN, clients: int = 3) -> Plan:
 async def _watched(plan: Plan, *, messages: int = 90) -> Report:
     """A test that ends when that many frames have come, however long the machine takes."""
 
-    def enough(now: Progress) -> None:
+    def enough(now: LoadProgress) -> None:
         if now.is_measuring and now.messages >= messages:
             test.stop()
 
@@ -41,14 +41,16 @@ async def _watched(plan: Plan, *, messages: int = 90) -> Report:
     return await test.run()
 
 
-async def _report(start: Start, behaviour: Behaviour, *, door: Door = Door.RUN) -> Report:
+async def _report(
+    start: Start, behaviour: Behaviour, *, endpoint: StreamEndpoint = StreamEndpoint.RUN
+) -> Report:
     _, url = await start(behaviour)
-    return await _watched(_plan(url, door=door))
+    return await _watched(_plan(url, endpoint=endpoint))
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_frames_are_counted_at_every_door(start: Start, door: Door) -> None:
-    report = await _report(start, Behaviour(), door=door)
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_frames_are_counted_at_every_endpoint(start: Start, endpoint: StreamEndpoint) -> None:
+    report = await _report(start, Behaviour(), endpoint=endpoint)
     assert report.is_ok
     assert (report.connected, report.streams, report.silent) == (3, 3, 0)
     assert report.messages > 3
@@ -59,16 +61,16 @@ async def test_frames_are_counted_at_every_door(start: Start, door: Door) -> Non
     assert report.latency_ms is None
 
 
-@pytest.mark.parametrize("door", [Door.RUN, Door.STREAM])
-async def test_pings_are_answered(start: Start, door: Door) -> None:
+@pytest.mark.parametrize("endpoint", [StreamEndpoint.RUN, StreamEndpoint.STREAM])
+async def test_pings_are_answered(start: Start, endpoint: StreamEndpoint) -> None:
     server, url = await start(Behaviour())
-    await _watched(_plan(url, door=door))
+    await _watched(_plan(url, endpoint=endpoint))
     assert server.pongs == 3
 
 
 async def test_several_runs_share_a_socket(start: Start) -> None:
     server, url = await start(Behaviour())
-    plan = replace(_plan(url, door=Door.STREAM), subscriptions=4)
+    plan = replace(_plan(url, endpoint=StreamEndpoint.STREAM), subscriptions=4)
     report = await _watched(plan, messages=600)
     assert (report.connected, report.streams, report.silent) == (3, 12, 0)
     assert len(server.received) == 12
@@ -76,7 +78,7 @@ async def test_several_runs_share_a_socket(start: Start) -> None:
 
 
 async def test_merged_frames_are_counted_inside_their_messages(start: Start) -> None:
-    report = await _report(start, Behaviour(width=60), door=Door.STREAM)
+    report = await _report(start, Behaviour(width=60), endpoint=StreamEndpoint.STREAM)
     assert report.merged == 59 * report.messages
     assert report.breaks == 0
 
@@ -98,7 +100,9 @@ async def test_a_frame_left_out_is_a_continuity_break_for_each_client(start: Sta
 async def test_a_frame_left_out_with_an_excuse_is_none(
     start: Start, excuse: dict[str, object]
 ) -> None:
-    report = await _report(start, Behaviour(skip_at=5, between={5: [excuse]}), door=Door.STREAM)
+    report = await _report(
+        start, Behaviour(skip_at=5, between={5: [excuse]}), endpoint=StreamEndpoint.STREAM
+    )
     assert report.breaks == 0
     assert report.lost == (3 if excuse["t"] == "lag" else 0)
 
@@ -117,7 +121,9 @@ async def test_a_state_without_a_seek_excuses_nothing(start: Start) -> None:
 
 
 async def test_the_backends_spacing_is_understood(start: Start) -> None:
-    report = await _report(start, Behaviour(is_spaced=True, width=2), door=Door.BACKEND)
+    report = await _report(
+        start, Behaviour(is_spaced=True, width=2), endpoint=StreamEndpoint.BACKEND
+    )
     assert report.merged == report.messages
     assert report.breaks == 0
 
@@ -130,7 +136,7 @@ async def test_latency_is_told_when_frames_say_when_they_were_sent(start: Start)
 
 async def test_errors_are_counted_by_code_and_the_rest_goes_on(start: Start) -> None:
     behaviour = Behaviour(errors_for={"b": "RUN_NOT_FOUND"})
-    report = await _report(start, behaviour, door=Door.STREAM)
+    report = await _report(start, behaviour, endpoint=StreamEndpoint.STREAM)
     assert report.errors == {"RUN_NOT_FOUND": 1}
     assert report.silent == 1
     assert report.is_ok
@@ -138,7 +144,7 @@ async def test_errors_are_counted_by_code_and_the_rest_goes_on(start: Start) -> 
 
 async def test_frames_of_a_subscription_nobody_told_of_are_an_error(start: Start) -> None:
     _, url = await start(Behaviour(are_sids_told=False))
-    plan = replace(_plan(url, door=Door.STREAM, clients=1), subscriptions=2)
+    plan = replace(_plan(url, endpoint=StreamEndpoint.STREAM, clients=1), subscriptions=2)
     report = await LoadTest(replace(plan, seconds=0.5)).run()
     assert list(report.errors) == ["frame of an unknown sid"]
     assert not report.is_ok
@@ -176,15 +182,15 @@ async def test_a_socket_closed_by_the_server_is_told_by_code(start: Start) -> No
 
 async def test_a_stream_of_events_tells_its_end_and_its_errors(start: Start) -> None:
     _, url = await start(Behaviour(frames=10))
-    report = await LoadTest(replace(_plan(url, door=Door.SSE), seconds=0.5)).run()
+    report = await LoadTest(replace(_plan(url, endpoint=StreamEndpoint.SSE), seconds=0.5)).run()
     assert report.ended == 3
     assert report.errors == {"RANGE": 3}
     assert report.closed == {"end of the run": 3}
 
 
-@pytest.mark.parametrize("door", [Door.RUN, Door.SSE])
-async def test_a_refusal_is_told_and_fails_the_test(start: Start, door: Door) -> None:
-    report = await _report(start, Behaviour(refuse=[0, 404, 503]), door=door)
+@pytest.mark.parametrize("endpoint", [StreamEndpoint.RUN, StreamEndpoint.SSE])
+async def test_a_refusal_is_told_and_fails_the_test(start: Start, endpoint: StreamEndpoint) -> None:
+    report = await _report(start, Behaviour(refuse=[0, 404, 503]), endpoint=endpoint)
     assert report.failed == {"HTTP 404": 1, "HTTP 503": 1}
     assert report.connected == 1
     assert not report.is_ok
@@ -237,7 +243,7 @@ async def test_messages_that_are_no_frames_do_not_disturb(start: Start) -> None:
 
 async def test_progress_is_told_up_to_the_end(start: Start) -> None:
     _, url = await start(Behaviour())
-    told: list[Progress] = []
+    told: list[LoadProgress] = []
     await LoadTest(_plan(url), on_progress=told.append).run()
     assert told[-1].elapsed_s >= told[-1].total_s
     assert told[-1].connected == 3

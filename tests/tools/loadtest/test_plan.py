@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hewston_bff.tools.loadtest.plan import PLAY, BadPlan, Door, Mode, Plan, address
+from hewston_bff.tools.loadtest.plan import PLAY, BadPlan, Mode, Plan, StreamEndpoint, address
 
 
 def _plan(**options: Any) -> Plan:
@@ -11,32 +11,34 @@ def _plan(**options: Any) -> Plan:
 
 
 def test_clients_take_the_runs_in_turn() -> None:
-    plan = _plan(door=Door.RUN)
+    plan = _plan(endpoint=StreamEndpoint.RUN)
     assert [plan.target(index).runs for index in range(4)] == [("a",), ("b",), ("c",), ("a",)]
     plan = _plan(subscriptions=2)
     assert [plan.target(index).runs for index in range(2)] == [("a", "b"), ("c", "a")]
 
 
 @pytest.mark.parametrize(
-    ("door", "path"),
+    ("endpoint", "path"),
     [
-        (Door.STREAM, "/api/v1/stream"),
-        (Door.RUN, "/api/v1/runs/a%2Fb/stream?speed=2.0&max_fps=10&mode=all&from=live"),
-        (Door.SSE, "/api/v1/runs/a%2Fb/events?speed=2.0&max_fps=10&mode=all&from=live"),
+        (StreamEndpoint.STREAM, "/api/v1/stream"),
+        (StreamEndpoint.RUN, "/api/v1/runs/a%2Fb/stream?speed=2.0&max_fps=10&mode=all&from=live"),
+        (StreamEndpoint.SSE, "/api/v1/runs/a%2Fb/events?speed=2.0&max_fps=10&mode=all&from=live"),
     ],
 )
-def test_each_door_has_its_path(door: Door, path: str) -> None:
-    plan = _plan(runs=("a/b",), door=door, speed=2.0, max_fps=10, mode=Mode.ALL, start="live")
+def test_each_endpoint_has_its_path(endpoint: StreamEndpoint, path: str) -> None:
+    plan = _plan(
+        runs=("a/b",), endpoint=endpoint, speed=2.0, max_fps=10, mode=Mode.ALL, start="live"
+    )
     assert plan.target(0).path == path
 
 
-def test_a_path_before_the_doors_is_kept() -> None:
+def test_a_path_before_the_endpoints_is_kept() -> None:
     plan = _plan(url=address("https://example.org/bff/"))
     assert plan.target(0).path == "/bff/api/v1/stream"
     assert (plan.host, plan.port, plan.is_secure) == ("example.org", 443, True)
 
 
-def test_the_stream_door_opens_with_its_subscriptions() -> None:
+def test_the_stream_endpoint_opens_with_its_subscriptions() -> None:
     target = _plan(subscriptions=2, max_fps=10, start="70").target(0)
     opening = [msgspec.json.decode(message) for message in target.opening]
     assert opening == [
@@ -45,9 +47,9 @@ def test_the_stream_door_opens_with_its_subscriptions() -> None:
     ]
 
 
-def test_the_backends_door_opens_with_play() -> None:
-    assert _plan(door=Door.BACKEND).target(0).opening == (PLAY,)
-    faster = _plan(door=Door.BACKEND, speed=120.0).target(0)
+def test_the_backends_endpoint_opens_with_play() -> None:
+    assert _plan(endpoint=StreamEndpoint.BACKEND).target(0).opening == (PLAY,)
+    faster = _plan(endpoint=StreamEndpoint.BACKEND, speed=120.0).target(0)
     assert faster.path == "/backtests/a/ws"
     assert faster.opening == (b'{"t":"ctrl","cmd":"speed","val":120.0}', PLAY)
 
@@ -92,8 +94,8 @@ def test_headers_carry_origin_and_token() -> None:
     ("options", "problem"),
     [
         ({"runs": ()}, "--runs"),
-        ({"door": Door.RUN, "subscriptions": 2}, "--door stream"),
-        ({"door": Door.BACKEND, "mode": Mode.ALL}, "--door backend"),
+        ({"endpoint": StreamEndpoint.RUN, "subscriptions": 2}, "--endpoint stream"),
+        ({"endpoint": StreamEndpoint.BACKEND, "mode": Mode.ALL}, "--endpoint backend"),
         ({"token": "a\r\nX: y"}, "printable"),
     ],
 )

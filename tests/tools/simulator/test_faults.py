@@ -9,7 +9,6 @@ from hewston_bff.tools.simulator import (
     Diverge,
     Duplicate,
     EndMessage,
-    Fault,
     FaultPlan,
     Forever,
     Garbage,
@@ -20,6 +19,7 @@ from hewston_bff.tools.simulator import (
     RandomCuts,
     Refuse,
     RefuseConnection,
+    ScriptedFault,
     Slow,
     Stall,
     StreamError,
@@ -52,7 +52,7 @@ from hewston_bff.tools.simulator import (
         ("streamerror:3", StreamError(times=3)),
     ],
 )
-def test_a_fault_is_read_from_text(text: str, fault: Fault) -> None:
+def test_a_fault_is_read_from_text(text: str, fault: ScriptedFault) -> None:
     assert parse_fault(text) == fault
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hewston_bff.tools.simulator import RunStatus, load_recording
+from hewston_bff.tools.simulator import SimulatedStatus, load_recording
 from tests.recordings import RECORDINGS, needs_recordings
 
 _LINES = (
@@ -23,7 +23,7 @@ def test_a_recording_becomes_a_run_of_its_frames(tmp_path: Path, name: str) -> N
     path.write_bytes(gzip.compress(_LINES) if name.endswith(".gz") else _LINES)
     run = load_recording(path, symbol="TSLA")
     assert run.run_id == "abc"
-    assert run.progress(0) == (RunStatus.DONE, 2, True)
+    assert run.progress(0) == (SimulatedStatus.DONE, 2, True)
     assert run.frames[1] == (
         b'{"t": "frame", "ts": "2024-01-03T14:30:00Z", "ohlc": null, "dropped": 0}'
     )

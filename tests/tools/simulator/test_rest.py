@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from hewston_bff.tools.simulator import (
-    Answer,
+    AnswerWith,
     Delay,
     Lifecycle,
     RefuseConnection,
@@ -363,7 +363,7 @@ async def test_symbol_and_year_stop_the_backend_for_a_while(serve: Serve) -> Non
 
 
 async def test_rest_faults_come_in_order_and_then_all_is_well(serve: Serve) -> None:
-    faults = (Answer(status=503, body=b"x"), None, RefuseConnection(), Delay(seconds=0.1))
+    faults = (AnswerWith(status=503, body=b"x"), None, RefuseConnection(), Delay(seconds=0.1))
     options = replace(QUICK, rest_faults={"GET /backtests/{run_id}": faults})
     _, session = await serve(SimulatedBackend(_runs(), options=options))
     assert (await _get(session, "/backtests/t"))[::2] == (503, b"x")

@@ -11,7 +11,7 @@ from hewston_bff.tools.simulator import (
     Calendar,
     EquityShape,
     Lifecycle,
-    RunStatus,
+    SimulatedStatus,
     default_runs,
     generated_run,
 )
@@ -123,7 +123,7 @@ def test_more_minutes_than_the_market_has_are_refused_at_once() -> None:
 def test_the_demo_has_enough_whole_runs_of_different_symbols_for_a_wall() -> None:
     runs = default_runs()
     assert len({run.run_id for run in runs}) == len(runs)
-    whole = [run for run in runs if run.progress(0).status is RunStatus.DONE]
+    whole = [run for run in runs if run.progress(0).status is SimulatedStatus.DONE]
     assert len({run.symbol for run in whole}) >= 10
     assert len(whole) >= 12
 
@@ -140,31 +140,33 @@ def test_a_run_ages_from_queued_to_its_final_status() -> None:
     ]
     assert [each.is_streamable for each in seen] == [False, False, False, False, True]
     forever = generated_run("r", lifecycle=Lifecycle(queued_s=math.inf))
-    assert forever.progress(1e9).status is RunStatus.QUEUED
+    assert forever.progress(1e9).status is SimulatedStatus.QUEUED
 
 
 def test_a_growing_run_gains_frames_until_it_is_done_or_for_ever() -> None:
     growth = Lifecycle(history=10, growth_fps=5)
     run = generated_run("r", frame_count=20, lifecycle=growth)
     assert run.progress(0).available == 10
-    assert run.progress(1) == (RunStatus.RUNNING, 15, True)
-    assert run.progress(2) == (RunStatus.DONE, 20, True)
+    assert run.progress(1) == (SimulatedStatus.RUNNING, 15, True)
+    assert run.progress(2) == (SimulatedStatus.DONE, 20, True)
     endless = generated_run(
         "r", frame_count=20, lifecycle=Lifecycle(history=10, growth_fps=5, is_endless=True)
     )
-    assert endless.progress(99) == (RunStatus.RUNNING, 20, True)
+    assert endless.progress(99) == (SimulatedStatus.RUNNING, 20, True)
 
 
 def test_a_failed_run_streams_nothing() -> None:
-    run = generated_run("r", lifecycle=Lifecycle(final=RunStatus.ERROR))
-    assert run.progress(0) == (RunStatus.ERROR, 0, False)
+    run = generated_run("r", lifecycle=Lifecycle(final=SimulatedStatus.ERROR))
+    assert run.progress(0) == (SimulatedStatus.ERROR, 0, False)
 
 
 def test_summary_and_detail_tell_the_run() -> None:
     created = datetime(2025, 9, 27, 6, 34, 48, 744182, tzinfo=UTC)
     run = generated_run("r", frame_count=391, symbol="TSLA", created_at=created)
-    detail = run.detail(status=RunStatus.DONE)
-    assert run.summary(status=RunStatus.DONE)["created_at"] == "2025-09-27T06:34:48.744182+00:00"
+    detail = run.detail(status=SimulatedStatus.DONE)
+    assert (
+        run.summary(status=SimulatedStatus.DONE)["created_at"] == "2025-09-27T06:34:48.744182+00:00"
+    )
     assert (detail["run_from"], detail["run_to"]) == ("2024-01-02", "2024-01-03")
     assert detail["dataset_id"] == "TSLA-2024-1m"
     assert "symbol" not in detail

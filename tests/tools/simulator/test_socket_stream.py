@@ -7,7 +7,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from hewston_bff.tools.simulator import Lifecycle, RunStatus, SimulatedBackend, generated_run
+from hewston_bff.tools.simulator import Lifecycle, SimulatedBackend, SimulatedStatus, generated_run
 from tests.tools.simulator.conftest import Serve
 from tests.tools.simulator.support import PLAY, QUICK, decoded, next_heartbeat, texts
 from tests.waiting import PATIENCE_S, eventually
@@ -125,7 +125,7 @@ async def test_an_unknown_run_is_accepted_and_play_says_not_found(serve: Serve) 
     [
         Lifecycle(queued_s=math.inf),
         Lifecycle(running_s=math.inf),
-        Lifecycle(final=RunStatus.ERROR),
+        Lifecycle(final=SimulatedStatus.ERROR),
     ],
 )
 async def test_a_run_without_artifacts_answers_play_with_an_internal_path(

@@ -14,7 +14,6 @@ from hewston_bff.tools.simulator import (
     Diverge,
     Duplicate,
     EndMessage,
-    Fault,
     FaultPlan,
     Garbage,
     HalfOpen,
@@ -24,6 +23,7 @@ from hewston_bff.tools.simulator import (
     RandomCuts,
     Refuse,
     RefuseConnection,
+    ScriptedFault,
     SimulatedBackend,
     SimulatorOptions,
     Slow,
@@ -38,12 +38,12 @@ _WS = "/backtests/r/ws"
 _RUN = generated_run("r", frame_count=300)
 
 
-def _with(*script: Fault) -> SimulatorOptions:
+def _with(*script: ScriptedFault) -> SimulatorOptions:
     return replace(QUICK, faults=FaultPlan(connections={"r": [script]}))
 
 
 async def _played(
-    serve: Serve, *script: Fault, count: int = 1_000_000
+    serve: Serve, *script: ScriptedFault, count: int = 1_000_000
 ) -> tuple[list[bytes], int | None]:
     """What the reader gets of the first connection, and the close code it sees."""
     _, session = await serve(SimulatedBackend([_RUN], options=_with(*script)))

@@ -1,4 +1,4 @@
-"""The doors: who comes in, what each door says and does not say."""
+"""The endpoints of streams: who may connect, what each says and does not say."""
 
 import asyncio
 
@@ -175,7 +175,7 @@ async def test_a_backend_that_does_not_answer_keeps_the_viewer_waiting() -> None
             assert error["code"] == "FORBIDDEN"
 
 
-async def test_the_run_door_is_subscribed_on_connect_and_needs_no_sid() -> None:
+async def test_the_run_endpoint_is_subscribed_on_connect_and_needs_no_sid() -> None:
     path = "/api/v1/runs/day/stream?speed=0&mode=all&from=380"
     async with stack(DAY) as (bff, _, _), bff.viewer(path) as viewer:
         assert (await viewer.next())["t"] == "hello"

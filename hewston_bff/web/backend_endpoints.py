@@ -1,9 +1,10 @@
-"""The backend's own addresses: what is known of bodies that pass through us unread."""
+"""The backend's own endpoints, passed on: what is known of bodies that we do not read."""
 
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from aiohttp import hdrs
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from hewston_bff.errors import (
@@ -12,17 +13,17 @@ from hewston_bff.errors import (
     Busy,
     InvalidRequest,
     PayloadTooLarge,
-    RateLimited,
 )
-from hewston_bff.web.contract.operation import Answer, Header, Operation, Tag
+from hewston_bff.net.limits.rate_limits import RouteClass
+from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Header, Tag
 from hewston_bff.web.parameters import Symbol
-from hewston_bff.web.proxy import HEALTHZ, PREFIX
+from hewston_bff.web.proxy import PREFIX, passed_on
 
 
-class _Open(BaseModel):
+class _Open(DocumentedModel):
     """The backend may say more."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 class RunItem(_Open):
@@ -158,8 +159,10 @@ class BackendHealth(_Open):
 class BackendError(RootModel[DetailError | CodedError]):
     """An error of the backend's, in one of its shapes."""
 
+    model_config = ConfigDict(defer_build=True)
 
-class _RunsQuery(BaseModel):
+
+class _RunsQuery(DocumentedModel):
     limit: int = 20
     offset: int = 0
     symbol: Symbol | None = None
@@ -169,13 +172,13 @@ class _RunsQuery(BaseModel):
     order: str = Field("-created_at", examples=["-created_at", "created_at"])
 
 
-class _DaysQuery(BaseModel):
+class _DaysQuery(DocumentedModel):
     symbol: Symbol
     from_date: date | None = Field(None, alias="from")
     to_date: date | None = Field(None, alias="to")
 
 
-class _BarsQuery(BaseModel):
+class _BarsQuery(DocumentedModel):
     symbol: Symbol
     from_date: date = Field(alias="from")
     to_date: date = Field(alias="to")
@@ -186,42 +189,47 @@ class _DecimatedQuery(_BarsQuery):
     target: int = 10_000
 
 
-_OTHER = Answer(
+_OTHER = ApiAnswer(
     "default", "Any other answer of the backend, unchanged.", BackendError, or_type="text/plain"
 )
-_ERRORS = (InvalidRequest, RateLimited, BackendUnavailable, BackendTimeout, Busy)
+_ERRORS = (InvalidRequest, BackendUnavailable, BackendTimeout, Busy)
 _PASSED_ON = (
     "Passed through byte for byte: the query as it is, the body unread, the answer as it comes."
 )
 
 
-def _passed_on(
+def _reading(
     name: str,
     path: str,
     summary: str,
     *,
     query: type[BaseModel] | None = None,
     answer: type[BaseModel],
-) -> Operation:
-    return Operation(
+) -> Endpoint:
+    return Endpoint(
         name=name,
         path=path,
+        methods=(hdrs.METH_GET, hdrs.METH_HEAD),
+        handler=passed_on,
         tag=Tag.BACKEND,
         summary=summary,
         description=_PASSED_ON,
         query=query,
-        answers=(Answer(200, "As the backend answers.", answer), _OTHER),
+        answers=(ApiAnswer(200, "As the backend answers.", answer), _OTHER),
         errors=_ERRORS,
+        limit=RouteClass.PROXIED,
         is_for_viewers=True,
+        has_slash_variant=True,
     )
 
 
-_TABLE = (
-    _passed_on("list_runs", "/backtests", "Runs, newest first", query=_RunsQuery, answer=RunList),
-    Operation(
+_OF_BACKEND = (
+    _reading("list_runs", "/backtests", "Runs, newest first", query=_RunsQuery, answer=RunList),
+    Endpoint(
         name="create_run",
         path="/backtests",
-        method="post",
+        methods=(hdrs.METH_POST,),
+        handler=passed_on,
         tag=Tag.BACKEND,
         summary="Have a run made",
         description=f"{_PASSED_ON} Sent to the backend exactly once, never again.",
@@ -231,18 +239,20 @@ _TABLE = (
         ),
         body=NewRun,
         answers=(
-            Answer(202, "It is queued.", CreatedRun),
-            Answer(200, "It was there already.", CreatedRun),
+            ApiAnswer(202, "It is queued.", CreatedRun),
+            ApiAnswer(200, "It was there already.", CreatedRun),
             _OTHER,
         ),
         errors=(*_ERRORS, PayloadTooLarge),
+        limit=RouteClass.PROXIED,
         is_for_viewers=True,
+        has_slash_variant=True,
     ),
-    _passed_on("get_run", "/backtests/{run_id}", "One run", answer=RunDetail),
-    _passed_on("get_days", "/bars/daily", "Bars of days", query=_DaysQuery, answer=DaysPage),
-    _passed_on("get_hours", "/bars/hour", "Bars of hours", query=_BarsQuery, answer=BarsPage),
-    _passed_on("get_minutes", "/bars/minute", "Bars of minutes", query=_BarsQuery, answer=BarsPage),
-    _passed_on(
+    _reading("get_run", "/backtests/{run_id}", "One run", answer=RunDetail),
+    _reading("get_days", "/bars/daily", "Bars of days", query=_DaysQuery, answer=DaysPage),
+    _reading("get_hours", "/bars/hour", "Bars of hours", query=_BarsQuery, answer=BarsPage),
+    _reading("get_minutes", "/bars/minute", "Bars of minutes", query=_BarsQuery, answer=BarsPage),
+    _reading(
         "get_minutes_decimated",
         "/bars/minute_decimated",
         "Bars of minutes, merged by the backend",
@@ -250,18 +260,16 @@ _TABLE = (
         answer=DecimatedBarsPage,
     ),
 )
-
-
+# At this address alone: whoever watched the backend there still does.
 _HEALTHZ = replace(
-    _passed_on("get_backend_health", HEALTHZ, "Whether the backend is well", answer=BackendHealth),
+    _reading("get_backend_health", "/healthz", "Whether the backend is well", answer=BackendHealth),
     tag=Tag.UNPREFIXED,
     is_for_viewers=False,
+    has_slash_variant=False,
 )
 
-
-def backend_operations() -> list[Operation]:
-    """All of them, with our prefix and without."""
-    prefixed = [replace(one, path=PREFIX + one.path) for one in _TABLE]
-    return [_HEALTHZ, *prefixed] + [
-        replace(one, name=f"{one.name}_unprefixed", tag=Tag.UNPREFIXED) for one in _TABLE
-    ]
+ENDPOINTS = (
+    _HEALTHZ,
+    *(replace(one, path=PREFIX + one.path) for one in _OF_BACKEND),
+    *(replace(one, name=f"{one.name}_unprefixed", tag=Tag.UNPREFIXED) for one in _OF_BACKEND),
+)
