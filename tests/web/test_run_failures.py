@@ -80,8 +80,8 @@ MALFORMED: dict[str, tuple[object, ...]] = {
 
 @asynccontextmanager
 async def impatient(**settings: Any) -> AsyncIterator[tuple[Bff, RunBackend]]:
-    """A server that waits for two seconds in all: long enough for what answers at once."""
-    defaults = {"bff_backend_timeout": 2.0, "bff_rate_aggregated_per_minute": 0}
+    """A server that waits for some seconds in all: long enough for what answers at once."""
+    defaults = {"bff_backend_timeout": 5.0, "bff_rate_aggregated_per_minute": 0}
     async with run_backend() as backend, serving(backend.url, **(defaults | settings)) as bff:
         yield bff, backend
 
@@ -224,7 +224,7 @@ async def test_without_a_stream_what_nobody_else_has_is_null_and_named(how: Beha
 )
 async def test_a_stream_that_does_not_get_far_is_given_up_in_time(fault: ScriptedFault) -> None:
     options = replace(QUICK, faults=FaultPlan(default=(fault,)))
-    async with stack(options=options, bff_backend_timeout=2.0) as (bff, _, _):
+    async with stack(options=options, bff_backend_timeout=5.0) as (bff, _, _):
         page = await whole(bff, run_id="day")
         assert page["metadata"]["failed_sources"] == sorted(PARTS)
         assert page["run"]["status"] == "DONE"

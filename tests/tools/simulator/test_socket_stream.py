@@ -193,7 +193,7 @@ async def test_a_reader_that_pauses_slows_the_flood(serve: Serve) -> None:
 
 
 async def test_a_client_that_answers_no_ping_is_dropped(serve: Serve) -> None:
-    options = replace(QUICK, ping_interval_s=0.05)
+    options = replace(QUICK, ping_interval_s=0.5)
     backend = SimulatedBackend([], options=options)
     _, session = await serve(backend)
     async with session.ws_connect(_WS, autoping=False) as socket:
