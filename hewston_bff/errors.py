@@ -126,7 +126,7 @@ class Forbidden(BffError):
     code = ErrorCode.FORBIDDEN
 
 
-class OutOfRange(BffError):
+class PositionOutOfRange(BffError):
     """A position that the run does not have."""
 
     code = ErrorCode.RANGE

@@ -38,7 +38,7 @@ class Ending(NamedTuple):
     message: str = ""
 
 
-class Viewer:
+class TerminalViewer:
     """A running viewer. `keyboard` is a terminal's descriptor, None if nobody presses keys."""
 
     def __init__(
@@ -213,4 +213,4 @@ def _misused(problem: str) -> typer.Exit:
 async def _watch(wish: Wish, *, limits: WatchLimits) -> Ending:
     console = Console(file=sys.stdout)
     keyboard = watch_keys.keyboard() if console.is_terminal else None
-    return await Viewer(wish, limits=limits, console=console, keyboard=keyboard).run()
+    return await TerminalViewer(wish, limits=limits, console=console, keyboard=keyboard).run()

@@ -33,7 +33,7 @@ class SubscriptionLimits:
     admission_s: float = 2.0
 
 
-class Refused(Protocol):
+class RefusalHandler(Protocol):
     """Told when the backend does not allow a subscription; `re` while its request is unanswered."""
 
     def __call__(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
@@ -49,7 +49,7 @@ class Subscriptions:
         credentials: Credentials,
         limits: SubscriptionLimits,
         *,
-        refused: "Refused",
+        refused: "RefusalHandler",
     ) -> None:
         self._hub = hub
         self._credentials = credentials
