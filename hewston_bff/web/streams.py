@@ -22,7 +22,7 @@ from hewston_bff.protocol.commands import Subscribe
 from hewston_bff.protocol.dialects import SUBPROTOCOL, Dialect
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.web.addresses import client_address
-from hewston_bff.web.credentials import without_token
+from hewston_bff.web.credentials import credentials_of, without_token
 from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import CLIENTS, SETTINGS
 from hewston_bff.web.stream_requests import (
@@ -79,6 +79,8 @@ def socket_endpoint(
 
 def _check_handshake(request: web.Request) -> None:
     check_origin(request)
+    # Refused before the upgrade: afterwards there is no status to say it by.
+    credentials_of(request)
     if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
         raise InvalidRequest("this address speaks WebSocket: connect with a WebSocket client")
 

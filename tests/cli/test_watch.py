@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 from yarl import URL
 
-from hewston_bff.cli.watch import Ending, Viewer, WatchLimits, watch
+from hewston_bff.cli.watch import Ending, TerminalViewer, WatchLimits, watch
 from hewston_bff.tools.viewer import keys as watch_keys
 from hewston_bff.tools.viewer.feed import Wish
 from hewston_bff.tools.viewer.keys import Key, command, parse

@@ -44,7 +44,7 @@ async def test_an_example_that_is_wrong_is_noticed(tmp_path: Path) -> None:
 
 def _answers() -> Iterator[tuple[str, str, Recording]]:
     """Recorded answers with the names of their types."""
-    kinds = {"list_": "RunList", "detail": "RunDescription", "post_": "CreatedRun"}
+    kinds = {"list_": "RunList", "detail": "RunDetail", "post_": "CreatedRun"}
     kinds |= dict.fromkeys(("daily_", "hour_", "minute_", "decim_"), "BackendBars")
     for name, path in sorted(rest_recordings().items()):
         kind = next((kind for start, kind in kinds.items() if name.startswith(start)), None)
@@ -65,14 +65,14 @@ async def test_what_the_backend_was_recorded_to_answer_is_of_these_types(tmp_pat
         for rows in ("bars", "items"):
             if rows in body:
                 body = body | {rows: body[rows][:20]}
-        if kind == "RunDescription":
+        if kind == "RunDetail":
             body = body | {"symbol": None}  # filled in by the client
         # A literal must not have members that its type does not name; those of details may.
         text = msgspec.json.encode(body).decode()
         lines.append(f"export const answer{number}: Api.{kind} = {text}; // {name}")
     assert {kind for _, kind, _ in RECORDED} == {
         "RunList",
-        "RunDescription",
+        "RunDetail",
         "CreatedRun",
         "BackendBars",
     }

@@ -1,7 +1,14 @@
 /** The browser client of hewston-bff: one socket for all runs, resumed exactly where it broke. */
 
 import type * as Messages from "./messages.js";
-import type { Ohlc as Bar, Order, RunNews, Skipped, SnapshotBar, UpstreamNews } from "./messages.js";
+import type {
+  Ohlc as Bar,
+  Order,
+  RunNews,
+  SkippedFrames as Skipped,
+  SnapshotBar,
+  UpstreamNews,
+} from "./messages.js";
 
 // ---- what comes over the wire; messages.d.ts has every message as it is written
 
