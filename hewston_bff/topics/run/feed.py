@@ -193,31 +193,38 @@ class RunSource:
                 while self.state.link.state is LinkState.UP:
                     message = await reading.receive(upstream)
                     if isinstance(message, RawFrame):
-                        self._take(message, now_s=reading.heard_s)
-                        await reading.pace(slot)
+                        self._take(message, reading)
+                        is_over = reading.is_slice_over(slot)
                     elif isinstance(message, ProtocolViolation):
                         self._skip(message.reason, str(message))
-                        await reading.pace(None)
+                        is_over = reading.is_slice_over(None)
                     else:
+                        is_over = False
                         self._flush()
                         await self._hear(message, slot, was_drained=reading.was_drained)
                         reading.restart()
+                    if is_over:
+                        self._flush()
+                        await reading.give_way()
         except TimeoutError as exc:
             if reading.deadline.expired():
                 msg = f"silent for {times.silence_s:g} s"
                 raise LinkLost(msg) from exc
             raise
 
-    def _take(self, frame: RawFrame, *, now_s: float) -> None:
-        changes = self.state.take(frame, now_s=now_s)
+    def _take(self, frame: RawFrame, reading: Reading) -> None:
+        """A frame of the stream: of a flood, those of a slice are one change."""
+        changes = self.state.take(frame, now_s=reading.heard_s)
         if changes is not None:
             self._flush()
             self._apply(changes)
             return
-        if not self._pending:
-            # It runs as soon as reading has to wait: a slice is one change, and none comes late.
-            asyncio.get_running_loop().call_soon(self._flush)
         self._pending.append(frame)
+        if not reading.is_flood:
+            self._flush()
+        elif len(self._pending) == 1:
+            # It runs as soon as reading has to wait, should that be before the slice is over.
+            asyncio.get_running_loop().call_soon(self._flush)
 
     async def _hear(
         self,

@@ -16,6 +16,8 @@ from hewston_bff.topics.run.wire import Message, ProtocolViolation
 
 _WAITED_S = 0.005
 """A message that took this long to come was not lying in the socket."""
+_ONE_BY_ONE = 8
+"""So many frames may come with another: more at once are appended together."""
 _BURST = 512
 """So many frames without waiting for one are a flood."""
 _SHOWN = 128
@@ -84,8 +86,13 @@ class Reading:
             self.deadline.reschedule(now_s + self._times.silence_s)
         return message
 
-    async def pace(self, slot: Slot | None) -> None:
-        """A message was taken: now and then give way. `slot` hears of it if it was a frame."""
+    @property
+    def is_flood(self) -> bool:
+        """Whether frames come faster than one by one."""
+        return self._burst > _ONE_BY_ONE
+
+    def is_slice_over(self, slot: Slot | None) -> bool:
+        """A message was taken: whether to give way now. `slot` hears of it if it was a frame."""
         now_s = self.heard_s
         self._burst += 1
         if slot is not None:
@@ -93,13 +100,10 @@ class Reading:
         self._taken += 1
         if self._taken % _SHOWN == 0 and self._slot.is_wanted:
             self._slot.lend()
-            await self._breathe()
-            return
-        is_over = now_s - self._slice_s > self._times.slice_s
-        if is_over or not self._room.is_set():
-            await self._breathe()
+            return True
+        return now_s - self._slice_s > self._times.slice_s or not self._room.is_set()
 
-    async def _breathe(self) -> None:
+    async def give_way(self) -> None:
         """Between two slices: let others run, and wait while there is no room."""
         await asyncio.sleep(self._pause_s())
         if self._is_deafening:
