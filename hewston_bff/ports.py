@@ -1,7 +1,7 @@
 """Where hub and topics meet each other, and the clients: what each needs of the others."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -84,6 +84,9 @@ class Intake(Protocol):
 
     def apply(self, change: LogChange[Any]) -> None:
         """Have `change` happen to the log, and everyone concerned hear of it."""
+
+    def before_tick(self, act: Callable[[], None]) -> None:
+        """Call `act` once, before viewers are served next. It must not raise."""
 
     def restart(self) -> None:
         """The topic was made anew: `feed` is cancelled, and called again for the new log."""

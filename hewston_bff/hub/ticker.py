@@ -58,6 +58,7 @@ class Ticker:
         self._after_tick = after_tick
         self._wheel: dict[int, list[Ticked]] = {}
         self._tick = 0
+        self._before: list[Callable[[], None]] = []
         self.lags_s: deque[float] = deque(maxlen=_LAGS_KEPT)
         self.last_tick_s = -inf
         """Loop time of the last tick; readiness looks at it."""
@@ -81,6 +82,10 @@ class Ticker:
         """Have `item` act at the next tick."""
         self.schedule(item, 0.0)
 
+    def before_tick(self, act: Callable[[], None]) -> None:
+        """Do this once, at the latest when the next tick begins. It must not raise."""
+        self._before.append(act)
+
     async def run(self) -> None:
         """Tick until cancelled."""
         loop = asyncio.get_running_loop()
@@ -101,6 +106,10 @@ class Ticker:
 
     def advance(self, ticks: int = 1) -> None:
         """Let `ticks` periods pass and drive everyone due in them, once, at the last one's time."""
+        if self._before:
+            acts, self._before = self._before, []
+            for act in acts:
+                act()
         before, self._tick = self._tick, self._tick + ticks
         now_s = self._tick * PERIOD_S
         for tick in range(before + 1, self._tick + 1):

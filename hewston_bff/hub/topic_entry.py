@@ -68,6 +68,10 @@ class TopicEntry:
         if self.channel.counters.frames_in != before:
             self._last_append_s = self.audience.ticker.last_tick_s
 
+    def before_tick(self, act: Callable[[], None]) -> None:
+        """See `ports.Intake`."""
+        self.audience.ticker.before_tick(act)
+
     def restart(self) -> None:
         """See `ports.Intake`."""
         self._last_append_s = None

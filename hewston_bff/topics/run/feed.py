@@ -223,8 +223,10 @@ class RunSource:
         if not reading.is_flood:
             self._flush()
         elif len(self._pending) == 1:
-            # It runs as soon as reading has to wait, should that be before the slice is over.
+            # It runs as soon as reading has to wait, should that be before the slice is over; and
+            # before anyone is served, who would otherwise be shown less than there is.
             asyncio.get_running_loop().call_soon(self._flush)
+            self._intake.before_tick(self._flush)
 
     async def _hear(
         self,
