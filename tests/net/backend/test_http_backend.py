@@ -7,7 +7,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hewston_bff.credentials import Credentials
-from hewston_bff.errors import BackendUnavailable
+from hewston_bff.errors import (
+    BackendUnavailable,
+    BffError,
+    Forbidden,
+    RateLimited,
+    RunNotFound,
+    Unauthorized,
+)
 from hewston_bff.net.backend.breaker import Breaker
 from hewston_bff.net.backend.connections import Connections, connections
 from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
@@ -29,14 +36,14 @@ async def describe(backend: HttpBackend) -> RunDescription:
 
 
 @asynccontextmanager
-async def answering(*pieces: bytes) -> AsyncIterator[HttpBackend]:
+async def answering(*pieces: bytes, status: int = 200) -> AsyncIterator[HttpBackend]:
     """A backend that answers everything with these pieces, each in a packet of its own."""
     loop = asyncio.get_running_loop()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         size = sum(map(len, pieces))
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, size))
         for n, piece in enumerate(pieces):
             loop.call_later(0.01 * n, writer.write, piece)
         await reader.read()
@@ -85,3 +92,20 @@ async def test_a_silent_backend_is_not_down_for_it_may_be_deaf() -> None:
         assert await backend.state(within_s=5.0) == "down"
     async with answering() as backend:
         assert await backend.state(within_s=5.0) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, RunNotFound),
+        (429, RateLimited),
+        *((status, BackendUnavailable) for status in (204, 307, 400, 422, 500, 503)),
+    ],
+)
+async def test_each_status_of_the_backend_is_one_error(status: int, error: type[BffError]) -> None:
+    async with answering(b"{}", status=status) as backend:
+        with pytest.raises(error) as info:
+            await describe(backend)
+    assert type(info.value) is error
