@@ -1,4 +1,4 @@
-"""A run's equity, orders and figures: from whoever has them, and to the browser, in steps.
+"""A run's equity, orders and figures as JSON: decoded from any source, encoded for the browser.
 
 A year of minutes is 8 MB of JSON. Whoever encodes it at once holds up everything else, so the long
 ones are generators that yield after about a millisecond's work.
@@ -29,7 +29,7 @@ _UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class MalformedPart(ValueError):
-    """Not what such a part of a run looks like."""
+    """A part of a run that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _Point(msgspec.Struct, gc=False):
 
 
 class _RawPoint(msgspec.Struct, gc=False):
-    """A point by any of the names that are used for what it has."""
+    """A point, with all names that backends use for its members."""
 
     timestamp: str | float | None = None
     ts_utc: str | float | None = None

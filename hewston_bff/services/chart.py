@@ -1,4 +1,4 @@
-"""Chart data: one call to the backend, never more bars than asked for, kept ready to send."""
+"""Chart data: one call to the backend, never more bars than asked for, cached ready to send."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -70,7 +70,7 @@ _ENCODERS: dict[Layout, Callable[[Bars], Iterator[bytes]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ChartQuery:
-    """What is asked for; valid, so that the backend can be asked. Dates are inclusive."""
+    """A valid query of chart data. Dates are inclusive."""
 
     symbol: str
     timeframe: Timeframe
@@ -182,7 +182,7 @@ class Charts:
         return Chart(kept.body, end, kept.body.digest)
 
     async def _fill(self, query: ChartQuery, credentials: Credentials) -> Filled:
-        """The chart of the symbol as it is given, else of the same in capitals."""
+        """The chart of the symbol as it is given; if that has no bars, of the same in capitals."""
         try:
             kept = await self._drawn(query, credentials)
         except NoData:

@@ -47,7 +47,7 @@ _PLATFORM_FIGURES = ("total_return", "cagr", "max_drawdown", "sharpe", "sortino"
 
 
 class NotThereYet(Exception):
-    """Nobody has the part, and it is of no use to ask again soon."""
+    """No source has the part, and asking again soon would not help."""
 
 
 class Part(StrEnum):
@@ -59,7 +59,7 @@ class Part(StrEnum):
 
 
 class PartSource(StrEnum):
-    """Who had it."""
+    """Where a part comes from."""
 
     BACKEND = "backend"
     CATALOG = "catalog"
@@ -69,7 +69,7 @@ class PartSource(StrEnum):
 
 
 class FoundPart(NamedTuple, Generic[_T]):
-    """A part and who had it."""
+    """A part, and where it came from."""
 
     value: _T
     source: PartSource
@@ -109,7 +109,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class PartSources:
-    """Who may be asked; the catalog and the artifacts if they are configured."""
+    """What may be asked for parts; the catalog and the artifacts if they are configured."""
 
     requests: BackendRequests
     hub: Hub
@@ -121,7 +121,7 @@ class PartSources:
 
 @dataclass(frozen=True, slots=True)
 class PartsQuery:
-    """A run, who asks for it, and until when (loop time). `row` is the catalog's."""
+    """A run, the caller's credentials, and a deadline in loop time. `row` is the catalog's."""
 
     run_id: RunId
     description: RunDescription

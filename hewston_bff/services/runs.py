@@ -86,7 +86,7 @@ def run_scope(run_id: RunId) -> str:
 
 
 class Runs:
-    """Answers for callers whom the backend allows the run, each asked with their credentials."""
+    """Pages of runs, for callers who may read them: asked with each caller's own credentials."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Runs:
         return description.with_row(await self._row(run_id)).brief()
 
     async def complete(self, query: RunQuery, credentials: Credentials) -> RunPage:
-        """The page, kept or made; a cancellation loses nothing that others wait for.
+        """The page, cached or made; a cancellation loses nothing that others wait for.
 
         Raises:
             BffError: as `RunDescriptions.get`. Any part of the run may be missing.

@@ -104,12 +104,12 @@ class BackendRequests:
         request = _Request(method, url, headers, body, _NOT_ADDED, auto_decompress=False)
         opened: list[aiohttp.ClientResponse] = []
         try:
-            with _as_ours():
+            with _service_errors():
                 async with asyncio.timeout(deadline_s):
                     response = await self._send(request, opened)
             yield response
         finally:
-            _leave(opened)
+            _release(opened)
 
     async def get(
         self,
@@ -140,12 +140,12 @@ class BackendRequests:
         request = _Request(hdrs.METH_GET, url, headers, is_retried=is_retried)
         opened: list[aiohttp.ClientResponse] = []
         try:
-            with _as_ours():
+            with _service_errors():
                 async with asyncio.timeout(deadline_s):
                     response = await self._send(request, opened)
                     body = await _read(response, max_bytes=max_bytes)
         finally:
-            _leave(opened)
+            _release(opened)
         return BackendResponse(response.status, response.headers.get(hdrs.CONTENT_TYPE, ""), body)
 
     async def _send(
@@ -170,7 +170,7 @@ class BackendRequests:
         self, request: _Request, opened: list[aiohttp.ClientResponse]
     ) -> aiohttp.ClientResponse:
         async def attempt(session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-            _leave(opened)
+            _release(opened)
             opened.append(await _request(session, request))
             return opened[-1]
 
@@ -240,8 +240,8 @@ def _last_outcome(state: RetryCallState) -> aiohttp.ClientResponse:
     return response
 
 
-def _leave(opened: list[aiohttp.ClientResponse]) -> None:
-    """Give the connections back; those with a body unread are closed."""
+def _release(opened: list[aiohttp.ClientResponse]) -> None:
+    """Release the connections; those with an unread body are closed."""
     while opened:
         opened.pop().release()
 
@@ -257,8 +257,8 @@ async def _read(response: aiohttp.ClientResponse, *, max_bytes: int) -> bytes:
 
 
 @contextmanager
-def _as_ours() -> Iterator[None]:
-    """The library's errors as those of the service."""
+def _service_errors() -> Iterator[None]:
+    """Turns the library's errors into those of the service."""
     try:
         yield
     except TimeoutError as exc:
