@@ -32,7 +32,7 @@ _SECRETS = {"bff_backend_token", "redis_url"}
 
 
 class SettingsError(Exception):
-    """A setting that cannot be; the text names each variable and what it accepts."""
+    """Invalid settings; the text names each variable and what it accepts."""
 
 
 class Settings(BaseSettings):
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         """The settings of this process; `overrides` win (names as the fields).
 
         Raises:
-            SettingsError: a value that cannot be.
+            SettingsError: a value is invalid.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
@@ -187,9 +187,9 @@ class Settings(BaseSettings):
         features = self.bff_features_file
         missing = []
         if catalog is not None and not catalog.is_file():
-            missing.append(f"HEWSTON_CATALOG_PATH: no file {catalog}: runs are told without it")
+            missing.append(f"HEWSTON_CATALOG_PATH: no file {catalog}: run data comes without it")
         if folder is not None and not folder.is_dir():
-            missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: runs are told without it")
+            missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: run data comes without it")
         if features is not None and not features.is_file():
             missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings hold")
         return missing
@@ -206,7 +206,7 @@ class Settings(BaseSettings):
 def unknown_variables(
     environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")
 ) -> list[str]:
-    """Names of `BFF_…` variables, set in `environ` or `env_file`, that mean nothing here."""
+    """Names of `BFF_…` variables, set in `environ` or `env_file`, that are no settings."""
     names = set(environ)
     if env_file.is_file():
         lines = env_file.read_text(encoding="utf-8", errors="replace").splitlines()

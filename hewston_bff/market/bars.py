@@ -1,4 +1,4 @@
-"""Bars as columns, which of them cannot be, and several merged into one."""
+"""Bars as columns: dropping impossible ones, and merging several into one."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 NO_TIME_NS = int(np.iinfo(np.int64).min)
-"""In place of a time that is missing or unreadable."""
+"""Stands for a time that is missing or unreadable."""
 NS_A_SECOND = 1_000_000_000
 
 _NONE = np.empty(0)
@@ -56,7 +56,7 @@ def joined(parts: list[Bars]) -> Bars:
 
 
 def possible(bars: Bars) -> Bars:
-    """The bars that can be: a time, finite prices, high ≥ low, and not earlier than any before.
+    """The valid bars: with a time, finite prices, high ≥ low, and no earlier than any before.
 
     Prices of zero and below are possible: crude oil closed at −37.63 on 20 April 2020. A volume
     that is not finite is unknown.

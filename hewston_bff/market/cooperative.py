@@ -1,8 +1,8 @@
-"""Work in steps, for who has to give way to others in between."""
+"""Computations that pause every now and then, so that an event loop can do other work between."""
 
 from collections.abc import Generator
 from typing import TypeVar
 
 _T = TypeVar("_T")
-Steps = Generator[None, None, _T]
+Cooperative = Generator[None, None, _T]
 """Yields after less than a millisecond's work, and returns its result."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.cooperative import Cooperative
 from hewston_bff.market.figures import Bools, Floats, Ints, RunningFigures
 
 _EXTREMES = 6
@@ -28,7 +28,7 @@ class Curve:
         return len(self.equity)
 
 
-def running_figures(points: Curve) -> Steps[RunningFigures]:
+def running_figures(points: Curve) -> Cooperative[RunningFigures]:
     """The figures of a whole curve, in steps of less than a millisecond."""
     running = RunningFigures()
     for begin in range(0, len(points), _STEP_POINTS):

@@ -424,7 +424,9 @@ async def test_keys_command_the_server_and_q_quits(start: Start, terminal: Termi
     server, url = await start(Behaviour(frames=1_000))
     before = termios.tcgetattr(terminal.fd)
     wish = Wish(run_id="r", url=url)
-    viewer = TerminalViewer(wish, limits=WatchLimits(), console=terminal.console, keyboard=terminal.fd)
+    viewer = TerminalViewer(
+        wish, limits=WatchLimits(), console=terminal.console, keyboard=terminal.fd
+    )
     async with asyncio.TaskGroup() as group:
         running = group.create_task(viewer.run())
         await server.heard()
@@ -445,7 +447,9 @@ async def test_the_end_of_a_run_does_not_end_it_in_a_terminal(
 ) -> None:
     server, url = await start(Behaviour(frames=5))
     wish = Wish(run_id="r", url=url)
-    viewer = TerminalViewer(wish, limits=WatchLimits(), console=terminal.console, keyboard=terminal.fd)
+    viewer = TerminalViewer(
+        wish, limits=WatchLimits(), console=terminal.console, keyboard=terminal.fd
+    )
     async with asyncio.TaskGroup() as group:
         running = group.create_task(viewer.run())
         await terminal.out.shows("ended")

@@ -304,4 +304,6 @@ class HubMachine(RuleBasedStateMachine):
 
 
 TestHubMachine = HubMachine.TestCase
-TestHubMachine.settings = settings(max_examples=8, stateful_step_count=12, deadline=None, phases=[Phase.generate])
+TestHubMachine.settings = settings(
+    max_examples=8, stateful_step_count=12, deadline=None, phases=[Phase.generate]
+)

@@ -1,4 +1,4 @@
-"""How often one address may ask: a moving minute, in memory or shared through Redis."""
+"""Rate limits per client IP: a sliding minute, in memory or shared through Redis."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from hewston_bff.net.redis.shared_redis import SharedRedis
 
 
 class RouteClass(StrEnum):
-    """Routes that are counted together."""
+    """A class of routes that share one limit."""
 
     AGGREGATED = "aggregated"
     PROXIED = "proxied"
@@ -24,7 +24,7 @@ class RouteClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RateVerdict:
-    """Whether a request may go on, and how its address stands; `reset_s` is when that eases."""
+    """Whether a request is allowed, and what its client has left; `reset_s`: until the next one."""
 
     is_allowed: bool
     limit: int
@@ -79,7 +79,7 @@ def _forget(times: deque[float], until_s: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """A store with the clock that its times are of."""
+    """A limiter, and the clock that its storage uses."""
 
     limiter: MovingWindowRateLimiter
     now_s: Callable[[], float]
@@ -101,7 +101,7 @@ def _counter_in(redis: SharedRedis) -> _Counter:
 
 
 class RateLimits:
-    """Counts requests, in Redis if there is one; without its answer in time memory counts."""
+    """Counts requests in Redis if it is configured and answers in time, otherwise in memory."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class RateLimits:
         redis: SharedRedis | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """A limit of 0 is none."""
+        """A limit of 0 means no limit."""
         self._items = {
             route: RateLimitItemPerMinute(limit, namespace="hewston-bff")
             for route, limit in per_minute.items()

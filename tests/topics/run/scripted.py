@@ -10,6 +10,7 @@ from hewston_bff.errors import BackendUnavailable, BffError
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.topics.run.backend_activity import BackendActivity
 from hewston_bff.topics.run.description import RunDescription
+from hewston_bff.topics.run.descriptions import DescriptionTimes, RunDescriptions
 from hewston_bff.topics.run.feed import FeedOptions
 from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.ports import LinkLost
@@ -73,7 +74,9 @@ class ScriptedBackend:
         finally:
             self.open[run_id].remove(stream)
 
-    async def describe(self, run_id: RunId, credentials: Credentials) -> RunDescription:
+    async def describe(
+        self, run_id: RunId, credentials: Credentials, *, deadline_s: float, is_retried: bool
+    ) -> RunDescription:
         self.asked[run_id] += 1
         if self.is_down:
             raise BackendUnavailable("planted")
@@ -99,6 +102,7 @@ def runs_of(backend: ScriptedBackend, *, options: FeedOptions | None = None) -> 
     """Runs that are fed from it."""
     return RunKind(
         backend,
+        descriptions=RunDescriptions(backend, times=DescriptionTimes()),
         limiter=ReplayLimiter(2),
         activity=BackendActivity(),
         options=options or FeedOptions(),
