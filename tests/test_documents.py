@@ -140,10 +140,7 @@ def test_the_table_of_packages_says_what_each_may_import() -> None:
 def test_every_claim_about_security_names_the_test_that_holds_it() -> None:
     text = document("SECURITY.md")
     claims = [
-        row
-        for part in re.split(r"\n(?=## )", text)
-        if "| held by |" in part
-        for row in rows(part)
+        row for part in re.split(r"\n(?=## )", text) if "| held by |" in part for row in rows(part)
     ]
     assert len(claims) > 20
     assert [row[0] for row in claims if not _TEST.search(row[-1])] == []
