@@ -1,4 +1,4 @@
-"""Who may read a topic: asked of its source with each viewer's own credentials, and asked again."""
+"""Permission to read a topic: its source is asked with each viewer's credentials, and again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,7 +16,7 @@ REFUSALS = (RunNotFound, Unauthorized, Forbidden)
 
 @dataclass(frozen=True, slots=True)
 class PermitTimes:
-    """How long a yes holds: asked again after `fresh_s`; without an answer at most `stale_s`."""
+    """How long a permission holds: renewed after `fresh_s`; without an answer at most `stale_s`."""
 
     fresh_s: float = 30.0
     stale_s: float = 600.0
@@ -26,10 +26,10 @@ class PermitTimes:
 
 @dataclass(slots=True, eq=False)
 class Permit:
-    """What a source said to one set of credentials about one topic.
+    """The answer of a source to one set of credentials about one topic.
 
-    `granted_at_s` is loop time, None while it has not said yes. `decided` is set by the first clear
-    answer. `viewers` counts those who rely on it.
+    `granted_at_s` is loop time, None until permission was granted. `decided` is set by the first
+    clear answer. `viewers` counts those who rely on the permit.
     """
 
     topic: Topic
@@ -42,25 +42,25 @@ class Permit:
     task: "asyncio.Task[None] | None" = None
 
     def grant(self, now_s: float) -> None:
-        """It is given, or given again."""
+        """The source granted or renewed it."""
         self.is_granted = True
         self.granted_at_s = now_s
         self.decided.set()
 
     def refuse(self, refusal: BffError) -> None:
-        """It is denied, for good."""
+        """The source refused it, finally."""
         self.is_granted = False
         self.granted_at_s = None
         self.refusal = refusal
         self.decided.set()
 
     def is_of_use(self, *, since_s: float) -> bool:
-        """Whether somebody relies on it, or could: it was given after `since_s`."""
+        """Whether a viewer relies on it, or could: it was granted after `since_s`."""
         return self.viewers > 0 or (self.granted_at_s is not None and self.granted_at_s > since_s)
 
 
 class Permits:
-    """The permits of one topic, by credentials. See also `ports.PermitView`."""
+    """The permits of one topic, by credentials; also its `ports.PermitView`."""
 
     def __init__(self, topic: Topic) -> None:
         self._topic = topic
@@ -68,7 +68,7 @@ class Permits:
         self._has_granted = asyncio.Event()
 
     def of(self, credentials: Credentials, *, since_s: float) -> Permit:
-        """The permit of these credentials, undecided if they had none; others of no use go."""
+        """The permit of these credentials, undecided if new; permits of no use are removed."""
         kept = {k: each for k, each in self._by_key.items() if each.is_of_use(since_s=since_s)}
         self._by_key = kept
         permit = kept.setdefault(credentials.key, Permit(self._topic, credentials))
@@ -77,20 +77,20 @@ class Permits:
         return permit
 
     def granted(self) -> None:
-        """Somebody may read."""
+        """A permit was granted."""
         self._has_granted.set()
 
     def drop(self, permit: Permit) -> None:
-        """It was refused: who comes with these credentials is asked for anew."""
+        """Remove a refused permit: the next viewer with these credentials causes a new question."""
         self._by_key.pop(permit.credentials.key, None)
 
     @property
     def is_known(self) -> bool:
-        """Whether somebody was ever allowed to read."""
+        """Whether any permit was granted since the topic was opened or last closed."""
         return self._has_granted.is_set()
 
     def clear(self) -> None:
-        """Nobody watches: stop asking, and forget."""
+        """Stop renewing all permits, and forget them."""
         for permit in self._by_key.values():
             if permit.task is not None:
                 permit.task.cancel()
@@ -111,19 +111,19 @@ class Permits:
 
 
 class PermitEvents(Protocol):
-    """Who hears of answers."""
+    """Gets the answers of a source."""
 
     def granted(self, permit: Permit) -> None:
-        """A yes."""
+        """The source granted or renewed `permit`."""
 
     def refused(self, permit: Permit, error: BffError) -> None:
-        """A clear no."""
+        """The source refused `permit`."""
 
     def suspended(self, permit: Permit) -> None:
-        """A yes that has gone stale."""
+        """`permit` was not renewed in time."""
 
     def unanswered(self, attempt: int, wait_s: float) -> None:
-        """An attempt without answer; the next comes after `wait_s`."""
+        """An attempt got no answer; the next comes after `wait_s`."""
 
 
 async def watch_permit(
@@ -134,10 +134,10 @@ async def watch_permit(
     events: PermitEvents,
     wait: Callable[[float], Awaitable[None]],
 ) -> None:
-    """Ask now and whenever the answer is due for renewal, until refused or cancelled.
+    """Ask now, and whenever the answer is due for renewal, until refused or cancelled.
 
-    `ask` returns for a yes and raises as `ports.Source.permit`. `wait` takes the seconds until the
-    next try, and may return earlier.
+    `ask` returns if the source permits, and raises as `ports.Source.permit`. `wait` takes the
+    seconds until the next attempt, and may return earlier.
     """
     loop = asyncio.get_running_loop()
     attempt = 0

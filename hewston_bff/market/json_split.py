@@ -1,7 +1,7 @@
-"""Where a long JSON list of objects can be cut, so that it is read piece by piece.
+"""Splits a long JSON list of objects, so that it can be decoded piece by piece.
 
-A cut in the wrong place, in a string or between nested objects, leaves a piece that is no JSON:
-then the body has to be read whole.
+A split in the wrong place, in a string or between nested objects, leaves a piece that is not JSON:
+then the body has to be decoded whole.
 """
 
 import re
@@ -15,12 +15,12 @@ _MEMBERS = rb'\{\s*(?:"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)\s*,\s*)*'
 
 
 def head(name: bytes) -> re.Pattern[bytes]:
-    """What comes before the first object of the list `name` of an object."""
+    """A pattern for everything before the first object of the list `name` of an object."""
     return re.compile(rb"\s*" + _MEMBERS + rb'"' + name + rb'"\s*:\s*\[\s*(?=\{)')
 
 
 def cuts(body: bytes, before: re.Pattern[bytes]) -> list[int]:
-    """Where pieces of some objects begin; none if the body does not begin with `before`."""
+    """Where pieces begin, at objects; empty if the body does not begin with `before`."""
     begin = before.match(body)
     if begin is None:
         return []
@@ -31,6 +31,6 @@ def cuts(body: bytes, before: re.Pattern[bytes]) -> list[int]:
 
 
 def pieces(body: bytes, at: list[int]) -> Iterator[bytes]:
-    """The pieces but the last, each as a list of its own."""
+    """All pieces but the last, each as a JSON list."""
     for start, end in pairwise(at):
         yield b"[" + body[start:end].rstrip(b", \t\r\n") + b"]"

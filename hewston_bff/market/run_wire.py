@@ -1,7 +1,7 @@
-"""A run's equity, orders and figures: from whoever has them, and to the browser, in steps.
+"""Decodes a run's equity, orders and figures from every source and encodes them, in steps.
 
-A year of minutes is 8 MB of JSON. Whoever encodes it at once holds up everything else, so the long
-ones are generators that yield after about a millisecond's work.
+A year of minutes is 8 MB of JSON. Encoding it at once would hold up everything else, so long parts
+are generators that yield after about a millisecond of work.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,12 +29,12 @@ _UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class MalformedPart(ValueError):
-    """Not what such a part of a run looks like."""
+    """The body is not such a part of a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Orders as JSON objects: pieces of some hundred, joined by commas."""
+    """Orders as JSON objects, in pieces of some hundred joined by commas."""
 
     count: int
     pieces: list[bytes]
@@ -47,7 +47,7 @@ class _Point(msgspec.Struct, gc=False):
 
 
 class _Told(msgspec.Struct, gc=False):
-    """A point by any of the names that are used for what it has."""
+    """A point, under any of the member names in use."""
 
     timestamp: str | float | None = None
     ts_utc: str | float | None = None
@@ -98,7 +98,7 @@ def _times(ts_ns: Ints) -> list[str]:
     return texts
 
 
-# -- what trades tell
+# -- trades
 
 
 def round_trips(orders: Orders) -> Steps[RoundTrips]:
@@ -114,7 +114,7 @@ def round_trips(orders: Orders) -> Steps[RoundTrips]:
 
 
 def orders_of(batches: Iterable[list[dict[str, object]]]) -> Steps[Orders]:
-    """Orders that come as objects."""
+    """Orders from batches of objects."""
     pieces, total = [], 0
     for batch in batches:
         if batch:
@@ -128,7 +128,7 @@ def decode_orders(body: bytes) -> Steps[Orders]:
     """Orders in an answer of the backend: a list, or an object with a list `orders` or `items`.
 
     Raises:
-        MalformedPart: there is none, or of something else than objects.
+        MalformedPart: there is no such list, or it holds something else than objects.
     """
     items = _list(body, ("orders", "items"))
     pieces = []
@@ -144,11 +144,11 @@ def decode_orders(body: bytes) -> Steps[Orders]:
 def decode_equity(body: bytes) -> Steps[Curve]:
     """A curve in an answer of the backend: a list, or an object with a list `equity` or `items`.
 
-    A point whose value is null or not finite keeps its place; one that lacks its value or time is
-    left out, and counted.
+    A point whose value is null or not finite stays; one without a value or time is dropped and
+    counted.
 
     Raises:
-        MalformedPart: there is none, or no point of it can be read.
+        MalformedPart: there is no such list, or none of its points can be read.
     """
     points = yield from _all_points(body)
     if points.left_out and not len(points):
@@ -166,7 +166,7 @@ def _all_points(body: bytes) -> Steps[Curve]:
 
 
 def _points(parts: Iterable[bytes], rest: bytes) -> Steps[Curve]:
-    """The points of some lists, and of a body that is the rest of them."""
+    """The points of `parts`, each a list, and of `rest`, the remaining body."""
     read = []
     for part in parts:
         yield
@@ -189,7 +189,7 @@ def decode_metrics(body: bytes) -> dict[str, object]:
     """Figures in an answer of the backend: an object, or its member `metrics`. See `told_figures`.
 
     Raises:
-        MalformedPart: there is none.
+        MalformedPart: there is no such object.
     """
     members = _object(body)
     inner = members.get("metrics")
@@ -199,10 +199,9 @@ def decode_metrics(body: bytes) -> dict[str, object]:
 
 
 def told_figures(told: Mapping[str, object]) -> dict[str, object]:
-    """Figures as somebody told them, by name: numbers, and null for what is no number.
+    """Figures of another source, by name: numbers, and null for what is not a number.
 
-    Text among figures is a number or null, so that nobody has to guess what a name holds; lists
-    and objects stay.
+    Text becomes a number or null, so that clients need not guess the type; lists and objects stay.
     """
     return {name: _figure(value) for name, value in told.items()}
 
@@ -219,7 +218,7 @@ def _figure(value: object) -> object:
 def _object(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         body.decode()
-        # The decoder looks at no number in a raw member, so NaN has to go before.
+        # The decoder does not check numbers in raw members, so NaN has to be replaced before.
         return _OBJECT.decode(finite(body))
     except _UNEXPECTED as exc:
         raise MalformedPart("no object") from exc
@@ -231,7 +230,7 @@ def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
         return _RAWS.decode(body)
     except _UNEXPECTED:
         pass
-    # An object with a list in it, or a list with numbers in it that are none.
+    # An object with a list in it, or a list with invalid numbers.
     body = finite(body)
     try:
         return _RAWS.decode(body)

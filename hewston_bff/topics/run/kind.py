@@ -1,4 +1,4 @@
-"""Runs as a kind of topics."""
+"""The run, a kind of topic."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ class RunKind:
         self._activity = activity
         self._options = options
         self.on_remade: Callable[[RunId], None] = _nothing
-        """Called when a run turns out to have been made anew: what is kept of it is of another."""
+        """Called when the backend gave an id to another run: drop what is kept of the old one."""
         self._sources: dict[RunId, RunSource] = {}
 
     def has(self, name: str) -> bool:
@@ -75,27 +75,27 @@ class RunKind:
         """See `ports.TopicKind`."""
         return run_news(topic, status, skipped)
 
-    # -- for those who ask the backend of runs themselves
+    # -- for services, which ask the backend for descriptions themselves
 
     def hear(self, run_id: RunId, description: RunDescription) -> None:
-        """The backend said this of a run; heeded if it shows that the run was made anew."""
+        """Take a description; it has an effect if it shows that the id stands for another run."""
         source = self._sources.get(run_id)
         if source is not None and source.state.is_remade(description):
             source.hear(description)
 
     def known_status(self, run_id: RunId) -> str | None:
-        """The status of a run as the backend last told it here."""
+        """The status of a run as last heard from the backend."""
         source = self._sources.get(run_id)
         return None if source is None else source.state.status
 
     def lacks_frames(self, run_id: RunId) -> bool:
-        """Whether frames of a run's log are known to be missing, or to lack something."""
+        """Whether frames of a run's log are known to be missing or incomplete."""
         source = self._sources.get(run_id)
         return source is not None and source.state.skips.frames > 0
 
 
 def run_news(topic: Topic, status: Status, skipped: SkippedFrames | None) -> RunNews | None:
-    """The run in the protocol's words; None while nobody knows anything."""
+    """The `run` message; None while nothing is known."""
     if status.status is None:
         return None
     return RunNews(
@@ -108,4 +108,4 @@ def run_news(topic: Topic, status: Status, skipped: SkippedFrames | None) -> Run
 
 
 def _nothing(run_id: RunId) -> None:
-    """Nobody keeps anything of a run."""
+    """Do nothing: no service keeps anything of runs."""

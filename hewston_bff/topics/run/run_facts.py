@@ -1,4 +1,4 @@
-"""What is known of a run as a whole, in the words of whoever told it."""
+"""The backend's description of a run, each member as it came."""
 
 import re
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ _PATHS = msgspec.json.Decoder(dict[str, object])
 
 
 class MalformedRun(ValueError):
-    """No object that describes a run."""
+    """The body is not an object that describes a run."""
 
 
 class RunFacts:
-    """The members of the backend's description; values stay the text that they came as."""
+    """The members of the backend's description; values stay JSON text."""
 
     def __init__(self, run_id: RunId, members: Mapping[str, msgspec.Raw]) -> None:
         self._run_id = run_id
@@ -43,16 +43,16 @@ class RunFacts:
 
     @property
     def identity(self) -> RunIdentity:
-        """Which run it is: an id can be made anew."""
+        """Which run it is: the backend reuses ids."""
         return identity_in(self._members)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen to the run."""
+        """Whether the run is over."""
         return self.status in TERMINAL
 
     def path(self, name: str) -> str | None:
-        """Where an artifact is: `equity_path` and the like."""
+        """The path of an artifact, by name: `equity_path` and the like; None if there is none."""
         try:
             path = _PATHS.decode(self._members.get("artifacts", _NULL)).get(name)
         except msgspec.MsgspecError:
@@ -60,7 +60,7 @@ class RunFacts:
         return path if isinstance(path, str) else None
 
     def with_row(self, row: Mapping[str, object]) -> "RunFacts":
-        """These facts, and of the catalog's row what the backend did not tell."""
+        """These members, completed by those of the catalog's row that the backend lacks."""
         added = {
             name: _raw(row[name])
             for name in _FROM_CATALOG & row.keys()
@@ -69,12 +69,12 @@ class RunFacts:
         return RunFacts(self._run_id, {**self._members, **added})
 
     def whole(self) -> bytes:
-        """A JSON object: the contract's members, null where nobody told, then all others."""
+        """A JSON object: the contract's members, null where unknown, then all others."""
         named = self._named(_WHOLE)
         return msgspec.json.encode({**named, **self._members, **named})
 
     def brief(self) -> bytes:
-        """A JSON object of what changes while a run is being made."""
+        """A JSON object of the members that change while a run runs."""
         return msgspec.json.encode(self._named(_BRIEF))
 
     def _named(self, names: tuple[str, ...]) -> dict[str, msgspec.Raw]:
@@ -91,10 +91,10 @@ class RunFacts:
 
 
 def parse_facts(run_id: RunId, body: bytes) -> RunFacts:
-    """The facts in the backend's description of a run.
+    """Parse the backend's description of a run.
 
     Raises:
-        MalformedRun: it is none.
+        MalformedRun: it is not one.
     """
     try:
         body.decode()

@@ -1,4 +1,4 @@
-"""How long a run is, by what the backend's description says of it."""
+"""The length of a run, from the backend's description."""
 
 from datetime import date
 from typing import Final
@@ -10,7 +10,7 @@ _TEXT = msgspec.json.Decoder(str)
 
 
 def run_days(run_from: bytes, run_to: bytes) -> float | None:
-    """Days of trading between two JSON values as `"2024-01-02"`; None if they do not say."""
+    """Days of trading between two JSON values like `"2024-01-02"`; None if they are no dates."""
     try:
         first, last = (date.fromisoformat(_TEXT.decode(raw)[:10]) for raw in (run_from, run_to))
     except (msgspec.MsgspecError, ValueError):
