@@ -24,14 +24,14 @@ from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass
 from hewston_bff.net.redis.redis_cache import RedisCache
 from hewston_bff.net.redis.shared_redis import shared_redis
 from hewston_bff.services.chart import Charts
-from hewston_bff.services.cooperative_runner import Turns
-from hewston_bff.services.response_cache import Answers
-from hewston_bff.services.run_descriptions import DetailTimes, RunDetails
-from hewston_bff.services.run_parts import Sources
+from hewston_bff.services.cooperative_runner import CooperativeRunner
+from hewston_bff.services.response_cache import ResponseCache
+from hewston_bff.services.run_parts import PartSources
 from hewston_bff.services.runs import Runs
 from hewston_bff.settings import Settings
 from hewston_bff.tasks import running
 from hewston_bff.topics.run.backend_activity import BackendActivity
+from hewston_bff.topics.run.descriptions import DescriptionTimes, RunDescriptions
 from hewston_bff.topics.run.feed import FeedOptions
 from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import LinkTimes
@@ -54,6 +54,7 @@ CRASHED = web.AppKey("crashed", list[BaseException])
 """Bugs of its own that stopped the service."""
 
 _ACTIVITY = web.AppKey("activity", BackendActivity)
+_DESCRIPTIONS = web.AppKey("descriptions", RunDescriptions)
 
 logger = structlog.get_logger(__name__)
 
@@ -86,12 +87,12 @@ def create_app(settings: Settings) -> web.Application:
         app[keys.ARTIFACTS] = Artifacts(settings.hewston_data_dir)
     app[CONSOLE] = load_console()
     app[DOCUMENTS] = documents()
-    app[keys.TURNS] = Turns()
+    app[keys.COOPERATIVE_RUNNER] = CooperativeRunner()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_descriptors, _features, _redis, _backend, _answers, _hub, _runs])
+    app.cleanup_ctx.extend([_descriptors, _features, _redis, _backend, _responses, _hub, _runs])
     add_routes(app, settings)
     return app
 
@@ -134,7 +135,6 @@ async def _backend(app: web.Application) -> AsyncIterator[None]:
     options = BackendOptions(
         url=settings.hewston_backend_url,
         transport=settings.bff_upstream_transport,
-        request_s=settings.bff_backend_timeout,
         connect_s=settings.bff_hub_connect_seconds,
         message_bytes=settings.bff_hub_upstream_message_bytes,
     )
@@ -144,14 +144,16 @@ async def _backend(app: web.Application) -> AsyncIterator[None]:
     )
     async with connections(connect_s=options.connect_s) as shared:
         activity = app[_ACTIVITY] = BackendActivity()
-        app[keys.BACKEND] = HttpBackend(options, connections=shared, activity=activity)
-        app[keys.REQUESTS] = BackendRequests(
+        requests = app[keys.REQUESTS] = BackendRequests(
             options.url, connections=shared, breaker=breaker, activity=activity
+        )
+        app[keys.BACKEND] = HttpBackend(
+            options, connections=shared, requests=requests, activity=activity
         )
         yield
 
 
-async def _answers(app: web.Application) -> AsyncIterator[None]:
+async def _responses(app: web.Application) -> AsyncIterator[None]:
     settings = app[keys.SETTINGS]
     counters = CacheCounters()
     memory = MemoryCache(max_bytes=settings.bff_cache_bytes)
@@ -160,23 +162,32 @@ async def _answers(app: web.Application) -> AsyncIterator[None]:
     cache: Cache = memory
     if redis is not None:
         cache = TieredCache(memory, RedisCache(redis, namespace=settings.hewston_backend_url))
-    answers = app[keys.ANSWERS] = Answers(cache, counters=counters)
+    responses = app[keys.RESPONSE_CACHE] = ResponseCache(cache, counters=counters)
     app[keys.CHARTS] = Charts(
         app[keys.REQUESTS],
-        answers,
-        app[keys.TURNS],
+        responses,
+        app[keys.COOPERATIVE_RUNNER],
         recent_s=settings.bff_redis_ttl_chart,
         deadline_s=settings.bff_backend_timeout,
         today=today,
     )
-    async with running(answers.run(), name="answers", crashed=_stop_loudly(app)):
+    async with running(responses.run(), name="response cache", crashed=_stop_loudly(app)):
         yield
 
 
 async def _hub(app: web.Application) -> AsyncIterator[None]:
     settings = app[keys.SETTINGS]
+    times = DescriptionTimes(
+        fresh_s=settings.bff_hub_access_fresh_seconds,
+        running_s=settings.bff_redis_ttl_run,
+        stale_s=settings.bff_hub_access_stale_seconds,
+        patience_s=settings.bff_hub_admission_seconds,
+        request_s=settings.bff_backend_timeout,
+    )
+    descriptions = app[_DESCRIPTIONS] = RunDescriptions(app[keys.BACKEND], times=times)
     runs = app[keys.RUN_KIND] = RunKind(
         app[keys.BACKEND],
+        descriptions=descriptions,
         limiter=ReplayLimiter(settings.bff_hub_floods),
         activity=app[_ACTIVITY],
         options=feed_options(settings),
@@ -189,24 +200,18 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
 
 async def _runs(app: web.Application) -> AsyncIterator[None]:
     settings = app[keys.SETTINGS]
-    sources = Sources(
+    sources = PartSources(
         app[keys.REQUESTS],
         app[keys.HUB],
         app[keys.RUN_KIND],
-        app[keys.TURNS],
+        app[keys.COOPERATIVE_RUNNER],
         app.get(keys.CATALOG),
         app.get(keys.ARTIFACTS),
     )
-    times = DetailTimes(
-        fresh_s=settings.bff_hub_access_fresh_seconds,
-        running_s=settings.bff_redis_ttl_run,
-        stale_s=settings.bff_hub_access_stale_seconds,
-        patience_s=settings.bff_hub_admission_seconds,
-    )
     app[keys.RUNS] = Runs(
         sources,
-        app[keys.ANSWERS],
-        RunDetails(sources.requests, app[keys.ANSWERS], sources.runs, times=times),
+        app[keys.RESPONSE_CACHE],
+        app[_DESCRIPTIONS],
         running_s=settings.bff_redis_ttl_run,
         deadline_s=settings.bff_backend_timeout,
     )

@@ -1,7 +1,7 @@
 """The exception tree, and one table: error code to HTTP status and close code."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from hewston_bff.protocol.close_codes import CloseCode
 from hewston_bff.protocol.notices import Details
@@ -151,7 +151,7 @@ class LimitReached(BffError):
 
 
 class RateLimited(BffError):
-    """Too many requests or messages in too short a time."""
+    """Too many requests in too short a time."""
 
     code = ErrorCode.RATE_LIMITED
     retry_after_s = 10
@@ -186,6 +186,50 @@ class Busy(BffError):
 
     code = ErrorCode.BUSY
     retry_after_s = 2
+
+
+REFUSALS = (RunNotFound, Unauthorized, Forbidden)
+"""The backend's clear no to whoever asks for a run."""
+OUTAGES = (BackendUnavailable, BackendTimeout, Busy, RateLimited)
+"""Errors that say nothing of what was asked for: what was known stays known."""
+
+
+# -- what the backend's statuses come to
+
+
+class Subject(Enum):
+    """What the backend was asked for; the value names it in messages."""
+
+    RUN = "this run"
+    STREAM = "the stream of this run"
+    PART = "this part of the run"
+    BARS = "these bars"
+
+
+_UNEXPECTED = "the backend answered {status}: try again in a moment"
+_BAD_BARS = (InvalidRequest, "the backend refuses symbol, from or to: check them")
+_BACKEND_STATUSES: dict[int, dict[Subject | None, tuple[type[BffError], str]]] = {
+    400: {Subject.BARS: _BAD_BARS},
+    401: {
+        Subject.STREAM: (Unauthorized, "the backend refuses {}: send other credentials"),
+        None: (Unauthorized, "the backend wants credentials: send an Authorization header"),
+    },
+    403: {None: (Forbidden, "the backend does not allow you {}")},
+    404: {
+        Subject.BARS: (NoData, "the backend has no bars there: check symbol, from and to"),
+        None: (RunNotFound, "the backend has no such run: check the id"),
+    },
+    422: {Subject.BARS: _BAD_BARS},
+    429: {None: (RateLimited, "the backend has had too many requests: try later")},
+}
+"""Status → subject → error; None stands for all subjects that have no row of their own."""
+
+
+def backend_error(status: int, subject: Subject) -> BffError:
+    """The error that an answer of the backend with this status comes to; 200 is none."""
+    rows = _BACKEND_STATUSES.get(status, {})
+    error, message = rows.get(subject) or rows.get(None) or (BackendUnavailable, _UNEXPECTED)
+    return error(message.format(subject.value, status=status))
 
 
 def error_of(code: str, message: str, details: Details) -> BffError:

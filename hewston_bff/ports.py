@@ -102,8 +102,14 @@ class Source(Protocol):
         """Ask whether these credentials may read the topic; returns if they may.
 
         Raises:
-            RunNotFound, Unauthorized, Forbidden: a clear refusal.
-            BackendUnavailable: no answer, or none that can be understood.
+            RunNotFound, Unauthorized, Forbidden: the clear no (`errors.REFUSALS`).
+            BackendUnavailable and the like: anything else that is no answer (`errors.OUTAGES`).
+        """
+
+    def permitted_at_s(self, credentials: Credentials) -> float | None:
+        """When these were last allowed to read, loop time, as far as the source remembers.
+
+        It forgets a yes once a clear no has followed. The hub decides whether it is too old.
         """
 
     async def wait(self, seconds: float) -> None:

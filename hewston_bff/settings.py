@@ -35,7 +35,7 @@ _SECRETS = {"bff_backend_token", "redis_url"}
 
 
 class SettingsError(Exception):
-    """Settings are invalid; the text names each variable and what it accepts."""
+    """Invalid settings; the text names each variable and what it accepts."""
 
 
 class Settings(BaseSettings):
@@ -190,9 +190,9 @@ class Settings(BaseSettings):
         features = self.bff_features_file
         missing = []
         if catalog is not None and not catalog.is_file():
-            missing.append(f"HEWSTON_CATALOG_PATH: no file {catalog}: runs are served without it")
+            missing.append(f"HEWSTON_CATALOG_PATH: no file {catalog}: run data comes without it")
         if folder is not None and not folder.is_dir():
-            missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: runs are served without it")
+            missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: run data comes without it")
         if features is not None and not features.is_file():
             missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings decide")
         return missing

@@ -88,10 +88,13 @@ class Hub:
             entry.linger.cancel()
             entry.linger = None
         entry.viewers += 1
-        since_s = asyncio.get_running_loop().time() - self._options.permits.fresh_s
-        permit = entry.permits.of(credentials, since_s=since_s)
+        permit = entry.permits.of(credentials)
         permit.viewers += 1
-        if permit.task is None or permit.task.done() or permit.task.cancelling():
+        if not permit.is_granted:
+            since_s = asyncio.get_running_loop().time() - self._options.permits.fresh_s
+            if permit.recall(entry.source.permitted_at_s(credentials), since_s=since_s):
+                entry.granted(permit)
+        if permit.task is None or permit.task.done():
             permit.task = self._spawn(self._watch(entry, permit), f"permit {topic}")
         return permit
 
@@ -99,8 +102,10 @@ class Hub:
         """Release a permit. After the last one of a topic its source lingers, then closes."""
         entry = self._entries[permit.topic]
         permit.viewers -= 1
-        if permit.viewers == 0 and permit.task is not None:
-            permit.task.cancel()
+        if permit.viewers == 0:
+            entry.permits.drop(permit)
+            if permit.task is not None:
+                permit.task.cancel()
         entry.viewers -= 1
         if entry.viewers:
             return
@@ -147,7 +152,7 @@ class Hub:
     async def _watch(self, entry: TopicEntry, permit: Permit) -> None:
         source, times = entry.source, self._options.permits
         try:
-            await watch_permit(permit, source.permit, times=times, events=entry, wait=source.wait)
+            await watch_permit(permit, source, times=times, events=entry)
         except Exception:
             logger.exception("access.crashed", topic=str(permit.topic))
             error = BffError("an error on this server, which was logged: try again later")

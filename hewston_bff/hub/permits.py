@@ -1,17 +1,20 @@
-"""Permission to read a topic: its source is asked with each viewer's credentials, and again."""
+"""Who may read a topic: asked of its source with each viewer's own credentials, and asked again.
+
+A permit lasts as long as somebody relies on it. What was said to those who left is remembered by
+the source alone, together with what it said to others than the hub.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import random
 from typing import Protocol
 
 from hewston_bff.backoff import full_jitter
 from hewston_bff.credentials import Credentials
-from hewston_bff.errors import BackendUnavailable, BffError, Forbidden, RunNotFound, Unauthorized
+from hewston_bff.errors import OUTAGES, REFUSALS, BffError
+from hewston_bff.ports import Source
 from hewston_bff.protocol.topics import Topic
-
-REFUSALS = (RunNotFound, Unauthorized, Forbidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,13 @@ class Permit:
         self.refusal = refusal
         self.decided.set()
 
-    def is_of_use(self, *, since_s: float) -> bool:
-        """Whether a viewer relies on it, or could: it was granted after `since_s`."""
-        return self.viewers > 0 or (self.granted_at_s is not None and self.granted_at_s > since_s)
+    def recall(self, said_at_s: float | None, *, since_s: float) -> bool:
+        """Take a yes that the source remembers, if it is news and was given after `since_s`."""
+        known_s = since_s if self.granted_at_s is None else max(since_s, self.granted_at_s)
+        if said_at_s is None or said_at_s <= known_s:
+            return False
+        self.grant(said_at_s)
+        return True
 
 
 class Permits:
@@ -67,22 +74,18 @@ class Permits:
         self._by_key: dict[str, Permit] = {}
         self._has_granted = asyncio.Event()
 
-    def of(self, credentials: Credentials, *, since_s: float) -> Permit:
-        """The permit of these credentials, undecided if new; permits of no use are removed."""
-        kept = {k: each for k, each in self._by_key.items() if each.is_of_use(since_s=since_s)}
-        self._by_key = kept
-        permit = kept.setdefault(credentials.key, Permit(self._topic, credentials))
-        if permit.is_granted:
-            self._has_granted.set()
-        return permit
+    def of(self, credentials: Credentials) -> Permit:
+        """The permit of these credentials, undecided if they had none."""
+        return self._by_key.setdefault(credentials.key, Permit(self._topic, credentials))
 
     def granted(self) -> None:
         """A permit was granted."""
         self._has_granted.set()
 
     def drop(self, permit: Permit) -> None:
-        """Remove a refused permit: the next viewer with these credentials causes a new question."""
-        self._by_key.pop(permit.credentials.key, None)
+        """It was refused, or nobody relies on it: who comes with its credentials gets another."""
+        if self._by_key.get(permit.credentials.key) is permit:
+            del self._by_key[permit.credentials.key]
 
     @property
     def is_known(self) -> bool:
@@ -105,9 +108,7 @@ class Permits:
 
     def credentials(self) -> Sequence[Credentials]:
         """See `PermitView`."""
-        return [
-            each.credentials for each in self._by_key.values() if each.is_granted and each.viewers
-        ]
+        return [each.credentials for each in self._by_key.values() if each.is_granted]
 
 
 class PermitEvents(Protocol):
@@ -127,30 +128,29 @@ class PermitEvents(Protocol):
 
 
 async def watch_permit(
-    permit: Permit,
-    ask: Callable[[Credentials], Awaitable[None]],
-    *,
-    times: PermitTimes,
-    events: PermitEvents,
-    wait: Callable[[float], Awaitable[None]],
+    permit: Permit, source: Source, *, times: PermitTimes, events: PermitEvents
 ) -> None:
     """Ask now, and whenever the answer is due for renewal, until refused or cancelled.
 
-    `ask` returns if the source permits, and raises as `ports.Source.permit`. `wait` takes the
-    seconds until the next attempt, and may return earlier.
+    Nothing is asked while the source remembers an answer that is fresh, whoever asked for it.
     """
     loop = asyncio.get_running_loop()
     attempt = 0
-    if permit.granted_at_s is not None:
-        await asyncio.sleep(max(0.0, permit.granted_at_s + times.fresh_s - loop.time()))
     while True:
+        if permit.is_granted and permit.granted_at_s is not None and not attempt:
+            await asyncio.sleep(max(0.0, permit.granted_at_s + times.fresh_s - loop.time()))
+        said_at_s = source.permitted_at_s(permit.credentials)
+        if permit.recall(said_at_s, since_s=loop.time() - times.fresh_s):
+            attempt = 0
+            events.granted(permit)
+            continue
         try:
-            await ask(permit.credentials)
+            await source.permit(permit.credentials)
         except REFUSALS as refusal:
             permit.refuse(refusal)
             events.refused(permit, refusal)
             return
-        except BackendUnavailable:
+        except OUTAGES:
             attempt += 1
             wait_s = full_jitter(
                 attempt,
@@ -162,12 +162,11 @@ async def watch_permit(
                 permit.is_granted = False
                 events.suspended(permit)
             events.unanswered(attempt, wait_s)
-            await wait(wait_s)
+            await source.wait(wait_s)
         else:
             attempt = 0
             permit.grant(loop.time())
             events.granted(permit)
-            await asyncio.sleep(times.fresh_s)
 
 
 def _is_stale(permit: Permit, times: PermitTimes, now_s: float) -> bool:

@@ -1,4 +1,4 @@
-"""Bars as columns: dropping impossible ones, merging several into one."""
+"""Bars as columns: dropping impossible ones, and merging several into one."""
 
 from dataclasses import dataclass, replace
 
@@ -56,7 +56,7 @@ def joined(parts: list[Bars]) -> Bars:
 
 
 def possible(bars: Bars) -> Bars:
-    """The possible bars: with a time, finite prices, high ≥ low, not earlier than any before.
+    """The valid bars: with a time, finite prices, high ≥ low, and no earlier than any before.
 
     Prices of zero and below are possible: crude oil closed at −37.63 on 20 April 2020. A volume
     that is not finite is unknown.

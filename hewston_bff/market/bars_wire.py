@@ -3,8 +3,9 @@
 A year of minutes is 8 MB of JSON; one call that reads it holds the interpreter, in any thread. So
 both directions are generators that yield after less than a millisecond of work.
 
-Reading cuts `{"symbol": "X", "bars": [{…}, {…}, …]}` between two bars every 64 KiB and decodes
-piece by piece. The decoder refuses a bar of other types: then that piece is read member by member.
+Reading splits `{"symbol": "X", "bars": [{…}, {…}, …]}` between two bars every 64 KiB and decodes
+part by part. A bar of another make is refused by its type: then that part is read member by
+member.
 """
 
 import json
@@ -17,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hewston_bff.market.bars import NO_TIME_NS, NS_A_SECOND, Bars, Floats, Ints, joined
-from hewston_bff.market.cooperative import Steps
-from hewston_bff.market.json_split import cuts, head, pieces
+from hewston_bff.market.cooperative import Cooperative
+from hewston_bff.market.json_split import list_opening, split_lists, split_points
 from hewston_bff.protocol.times import parse_time
 
 _PIECE_BARS = 500
 _PIECE_NUMBERS = 5_000
 
-_HEAD = head(b"bars")
+_OPENING = list_opening(b"bars")
 
 _TIME = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
 _DIGITS = np.flatnonzero(_TIME[0] == _TIME)
@@ -68,27 +69,27 @@ _UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 # -- from the backend
 
 
-def decode_bars(body: bytes) -> Steps[Bars]:
-    """All bars of a page, in its order; values that are missing or not numbers are NaN.
+def decode_bars(body: bytes) -> Cooperative[Bars]:
+    """All bars of a page as they come; what a bar lacks, or has no number for, is NaN.
 
     Raises:
         MalformedBars: it is not a page of bars.
     """
-    at = cuts(body, _HEAD)
-    if at:
-        # A cut in the wrong place makes no JSON of what is JSON.
+    points = split_points(body, _OPENING)
+    if points:
+        # A split in the wrong place makes no JSON of what is JSON.
         with suppress(MalformedBars):
-            return (yield from _decoded(body, at))
+            return (yield from _decoded(body, points))
     return (yield from _decoded(body, []))
 
 
-def _decoded(body: bytes, at: list[int]) -> Steps[Bars]:
+def _decoded(body: bytes, points: list[int]) -> Cooperative[Bars]:
     parts = []
-    for piece in pieces(body, at):
+    for piece in split_lists(body, points):
         yield
         parts.append(_columns(_bars_of(piece)))
     yield
-    last = _page_of(b'{"bars":[' + body[at[-1] :] if at else body)
+    last = _page_of(b'{"bars":[' + body[points[-1] :] if points else body)
     for begin in range(0, len(last), _PIECE_BARS):
         yield
         parts.append(_columns(last[begin : begin + _PIECE_BARS]))

@@ -1,8 +1,8 @@
-"""Computations in steps, so that the event loop can run in between."""
+"""Computations that pause every now and then, so that an event loop can do other work between."""
 
 from collections.abc import Generator
 from typing import TypeVar
 
 _T = TypeVar("_T")
-Steps = Generator[None, None, _T]
-"""Yields after less than a millisecond of work; returns the result."""
+Cooperative = Generator[None, None, _T]
+"""Yields after less than a millisecond's work, and returns its result."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from tsdownsample import MinMaxLTTBDownsampler
 
-from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.cooperative import Cooperative
 from hewston_bff.market.figures import Bools, Floats, Ints, RunningFigures
 
 _EXTREMES = 6
@@ -29,7 +29,7 @@ class Curve:
         return len(self.equity)
 
 
-def running_figures(points: Curve) -> Steps[RunningFigures]:
+def running_figures(points: Curve) -> Cooperative[RunningFigures]:
     """The figures of a whole curve, in steps of less than a millisecond."""
     running = RunningFigures()
     for begin in range(0, len(points), _STEP_POINTS):

@@ -1,4 +1,4 @@
-"""Decodes a run's equity, orders and figures from every source and encodes them, in steps.
+"""A run's equity, orders and figures as JSON: decoded from any source, encoded for the browser.
 
 A year of minutes is 8 MB of JSON. Encoding it at once would hold up everything else, so long parts
 are generators that yield after about a millisecond of work.
@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.cooperative import Cooperative
 from hewston_bff.market.equity import Curve, drawdown
 from hewston_bff.market.figures import Ints
-from hewston_bff.market.json_split import cuts, head, pieces
+from hewston_bff.market.json_split import list_opening, split_lists, split_points
 from hewston_bff.market.trades import RoundTrips
 from hewston_bff.protocol.json_numbers import finite
 from hewston_bff.protocol.times import format_time, parse_time
@@ -24,12 +24,12 @@ from hewston_bff.protocol.times import format_time, parse_time
 _ROWS = 500
 _NS_A_SECOND = 1_000_000_000
 _LAST_NS = (1 << 63) - 1
-_EQUITY_HEAD = head(b"equity")
+_EQUITY_OPENING = list_opening(b"equity")
 _UNEXPECTED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class MalformedPart(ValueError):
-    """The body is not such a part of a run."""
+    """A part of a run that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class _Point(msgspec.Struct, gc=False):
     drawdown: float | None
 
 
-class _Told(msgspec.Struct, gc=False):
-    """A point, under any of the member names in use."""
+class _RawPoint(msgspec.Struct, gc=False):
+    """A point, with all names that backends use for its members."""
 
     timestamp: str | float | None = None
     ts_utc: str | float | None = None
@@ -58,7 +58,7 @@ class _Told(msgspec.Struct, gc=False):
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TOLD = msgspec.json.Decoder(list[_Told])
+_RAW_POINTS = msgspec.json.Decoder(list[_RawPoint])
 
 
 # -- to the browser
@@ -101,7 +101,7 @@ def _times(ts_ns: Ints) -> list[str]:
 # -- trades
 
 
-def round_trips(orders: Orders) -> Steps[RoundTrips]:
+def round_trips(orders: Orders) -> Cooperative[RoundTrips]:
     """The round trips of all orders."""
     trips = RoundTrips()
     for piece in orders.pieces:
@@ -113,8 +113,8 @@ def round_trips(orders: Orders) -> Steps[RoundTrips]:
 # -- from files and the backend
 
 
-def orders_of(batches: Iterable[list[dict[str, object]]]) -> Steps[Orders]:
-    """Orders from batches of objects."""
+def orders_of(batches: Iterable[list[dict[str, object]]]) -> Cooperative[Orders]:
+    """Orders that come as objects."""
     pieces, total = [], 0
     for batch in batches:
         if batch:
@@ -124,7 +124,7 @@ def orders_of(batches: Iterable[list[dict[str, object]]]) -> Steps[Orders]:
     return Orders(total, pieces)
 
 
-def decode_orders(body: bytes) -> Steps[Orders]:
+def decode_orders(body: bytes) -> Cooperative[Orders]:
     """Orders in an answer of the backend: a list, or an object with a list `orders` or `items`.
 
     Raises:
@@ -141,7 +141,7 @@ def decode_orders(body: bytes) -> Steps[Orders]:
     return Orders(len(items), pieces)
 
 
-def decode_equity(body: bytes) -> Steps[Curve]:
+def decode_equity(body: bytes) -> Cooperative[Curve]:
     """A curve in an answer of the backend: a list, or an object with a list `equity` or `items`.
 
     A point whose value is null or not finite stays; one without a value or time is dropped and
@@ -156,27 +156,29 @@ def decode_equity(body: bytes) -> Steps[Curve]:
     return points
 
 
-def _all_points(body: bytes) -> Steps[Curve]:
-    at = cuts(body, _EQUITY_HEAD)
-    if at:
-        # A cut in the wrong place makes no JSON of what is JSON.
+def _all_points(body: bytes) -> Cooperative[Curve]:
+    points = split_points(body, _EQUITY_OPENING)
+    if points:
+        # A split in the wrong place makes no JSON of what is JSON.
         with suppress(MalformedPart):
-            return (yield from _points(pieces(body, at), b'{"equity":[' + body[at[-1] :]))
+            return (
+                yield from _points(split_lists(body, points), b'{"equity":[' + body[points[-1] :])
+            )
     return (yield from _points((), body))
 
 
-def _points(parts: Iterable[bytes], rest: bytes) -> Steps[Curve]:
-    """The points of `parts`, each a list, and of `rest`, the remaining body."""
+def _points(parts: Iterable[bytes], rest: bytes) -> Cooperative[Curve]:
+    """The points of some lists, and of a body that is the rest of them."""
     read = []
     for part in parts:
         yield
-        read.append(_columns(_told(part)))
+        read.append(_columns(_raw_points(part)))
     yield
     items = _list(rest, ("equity", "items"))
     for begin in range(0, len(items), _ROWS):
         yield
         some = items[begin : begin + _ROWS]
-        read.append(_columns(_told(b"[" + b",".join(bytes(item) for item in some) + b"]")))
+        read.append(_columns(_raw_points(b"[" + b",".join(bytes(item) for item in some) + b"]")))
     yield
     return Curve(
         np.concatenate([points.ts_ns for points in read] or [np.empty(0, np.int64)]),
@@ -186,7 +188,7 @@ def _points(parts: Iterable[bytes], rest: bytes) -> Steps[Curve]:
 
 
 def decode_metrics(body: bytes) -> dict[str, object]:
-    """Figures in an answer of the backend: an object, or its member `metrics`. See `told_figures`.
+    """Figures in an answer of the backend: an object, or its `metrics`. See `reported_figures`.
 
     Raises:
         MalformedPart: there is no such object.
@@ -195,15 +197,15 @@ def decode_metrics(body: bytes) -> dict[str, object]:
     inner = members.get("metrics")
     if inner is not None and bytes(inner).startswith(b"{"):
         members = _object(bytes(inner))
-    return told_figures({name: msgspec.json.decode(raw) for name, raw in members.items()})
+    return reported_figures({name: msgspec.json.decode(raw) for name, raw in members.items()})
 
 
-def told_figures(told: Mapping[str, object]) -> dict[str, object]:
-    """Figures of another source, by name: numbers, and null for what is not a number.
+def reported_figures(reported: Mapping[str, object]) -> dict[str, object]:
+    """Figures as their source reports them, by name: numbers, and null for what is no number.
 
     Text becomes a number or null, so that clients need not guess the type; lists and objects stay.
     """
-    return {name: _figure(value) for name, value in told.items()}
+    return {name: _figure(value) for name, value in reported.items()}
 
 
 def _figure(value: object) -> object:
@@ -245,20 +247,20 @@ def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
     raise MalformedPart("no list")
 
 
-def _told(text: bytes) -> list[_Told]:
+def _raw_points(text: bytes) -> list[_RawPoint]:
     try:
-        return _TOLD.decode(text)
+        return _RAW_POINTS.decode(text)
     except _UNEXPECTED:
         pass
     try:
-        return _TOLD.decode(finite(text))
+        return _RAW_POINTS.decode(finite(text))
     except _UNEXPECTED as exc:
         raise MalformedPart("no points") from exc
 
 
-def _columns(told: list[_Told]) -> Curve:
-    times = [_time_ns(point) for point in told]
-    values = [point.value if point.equity is UNSET else point.equity for point in told]
+def _columns(points: list[_RawPoint]) -> Curve:
+    times = [_time_ns(point) for point in points]
+    values = [point.value if point.equity is UNSET else point.equity for point in points]
     rows = [
         (time, nan if value is None else value)
         for time, value in zip(times, values, strict=True)
@@ -267,12 +269,12 @@ def _columns(told: list[_Told]) -> Curve:
     return Curve(
         np.array([time for time, _ in rows], np.int64),
         np.array([value for _, value in rows], np.float64),
-        left_out=len(told) - len(rows),
+        left_out=len(points) - len(rows),
     )
 
 
-def _time_ns(point: _Told) -> int | None:
+def _time_ns(point: _RawPoint) -> int | None:
     names = (point.timestamp, point.ts_utc, point.ts)
-    told = next((time for time in names if time is not None), None)
-    time = None if told is None else parse_time(told)
+    written = next((time for time in names if time is not None), None)
+    time = None if written is None else parse_time(written)
     return None if time is None or abs(time) > _LAST_NS else time

@@ -35,7 +35,7 @@ class Fill(NamedTuple):
 
 
 class UnreadableOrder(ValueError):
-    """The order does not say what was filled of it."""
+    """It does not say what was filled of it."""
 
 
 class _Position(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where ready answers are kept: in this process, and, if enabled, in Redis behind it."""
+"""Caches for responses: in this process and, if it is enabled, in Redis behind it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from hewston_bff.credentials import Credentials
 from hewston_bff.net.clock import now_ms
 
 _OVERHEAD_BYTES = 512
-"""What an entry costs beside its value: key, object, places in the tables."""
+"""Memory that an entry takes beside its value: key, object, table slots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A kept answer. Times are ms since 1970: processes share entries, so no clock of one will do.
+    """A cached response. Times are ms since 1970, for processes share entries but no other clock.
 
     It is fresh until `fresh_until_ms`, and may stand in for a missing answer until `kept_until_ms`.
     """
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(slots=True)
 class CacheCounters:
-    """Answers that were there (`stale`: expired ones of them), or had to be made."""
+    """Responses that were cached (`stale`: the expired ones of these), or had to be made."""
 
     hits: int = 0
     stale: int = 0
@@ -38,23 +38,23 @@ class CacheCounters:
 
 
 class Cache(Protocol):
-    """Keys of `cache_key` → entries. It never raises for trouble of its own: that is a miss."""
+    """Keys of `cache_key` → entries. An error of its own is a miss, and never raised."""
 
     async def get(self, key: str) -> Entry | None:
-        """The entry, unless it is gone."""
+        """The entry; None if there is none."""
 
     async def set(self, key: str, entry: Entry) -> None:
-        """Keep an entry until its `kept_until_ms`, or until there is no room."""
+        """Store an entry until its `kept_until_ms`, or until there is no room."""
 
     async def delete(self, key: str) -> None:
-        """Forget an entry."""
+        """Delete an entry."""
 
     async def drop(self, prefix: str) -> None:
-        """Forget all entries whose key starts so. It looks through all keys: not for a request."""
+        """Delete all entries whose key starts so. It scans all keys: too slow for a request."""
 
 
 def cache_key(scope: str, parameters: object, credentials: Credentials) -> str:
-    """The key of an answer: `scope` in clear, so that it can be dropped, the rest as a digest.
+    """The key of a response: `scope` in clear, so that it can be dropped, the rest as a digest.
 
     `scope` ends where no other scope goes on, e.g. `run:demo-day:`. `parameters` is anything that
     msgspec encodes and that says all that the answer depends on, but who asks.
@@ -65,7 +65,7 @@ def cache_key(scope: str, parameters: object, credentials: Credentials) -> str:
 
 
 class MemoryCache:
-    """The least recently used goes first when `max_bytes` are full."""
+    """In memory, at most `max_bytes`: the least recently used entry is evicted first."""
 
     def __init__(self, *, max_bytes: int, clock_ms: Callable[[], int] = now_ms) -> None:
         self._entries: TLRUCache[str, Entry] = TLRUCache(
@@ -79,7 +79,7 @@ class MemoryCache:
 
     @property
     def used_bytes(self) -> int:
-        """What the entries take."""
+        """Memory that the entries take."""
         return int(self._entries.currsize)
 
     async def get(self, key: str) -> Entry | None:

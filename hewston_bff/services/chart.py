@@ -1,4 +1,4 @@
-"""Chart data: one call to the backend, never more bars than asked for, kept ready to send."""
+"""Chart data: one call to the backend, never more bars than asked for, cached ready to send."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,12 +14,9 @@ from pydantic import BaseModel
 from hewston_bff.credentials import Credentials
 from hewston_bff.errors import (
     BackendUnavailable,
-    BffError,
-    Forbidden,
-    InvalidRequest,
     NoData,
-    RateLimited,
-    Unauthorized,
+    Subject,
+    backend_error,
 )
 from hewston_bff.market.bars import Bars, by_second, possible
 from hewston_bff.market.bars_wire import (
@@ -28,14 +25,13 @@ from hewston_bff.market.bars_wire import (
     encode_columns,
     encode_records,
 )
-from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.cooperative import Cooperative
 from hewston_bff.market.downsample import downsample
-from hewston_bff.net.backend.requests import Answer as BackendAnswer
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import cache_key
-from hewston_bff.services.cooperative_runner import Turns
+from hewston_bff.services.cooperative_runner import CooperativeRunner
 from hewston_bff.services.ready_body import ReadyBody, ready_body
-from hewston_bff.services.response_cache import Answers, Filled
+from hewston_bff.services.response_cache import Filled, ResponseCache
 
 _TODAY_S = 60.0
 _OLDER_S = 3_600.0
@@ -70,21 +66,11 @@ _ENCODERS: dict[Layout, Callable[[Bars], Iterator[bytes]]] = {
     Layout.RECORDS: encode_records,
     Layout.COLUMNS: encode_columns,
 }
-_NO_BARS = "the backend has no bars there: check symbol, from and to"
-_REFUSED = "the backend refuses symbol, from or to: check them"
-_REFUSALS: dict[int, tuple[type[BffError], str]] = {
-    400: (InvalidRequest, _REFUSED),
-    401: (Unauthorized, "the backend wants credentials: send an Authorization header"),
-    403: (Forbidden, "the backend does not allow you these bars"),
-    404: (NoData, _NO_BARS),
-    422: (InvalidRequest, _REFUSED),
-    429: (RateLimited, "the backend has had too many requests: try later"),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class ChartQuery:
-    """What is asked for; valid, so that the backend can be asked. Dates are inclusive."""
+    """A valid query of chart data. Dates are inclusive."""
 
     symbol: str
     timeframe: Timeframe
@@ -123,7 +109,7 @@ class Chart(NamedTuple):
     etag: str
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
+class _KeptChart(msgspec.Struct, frozen=True, array_like=True):
     body: ReadyBody
     total_bars: int
     source_bars: int
@@ -143,7 +129,7 @@ class _Drawn(NamedTuple):
     backend_calls: int = 1
 
 
-_KEPT = msgspec.msgpack.Decoder(_Kept)
+_KEPT = msgspec.msgpack.Decoder(_KeptChart)
 
 
 class Charts:
@@ -152,22 +138,22 @@ class Charts:
     def __init__(
         self,
         requests: BackendRequests,
-        answers: Answers,
-        turns: Turns,
+        cache: ResponseCache,
+        runner: CooperativeRunner,
         *,
         recent_s: float,
         deadline_s: float,
         today: Callable[[], date],
     ) -> None:
         self._requests = requests
-        self._answers = answers
-        self._turns = turns
+        self._cache = cache
+        self._runner = runner
         self._recent_s = recent_s
         self._deadline_s = deadline_s
         self._today = today
 
     async def get(self, query: ChartQuery, credentials: Credentials) -> Chart:
-        """The chart, kept or made; a cancellation loses nothing that others wait for.
+        """The chart, cached or made; a cancellation loses nothing that others wait for.
 
         Raises:
             NoData: the backend has no bars there.
@@ -177,26 +163,26 @@ class Charts:
         """
         began_s = perf_counter()
         key = cache_key("chart:", query, credentials)
-        answer = await self._answers.get(key, partial(self._make, query, credentials))
-        kept = _KEPT.decode(answer.value)
+        cached = await self._cache.get(key, partial(self._fill, query, credentials))
+        kept = _KEPT.decode(cached.value)
         metadata = ChartMetadata(
             total_bars=kept.total_bars,
             source_bars=kept.source_bars,
             decimated=kept.stride is not None,
             decimation_stride=kept.stride,
-            cache_hit=answer.is_hit,
+            cache_hit=cached.is_hit,
             load_time_ms=round((perf_counter() - began_s) * 1e3),
-            backend_calls=0 if answer.is_hit else kept.backend_calls,
+            backend_calls=0 if cached.is_hit else kept.backend_calls,
             data_source=_SOURCES[query.timeframe],
             invalid_bars=kept.invalid_bars,
             merged_bars=kept.merged_bars,
-            stale=answer.is_stale,
+            stale=cached.is_stale,
         )
         end = b',"metadata":%s}' % metadata.model_dump_json().encode()
         return Chart(kept.body, end, kept.body.digest)
 
-    async def _make(self, query: ChartQuery, credentials: Credentials) -> Filled:
-        """The chart of the symbol as it is given, else of the same in capitals."""
+    async def _fill(self, query: ChartQuery, credentials: Credentials) -> Filled:
+        """The chart of the symbol as it is given; if that has no bars, of the same in capitals."""
         try:
             kept = await self._drawn(query, credentials)
         except NoData:
@@ -208,20 +194,20 @@ class Charts:
         ttl_s = fresh_s(query.to_date, today=self._today(), recent_s=self._recent_s)
         return Filled(msgspec.msgpack.encode(kept), ttl_s)
 
-    async def _drawn(self, query: ChartQuery, credentials: Credentials) -> _Kept:
-        answer = await self._requests.get(
+    async def _drawn(self, query: ChartQuery, credentials: Credentials) -> _KeptChart:
+        response = await self._requests.get(
             _SOURCES[query.timeframe],
             params=_parameters(query),
             credentials=credentials,
             deadline_s=self._deadline_s,
         )
-        if answer.status != 200:
-            raise _error(answer)
+        if response.status != 200:
+            raise backend_error(response.status, Subject.BARS)
         try:
-            drawn = await self._turns.run(_draw(query, answer.body))
+            drawn = await self._runner.run(_draw(query, response.body))
         except MalformedBars as exc:
             raise BackendUnavailable("the backend's answer makes no sense: try again") from exc
-        return _Kept(await ready_body(drawn.pieces), *drawn[1:])
+        return _KeptChart(await ready_body(drawn.pieces), *drawn[1:])
 
 
 def fresh_s(to_date: date, *, today: date, recent_s: float) -> float:
@@ -245,15 +231,7 @@ def _parameters(query: ChartQuery) -> dict[str, str]:
     return asked
 
 
-def _error(answer: BackendAnswer) -> BffError:
-    """What a status of the backend's other than 200 comes to."""
-    if answer.status in _REFUSALS:
-        error, message = _REFUSALS[answer.status]
-        return error(message)
-    return BackendUnavailable(f"the backend answered {answer.status}: try again in a moment")
-
-
-def _draw(query: ChartQuery, body: bytes) -> Steps[_Drawn]:
+def _draw(query: ChartQuery, body: bytes) -> Cooperative[_Drawn]:
     """The page without its metadata, from the backend's.
 
     Raises:
@@ -266,7 +244,7 @@ def _draw(query: ChartQuery, body: bytes) -> Steps[_Drawn]:
     invalid_bars = len(source) - len(bars)
     if not len(bars):
         raise NoData(
-            _NO_BARS,
+            "the backend has no bars there: check symbol, from and to",
             details={"source_bars": len(source), "invalid_bars": invalid_bars},
         )
     yield

@@ -17,7 +17,7 @@ _AT_ONCE = 256
 
 
 class RunFrames:
-    """Gives the frames piece by piece, oldest first.
+    """Yields the frames in batches, oldest first.
 
     Without a last frame it ends with the run if that is over, else with what is there at first.
     """

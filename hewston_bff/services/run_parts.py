@@ -14,12 +14,12 @@ import msgspec
 import structlog
 
 from hewston_bff.credentials import Credentials
-from hewston_bff.errors import BackendUnavailable, BffError
+from hewston_bff.errors import BffError, Subject, backend_error
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.log_reader import LogReader, reading
 from hewston_bff.log.log import Evicted
 from hewston_bff.market import run_wire
-from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.cooperative import Cooperative
 from hewston_bff.market.equity import Curve, running_figures
 from hewston_bff.market.run_wire import MalformedPart, Orders
 from hewston_bff.net.backend.requests import BackendRequests
@@ -28,12 +28,12 @@ from hewston_bff.net.files.catalog import Catalog
 from hewston_bff.protocol.figures import Figures
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.protocol.topics import RUN, Topic
-from hewston_bff.services.cooperative_runner import Turns
+from hewston_bff.services.cooperative_runner import CooperativeRunner
 from hewston_bff.topics.run import log_parts
+from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import FAILED
-from hewston_bff.topics.run.run_facts import RunFacts
 
 logger = structlog.get_logger(__name__)
 
@@ -42,24 +42,24 @@ _FAILED_S = 0.7
 _T = TypeVar("_T")
 
 
-_TOLD_FIGURES = ("total_return", "cagr", "max_drawdown", "sharpe", "sortino", "hit_rate")
-"""What the platform tells of a run; the other figures are ours alone."""
+_PLATFORM_FIGURES = ("total_return", "cagr", "max_drawdown", "sharpe", "sortino", "hit_rate")
+"""Figures that the platform reports of a run; the others are ours alone."""
 
 
 class NotThereYet(Exception):
-    """Nobody has the part, and it is of no use to ask again soon."""
+    """No source has the part, and asking again soon would not help."""
 
 
 class Part(StrEnum):
-    """What a run consists of beside its facts."""
+    """What a run consists of beside its description."""
 
     METRICS = "metrics"
     EQUITY = "equity"
     ORDERS = "orders"
 
 
-class Source(StrEnum):
-    """Who had it."""
+class PartSource(StrEnum):
+    """Where a part comes from."""
 
     BACKEND = "backend"
     CATALOG = "catalog"
@@ -68,11 +68,11 @@ class Source(StrEnum):
     STREAM = "stream"
 
 
-class Found(NamedTuple, Generic[_T]):
-    """A part and who had it."""
+class FoundPart(NamedTuple, Generic[_T]):
+    """A part, and where it came from."""
 
     value: _T
-    source: Source
+    source: PartSource
 
 
 @dataclass(slots=True)
@@ -84,9 +84,9 @@ class Parts:
     may be there the next time.
     """
 
-    metrics: Found[bytes] | None = None
-    equity: Found[Curve] | None = None
-    orders: Found[Orders] | None = None
+    metrics: FoundPart[bytes] | None = None
+    equity: FoundPart[Curve] | None = None
+    orders: FoundPart[Orders] | None = None
     has_computed_figures: bool = False
     failed: set[Part] = field(default_factory=set)
     had_trouble: bool = False
@@ -103,34 +103,34 @@ class Parts:
         }
         named = [f"{part}:{one.source}" for part, one in found.items() if one is not None]
         if self.has_computed_figures:
-            named.insert(1, f"{Part.METRICS}:{Source.COMPUTED}")
+            named.insert(1, f"{Part.METRICS}:{PartSource.COMPUTED}")
         return named
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """Who may be asked; the catalog and the artifacts if they are configured."""
+class PartSources:
+    """What may be asked for parts; the catalog and the artifacts if they are configured."""
 
     requests: BackendRequests
     hub: Hub
     runs: RunKind
-    turns: Turns
+    runner: CooperativeRunner
     catalog: Catalog | None = None
     artifacts: Artifacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A run, who asks for it, and until when (loop time). `row` is the catalog's."""
+class PartsQuery:
+    """A run, the caller's credentials, and a deadline in loop time. `row` is the catalog's."""
 
     run_id: RunId
-    facts: RunFacts
+    description: RunDescription
     row: Mapping[str, object]
     credentials: Credentials = field(repr=False)
     until_s: float
 
 
-async def fetch(sources: Sources, asked: Asked, *, wanted: frozenset[Part]) -> Parts:
+async def fetch(sources: PartSources, asked: PartsQuery, *, wanted: frozenset[Part]) -> Parts:
     """The wanted parts, asked for at once; what is not there in time is None."""
     async with asyncio.TaskGroup() as group:
         search = _Search(sources, asked, group)
@@ -147,22 +147,22 @@ async def fetch(sources: Sources, asked: Asked, *, wanted: frozenset[Part]) -> P
 class _Search:
     """One answer's search. Curve and orders are looked for once, whoever needs them."""
 
-    def __init__(self, sources: Sources, asked: Asked, group: asyncio.TaskGroup) -> None:
+    def __init__(self, sources: PartSources, asked: PartsQuery, group: asyncio.TaskGroup) -> None:
         self._sources = sources
         self._asked = asked
         self._group = group
-        self._equity: asyncio.Task[Found[Curve] | None] | None = None
-        self._orders: asyncio.Task[Found[Orders] | None] | None = None
+        self._equity: asyncio.Task[FoundPart[Curve] | None] | None = None
+        self._orders: asyncio.Task[FoundPart[Orders] | None] | None = None
         self._stream: asyncio.Task[tuple[Curve, Orders] | Exception] | None = None
         self.parts = Parts()
 
-    def equity(self) -> "asyncio.Task[Found[Curve] | None]":
+    def equity(self) -> "asyncio.Task[FoundPart[Curve] | None]":
         if self._equity is None:
             find = self.contained(Part.EQUITY, self._in_time(self._find_equity()))
             self._equity = self._group.create_task(find)
         return self._equity
 
-    def orders(self) -> "asyncio.Task[Found[Orders] | None]":
+    def orders(self) -> "asyncio.Task[FoundPart[Orders] | None]":
         if self._orders is None:
             find = self.contained(Part.ORDERS, self._in_time(self._find_orders()))
             self._orders = self._group.create_task(find)
@@ -185,36 +185,38 @@ class _Search:
         async with asyncio.timeout_at(self._asked.until_s):
             return await find
 
-    async def find_metrics(self) -> Found[bytes]:
-        told = await self._told_figures()
-        if told is None:
-            return Found(msgspec.json.encode(await self._computed()), Source.COMPUTED)
-        if all(told.value.get(name) is not None for name in _TOLD_FIGURES):
-            return Found(msgspec.json.encode(told.value), told.source)
+    async def find_metrics(self) -> FoundPart[bytes]:
+        reported = await self._reported_figures()
+        if reported is None:
+            return FoundPart(msgspec.json.encode(await self._computed()), PartSource.COMPUTED)
+        if all(reported.value.get(name) is not None for name in _PLATFORM_FIGURES):
+            return FoundPart(msgspec.json.encode(reported.value), reported.source)
         try:
             computed = msgspec.structs.asdict(await self._computed())
         except NotThereYet as reason:
             logger.info("run.figures_lacking", run_id=self._asked.run_id, reason=str(reason))
-            return Found(msgspec.json.encode(told.value), told.source)
-        if any(told.value.get(name) is not None for name in ("sharpe", "sortino")):
-            # Nobody told how these were annualised.
+            return FoundPart(msgspec.json.encode(reported.value), reported.source)
+        if any(reported.value.get(name) is not None for name in ("sharpe", "sortino")):
+            # Nobody says how these were annualised.
             computed |= {"periods_per_year": None, "ratios_until": None}
-        filled = {name: value for name, value in computed.items() if told.value.get(name) is None}
+        filled = {
+            name: value for name, value in computed.items() if reported.value.get(name) is None
+        }
         self.parts.has_computed_figures = any(value is not None for value in filled.values())
-        return Found(msgspec.json.encode(told.value | filled), told.source)
+        return FoundPart(msgspec.json.encode(reported.value | filled), reported.source)
 
-    async def _told_figures(self) -> Found[dict[str, object]] | None:
-        """The figures that somebody has ready."""
+    async def _reported_figures(self) -> FoundPart[dict[str, object]] | None:
+        """The figures that somebody reports."""
         body = await self._ask(Part.METRICS)
         if body is not None:
-            return Found(run_wire.decode_metrics(body), Source.BACKEND)
+            return FoundPart(run_wire.decode_metrics(body), PartSource.BACKEND)
         catalog = self._sources.catalog
         row = None
         if catalog is not None:
             row = await self._in_time(catalog.metrics(self._asked.run_id))
         if row is None or all(value is None for value in row.values()):
             return None
-        return Found(run_wire.told_figures(row), Source.CATALOG)
+        return FoundPart(run_wire.reported_figures(row), PartSource.CATALOG)
 
     async def _computed(self) -> Figures:
         """Figures from the curve and, as far as they are there, the orders.
@@ -229,46 +231,46 @@ class _Search:
         points = await asyncio.shield(self.equity())
         if points is None:
             raise NotThereYet("there is no equity to compute them from")
-        turns = self._sources.turns
-        running = await turns.run(running_figures(points.value))
+        runner = self._sources.runner
+        running = await runner.run(running_figures(points.value))
         trades = await asyncio.shield(orders)
         if trades is not None:
-            running.trips = await turns.run(run_wire.round_trips(trades.value))
+            running.trips = await runner.run(run_wire.round_trips(trades.value))
         return running.figures()
 
-    async def _find_equity(self) -> Found[Curve]:
-        turns, artifacts = self._sources.turns, self._sources.artifacts
+    async def _find_equity(self) -> FoundPart[Curve]:
+        runner, artifacts = self._sources.runner, self._sources.artifacts
         body = await self._ask(Part.EQUITY)
         if body is not None:
-            points = await turns.run(run_wire.decode_equity(body))
+            points = await runner.run(run_wire.decode_equity(body))
             if points.left_out:
-                # What is there is shown; that it is not all is told.
+                # What is there is shown; that it is not all is said.
                 self.parts.failed.add(Part.EQUITY)
-            return Found(points, Source.BACKEND)
+            return FoundPart(points, PartSource.BACKEND)
         path = self._path("equity_path")
         columns = None if artifacts is None or path is None else await artifacts.equity(path)
         if columns is not None:
-            return Found(Curve(*columns), Source.ARTIFACTS)
-        return Found((await self._streamed())[0], Source.STREAM)
+            return FoundPart(Curve(*columns), PartSource.ARTIFACTS)
+        return FoundPart((await self._streamed())[0], PartSource.STREAM)
 
-    async def _find_orders(self) -> Found[Orders]:
-        turns, artifacts = self._sources.turns, self._sources.artifacts
+    async def _find_orders(self) -> FoundPart[Orders]:
+        runner, artifacts = self._sources.runner, self._sources.artifacts
         body = await self._ask(Part.ORDERS)
         if body is not None:
-            return Found(await turns.run(run_wire.decode_orders(body)), Source.BACKEND)
+            return FoundPart(await runner.run(run_wire.decode_orders(body)), PartSource.BACKEND)
         path = self._path("orders_path")
         table = None if artifacts is None or path is None else await artifacts.orders(path)
         if table is not None:
             try:
-                found = await turns.run(run_wire.orders_of(table.batches()))
-                return Found(found, Source.ARTIFACTS)
+                found = await runner.run(run_wire.orders_of(table.batches()))
+                return FoundPart(found, PartSource.ARTIFACTS)
             except MalformedPart:
                 logger.warning("artifact.unreadable", path=path, error="MalformedPart")
-        return Found((await self._streamed())[1], Source.STREAM)
+        return FoundPart((await self._streamed())[1], PartSource.STREAM)
 
     def _path(self, name: str) -> str | None:
         path = self._asked.row.get(name)
-        return path if isinstance(path, str) else self._asked.facts.path(name)
+        return path if isinstance(path, str) else self._asked.description.path(name)
 
     async def _ask(self, part: Part) -> bytes | None:
         """The backend's answer; None if it does not know such a thing.
@@ -278,21 +280,20 @@ class _Search:
         """
         asked = self._asked
         self.parts.backend_calls += 1
-        answer = await self._sources.requests.get(
+        response = await self._sources.requests.get(
             f"/backtests/{asked.run_id}/{part}",
             credentials=asked.credentials,
             deadline_s=max(0.001, asked.until_s - asyncio.get_running_loop().time()),
         )
-        if answer.status == 404:
+        if response.status == 404:
             return None
-        if answer.status != 200:
-            msg = f"the backend answered {answer.status}"
-            raise BackendUnavailable(msg)
-        return answer.body
+        if response.status != 200:
+            raise backend_error(response.status, Subject.PART)
+        return response.body
 
     async def _streamed(self) -> tuple[Curve, Orders]:
         """Curve and orders from the frames of a run that is over."""
-        if not self._asked.facts.is_over:
+        if not self._asked.description.is_over:
             raise NotThereYet("nobody has it while the run goes on")
         if self._stream is None:
             self._stream = self._group.create_task(self._read_stream())
@@ -309,14 +310,14 @@ class _Search:
                 with reading(
                     self._sources.hub, Topic(RUN, asked.run_id), asked.credentials
                 ) as reader:
-                    if asked.facts.status in FAILED and not await _has_come(reader):
+                    if asked.description.status in FAILED and not await _has_come(reader):
                         # It may load still: what is said of it now is not to be kept, nor all.
                         self.parts.had_trouble = self.parts.lacks_frames = True
-                        return await self._sources.turns.run(_whole(frame_log(asked.run_id)))
+                        return await self._sources.runner.run(_whole(frame_log(asked.run_id)))
                     log = await reader.until(lambda log: log.is_complete)
                     skipped = reader.skipped
                     self.parts.lacks_frames = skipped is not None and skipped.frames > 0
-                    return await self._sources.turns.run(_whole(log))
+                    return await self._sources.runner.run(_whole(log))
         except (BffError, Evicted, TimeoutError) as error:
             return error
 
@@ -331,7 +332,7 @@ async def _has_come(reader: LogReader) -> bool:
     return True
 
 
-def _whole(log: FrameLog) -> Steps[tuple[Curve, Orders]]:
+def _whole(log: FrameLog) -> Cooperative[tuple[Curve, Orders]]:
     points = log_parts.log_curve(log)
     yield
     orders = yield from log_parts.log_orders(log)

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 import hewston_bff
 from hewston_bff.hub.stats import HubStats
 from hewston_bff.web.keys import (
-    ANSWERS,
     ARTIFACTS,
     BACKEND,
     CATALOG,
@@ -18,6 +17,7 @@ from hewston_bff.web.keys import (
     FEATURES,
     HUB,
     REDIS,
+    RESPONSE_CACHE,
     SETTINGS,
 )
 
@@ -174,7 +174,7 @@ async def websocket_stats(request: web.Request) -> web.Response:
         StatsPage(
             websocket_stats=_totals(stats, len(request.app[CLIENTS].open)),
             answer_cache=AnswerCache.model_validate(
-                request.app[ANSWERS].counters, from_attributes=True
+                request.app[RESPONSE_CACHE].counters, from_attributes=True
             ),
             runs=[RunRow.model_validate(run, from_attributes=True) for run in stats.runs],
             timestamp=datetime.now(UTC),

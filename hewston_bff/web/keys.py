@@ -12,8 +12,8 @@ from hewston_bff.net.limits.descriptors import Descriptors
 from hewston_bff.net.limits.rate_limits import RateLimits
 from hewston_bff.net.redis.shared_redis import SharedRedis
 from hewston_bff.services.chart import Charts
-from hewston_bff.services.cooperative_runner import Turns
-from hewston_bff.services.response_cache import Answers
+from hewston_bff.services.cooperative_runner import CooperativeRunner
+from hewston_bff.services.response_cache import ResponseCache
 from hewston_bff.services.runs import Runs
 from hewston_bff.settings import Settings
 from hewston_bff.topics.run.kind import RunKind
@@ -27,8 +27,8 @@ REDIS = web.AppKey("redis", SharedRedis)
 CATALOG = web.AppKey("catalog", Catalog)
 ARTIFACTS = web.AppKey("artifacts", Artifacts)
 """Each there only if it is configured."""
-ANSWERS = web.AppKey("answers", Answers)
-TURNS = web.AppKey("turns", Turns)
+RESPONSE_CACHE = web.AppKey("response_cache", ResponseCache)
+COOPERATIVE_RUNNER = web.AppKey("cooperative_runner", CooperativeRunner)
 CHARTS = web.AppKey("charts", Charts)
 RUNS = web.AppKey("runs", Runs)
 REQUESTS = web.AppKey("requests", BackendRequests)

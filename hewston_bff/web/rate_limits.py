@@ -4,11 +4,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from hewston_bff.errors import RateLimited
-from hewston_bff.net.limits.rate_limits import RouteClass, Verdict
+from hewston_bff.net.limits.rate_limits import RateVerdict, RouteClass
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.keys import RATE_LIMITS
 
-_VERDICT = web.RequestKey("verdict", Verdict)
+_VERDICT = web.RequestKey("verdict", RateVerdict)
 
 
 def limited(handler: Handler, route: RouteClass) -> Handler:

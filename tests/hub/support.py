@@ -99,6 +99,9 @@ class StageSource:
     async def permit(self, credentials: Credentials) -> None:
         """A test permits."""
 
+    def permitted_at_s(self, credentials: Credentials) -> None:
+        """Nothing is remembered."""
+
     async def wait(self, seconds: float) -> None:
         """Nobody waits."""
 

@@ -2,12 +2,12 @@
 
 from typing import TypeVar
 
-from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.cooperative import Cooperative
 
 _T = TypeVar("_T")
 
 
-def done(steps: Steps[_T]) -> _T:
+def done(steps: Cooperative[_T]) -> _T:
     """What the steps come to."""
     while True:
         try:

@@ -19,11 +19,8 @@ from hewston_bff.market.run_wire import (
     encode_orders,
     round_trips,
 )
-from hewston_bff.protocol.ids import RunId
-from hewston_bff.topics.run.run_facts import MalformedRun, parse_facts
 from tests.market.stepping import done
 
-RUN = RunId("run")
 NAMES = ("equity", "orders", "items", "metrics", "timestamp", "ts_utc", "ts", "value", "status")
 
 names = st.sampled_from(NAMES) | st.text(max_size=3)
@@ -54,18 +51,6 @@ def test_any_body_is_a_part_or_malformed(decode: Callable[[bytes], object], body
         decode(body)
     except MalformedPart:
         return
-
-
-@given(bodies)
-def test_any_body_is_facts_or_malformed_and_facts_can_be_told(body: bytes) -> None:
-    try:
-        facts = parse_facts(RUN, body)
-    except MalformedRun:
-        return
-    told = msgspec.json.decode(facts.with_row({"symbol": "X", "status": b"?"}).whole())
-    assert {"run_id", "status", "symbol", "params", "error_message"} <= told.keys()
-    assert len(msgspec.json.decode(facts.brief())) == 9
-    facts.path("equity_path")
 
 
 @given(st.lists(st.tuples(st.integers(0, 9 * 10**9), st.floats(1, 1e9)), max_size=600))
@@ -101,38 +86,3 @@ def test_orders_pass_as_they_are(orders: list[object]) -> None:
     assert read.count == len(orders)
     assert b"".join(encode_orders(read)) == msgspec.json.encode(orders)
     assert done(round_trips(read)).hit_rate is None
-
-
-@pytest.mark.parametrize(
-    ("dataset", "symbol"),
-    [
-        ("TSLA-2024-1m", "TSLA"),
-        ("BRK-B-2024-1m", "BRK-B"),
-        ("AAPL", "AAPL"),
-        ("BTC-USD", "BTC"),
-        ("", None),
-        (None, None),
-        (7, None),
-    ],
-)
-def test_a_symbol_is_what_comes_before_the_year(dataset: object, symbol: str | None) -> None:
-    facts = parse_facts(RUN, msgspec.json.encode({"dataset_id": dataset}))
-    assert msgspec.json.decode(facts.whole())["symbol"] == symbol
-    told = parse_facts(RUN, msgspec.json.encode({"dataset_id": dataset, "symbol": "OWN"}))
-    assert msgspec.json.decode(told.brief())["symbol"] == "OWN"
-
-
-def test_numbers_of_the_backend_keep_their_digits() -> None:
-    body = b'{"status":"DONE","params":{"a":1.10,"b":12345678901234567890},"speed":60.0}'
-    whole = parse_facts(RUN, body).whole()
-    assert b'{"a":1.10,"b":12345678901234567890}' in whole
-    assert b'"speed":60.0' in whole
-
-
-def test_a_number_that_is_none_costs_a_description_nothing_else() -> None:
-    facts = parse_facts(
-        RUN, b'{"status":"DONE","progress":NaN,"params":{"stop":-Infinity,"n":"NaN"}}'
-    )
-    whole = msgspec.json.decode(facts.whole())
-    assert facts.status == "DONE"
-    assert whole["params"] == {"stop": None, "n": "NaN"}

@@ -1,4 +1,4 @@
-"""Long computations that leave others their turns."""
+"""Long computations that give way to others."""
 
 import asyncio
 from itertools import pairwise
@@ -6,11 +6,11 @@ from time import monotonic
 
 import pytest
 
-from hewston_bff.market.cooperative import Steps
-from hewston_bff.services.cooperative_runner import Turns
+from hewston_bff.market.cooperative import Cooperative
+from hewston_bff.services.cooperative_runner import CooperativeRunner
 
 
-def busy(steps: int, log: list[str], name: str = "") -> Steps[str]:
+def busy(steps: int, log: list[str], name: str = "") -> Cooperative[str]:
     """Steps that each take a little more than a millisecond."""
     for _ in range(steps):
         log.append(name)
@@ -31,7 +31,7 @@ async def test_others_come_between_any_two_slow_steps() -> None:
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(other())
-        assert await Turns().run(busy(20, log, "work")) == "work"
+        assert await CooperativeRunner().run(busy(20, log, "work")) == "work"
         task.cancel()
     at = [place for place, name in enumerate(log) if name == "work"]
     assert all("other" in log[a:b] for a, b in pairwise(at))
@@ -40,7 +40,7 @@ async def test_others_come_between_any_two_slow_steps() -> None:
 async def test_quick_steps_share_a_turn() -> None:
     turns = 0
 
-    def quick() -> Steps[None]:
+    def quick() -> Cooperative[None]:
         for _ in range(1_000):
             yield
 
@@ -52,34 +52,34 @@ async def test_quick_steps_share_a_turn() -> None:
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(other())
-        await Turns().run(quick())
+        await CooperativeRunner().run(quick())
         task.cancel()
     assert turns < 500
 
 
 async def test_there_is_one_at_a_time() -> None:
     log: list[str] = []
-    turns = Turns()
+    runner = CooperativeRunner()
     async with asyncio.TaskGroup() as group:
         for name in "abc":
-            group.create_task(turns.run(busy(3, log, name)))
+            group.create_task(runner.run(busy(3, log, name)))
     assert log == list("aaabbbccc")
 
 
 async def test_what_fails_or_is_cancelled_leaves_the_place_to_the_next() -> None:
-    turns = Turns()
+    runner = CooperativeRunner()
 
-    def failing() -> Steps[None]:
+    def failing() -> Cooperative[None]:
         yield
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await turns.run(failing())
+        await runner.run(failing())
     log: list[str] = []
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(turns.run(busy(10_000, log)))
+        task = group.create_task(runner.run(busy(10_000, log)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         task.cancel()
-    assert await turns.run(busy(1, log, "next")) == "next"
+    assert await runner.run(busy(1, log, "next")) == "next"
     assert 1 < len(log) < 10_000

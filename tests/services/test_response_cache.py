@@ -1,4 +1,4 @@
-"""Answers made once for all who ask, kept, served while they last."""
+"""Responses made once for all who ask, cached, served while they last."""
 
 import asyncio
 import gc
@@ -9,13 +9,18 @@ import pytest
 
 from hewston_bff.errors import BackendTimeout, BackendUnavailable, BffError, Busy, Forbidden
 from hewston_bff.net.cache import Cache, CacheCounters, Entry, MemoryCache
-from hewston_bff.services.response_cache import STALE_IF_ERROR_S, Answer, Answers, Filled
+from hewston_bff.services.response_cache import (
+    STALE_IF_ERROR_S,
+    CachedResponse,
+    Filled,
+    ResponseCache,
+)
 from hewston_bff.tasks import running
 from tests.waiting import PATIENCE_S
 
 
 class Bench:
-    """Answers over a memory cache, a clock that the test moves, and a fill that the test ends."""
+    """Responses over a memory cache, a clock that the test moves, and a fill that the test ends."""
 
     def __init__(self, cache: Cache | None = None) -> None:
         self.now_ms = 1_000_000
@@ -26,7 +31,9 @@ class Bench:
         self.gate = asyncio.Event()
         self.gate.set()
         cache = cache or MemoryCache(max_bytes=1 << 20, clock_ms=lambda: self.now_ms)
-        self.answers = Answers(cache, counters=CacheCounters(), clock_ms=lambda: self.now_ms)
+        self.responses = ResponseCache(
+            cache, counters=CacheCounters(), clock_ms=lambda: self.now_ms
+        )
 
     async def fill(self) -> Filled:
         self.calls += 1
@@ -38,8 +45,8 @@ class Bench:
             raise result
         return Filled(result, self.ttl_s)
 
-    async def get(self, key: str = "k") -> Answer:
-        return await self.answers.get(key, self.fill)
+    async def get(self, key: str = "k") -> CachedResponse:
+        return await self.responses.get(key, self.fill)
 
     async def until_calls(self, count: int) -> None:
         async with asyncio.timeout(PATIENCE_S), self.called:
@@ -55,7 +62,7 @@ class Bench:
 async def bench(cache: Cache | None = None) -> AsyncIterator[Bench]:
     crashes: list[BaseException] = []
     one = Bench(cache)
-    async with running(one.answers.run(), name="answers", crashed=crashes.append):
+    async with running(one.responses.run(), name="response cache", crashed=crashes.append):
         await one.settled()
         yield one
     assert not crashes
@@ -63,11 +70,11 @@ async def bench(cache: Cache | None = None) -> AsyncIterator[Bench]:
 
 async def test_the_second_to_ask_gets_what_was_kept_for_the_first() -> None:
     async with bench() as b:
-        assert await b.get() == Answer(b"one")
+        assert await b.get() == CachedResponse(b"one")
         b.now_ms += 59_999
-        assert await b.get() == Answer(b"one", is_hit=True, age_s=59.999)
+        assert await b.get() == CachedResponse(b"one", is_hit=True, age_s=59.999)
         assert b.calls == 1
-        counters = b.answers.counters
+        counters = b.responses.counters
         assert (counters.hits, counters.stale, counters.misses) == (1, 0, 1)
 
 
@@ -105,8 +112,8 @@ async def test_who_comes_while_it_is_being_stored_has_a_hit() -> None:
 
     is_stored = asyncio.Event()
     async with bench(Slow(max_bytes=1 << 20)) as b:
-        assert await b.get() == Answer(b"one")
-        assert await b.get() == Answer(b"one", is_hit=True)
+        assert await b.get() == CachedResponse(b"one")
+        assert await b.get() == CachedResponse(b"one", is_hit=True)
         assert b.calls == 1
         is_stored.set()
 
@@ -161,12 +168,12 @@ async def test_expired_it_is_served_at_once_while_one_refresh_runs() -> None:
         b.result = b"two"
         b.gate.clear()
         for _ in range(5):
-            assert await b.get() == Answer(b"one", is_hit=True, is_stale=True, age_s=60.0)
+            assert await b.get() == CachedResponse(b"one", is_hit=True, is_stale=True, age_s=60.0)
         assert b.calls == 2
         b.gate.set()
         await b.settled()
-        assert await b.get() == Answer(b"two", is_hit=True)
-        assert b.answers.counters.stale == 5
+        assert await b.get() == CachedResponse(b"two", is_hit=True)
+        assert b.responses.counters.stale == 5
 
 
 @pytest.mark.parametrize(
@@ -215,7 +222,7 @@ async def test_an_error_reaches_all_who_wait_and_is_not_kept() -> None:
             b.gate.set()
         assert (failed, b.calls) == (10, 1)
         b.result = b"up"
-        assert await b.get() == Answer(b"up")
+        assert await b.get() == CachedResponse(b"up")
 
 
 async def test_a_bug_in_one_fill_fails_that_request_and_nothing_else() -> None:
@@ -245,7 +252,7 @@ async def test_a_drop_forgets_also_what_is_being_made() -> None:
         b.gate.clear()
         before = group.create_task(b.get("run:a:1"))
         await b.until_calls(1)
-        b.answers.drop("run:a:")
+        b.responses.drop("run:a:")
         b.result = b"two"
         after = group.create_task(b.get("run:a:1"))
         await b.until_calls(2)

@@ -83,6 +83,9 @@ class CounterSource:
     async def permit(self, credentials: Credentials) -> None:
         pass
 
+    def permitted_at_s(self, credentials: Credentials) -> None:
+        return None
+
     async def wait(self, seconds: float) -> None:
         await asyncio.wait_for(self._end.wait(), seconds)
 

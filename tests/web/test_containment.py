@@ -94,10 +94,14 @@ async def test_an_event_stream_that_crashes_is_told_so_and_ends() -> None:
 class CrashingBackend(HttpBackend):
     """The real one, but for a run whose description crashes us."""
 
-    async def describe(self, run_id: RunId, credentials: Credentials) -> RunDescription:
+    async def describe(
+        self, run_id: RunId, credentials: Credentials, *, deadline_s: float, is_retried: bool
+    ) -> RunDescription:
         if run_id == "crash":
             raise ZeroDivisionError("planted")
-        return await super().describe(run_id, credentials)
+        return await super().describe(
+            run_id, credentials, deadline_s=deadline_s, is_retried=is_retried
+        )
 
 
 async def test_a_permission_check_that_crashes_refuses_that_viewer_alone(

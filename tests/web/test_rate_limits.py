@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass, Verdict
+from hewston_bff.net.limits.rate_limits import RateLimits, RateVerdict, RouteClass
 from hewston_bff.net.redis.shared_redis import shared_redis
 from hewston_bff.tools.simulator import generated_run
 from tests.redis_server import redis_server
@@ -16,7 +16,7 @@ LIST = "/api/v1/backtests"
 FEW = {RouteClass.PROXIED: 3, RouteClass.AGGREGATED: 2}
 
 
-async def _hit(limits: RateLimits, address: str = "a") -> Verdict:
+async def _hit(limits: RateLimits, address: str = "a") -> RateVerdict:
     verdict = await limits.hit(RouteClass.PROXIED, address)
     assert verdict is not None
     return verdict
@@ -150,10 +150,10 @@ async def test_a_window_moves_and_forgets() -> None:
     limits = RateLimits({RouteClass.PROXIED: 2}, clock=lambda: now_s)
     assert (await _hit(limits)).reset_s == 60
     now_s += 40
-    assert await _hit(limits) == Verdict(is_allowed=True, limit=2, remaining=0, reset_s=20)
-    assert await _hit(limits) == Verdict(is_allowed=False, limit=2, remaining=0, reset_s=20)
+    assert await _hit(limits) == RateVerdict(is_allowed=True, limit=2, remaining=0, reset_s=20)
+    assert await _hit(limits) == RateVerdict(is_allowed=False, limit=2, remaining=0, reset_s=20)
     assert (await _hit(limits, "b")).is_allowed
     now_s += 20
-    assert await _hit(limits) == Verdict(is_allowed=True, limit=2, remaining=0, reset_s=40)
+    assert await _hit(limits) == RateVerdict(is_allowed=True, limit=2, remaining=0, reset_s=40)
     assert not (await _hit(limits)).is_allowed
     assert await limits.hit(RouteClass.AGGREGATED, "a") is None

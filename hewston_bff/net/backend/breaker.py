@@ -1,4 +1,4 @@
-"""The circuit breaker of one backend; the library behind it stays in here."""
+"""The circuit breaker of one backend. No other module knows the library that it is made with."""
 
 from collections.abc import Awaitable, Callable
 from math import ceil

@@ -14,13 +14,13 @@ _STREAM_BUFFER_BYTES = 1 << 16
 
 
 class AbortableWebSocket(aiohttp.ClientWebSocketResponse[Literal[False]]):
-    """A client WebSocket that can be left without a word.
+    """A client WebSocket that can be aborted without a close handshake.
 
     After a polite close in mid-flood the backend goes on to the end; an aborted one it drops.
     """
 
     def abort(self) -> None:
-        """Drop the connection, and whatever is under way on it."""
+        """Drop the connection, and whatever is being sent on it."""
         connection = self._response.connection
         if connection is not None and connection.transport is not None:
             connection.transport.abort()
@@ -63,7 +63,7 @@ async def connections(*, connect_s: float) -> AsyncIterator[Connections]:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether nobody listens there; silence is something else, for the backend may be deaf."""
+    """Whether nothing listens there. A timeout says nothing: a busy backend is silent for long."""
     return isinstance(error, aiohttp.ClientConnectorError | ConnectionError)
 
 

@@ -3,35 +3,31 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import aiohttp
-import msgspec
 import structlog
 
 from hewston_bff.credentials import Credentials
-from hewston_bff.errors import BackendUnavailable, Forbidden, RunNotFound, Unauthorized
-from hewston_bff.net.backend.connections import Connections, is_unreachable
+from hewston_bff.errors import BackendUnavailable, Subject, backend_error
+from hewston_bff.net.backend.connections import Connections
+from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.backend.sse import NoEventStream, open_sse
 from hewston_bff.net.backend.transport_choice import Transport, TransportChoice
 from hewston_bff.net.backend.ws import open_ws
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.topics.run.backend_activity import BackendActivity
-from hewston_bff.topics.run.description import RunDescription
-from hewston_bff.topics.run.identity import MEMBERS as IDENTITY_MEMBERS
-from hewston_bff.topics.run.identity import identity_in
+from hewston_bff.topics.run.description import (
+    MalformedDescription,
+    RunDescription,
+    parse_description,
+)
 from hewston_bff.topics.run.ports import LinkLost, LinkRefused, Upstream
-from hewston_bff.topics.run.run_span import run_days
 
 logger = structlog.get_logger(__name__)
 
-_DETAIL_BYTES = 1 << 20
-_REFUSALS = {
-    401: Unauthorized("the backend wants credentials: send an Authorization header or a token"),
-    403: Forbidden("the backend does not allow you this run"),
-    404: RunNotFound("the backend has no such run: check the id"),
-}
+_DESCRIPTION_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +36,24 @@ class BackendOptions:
 
     url: str
     transport: Literal["auto", "ws", "sse"] = "auto"
-    request_s: float = 30.0
     connect_s: float = 35.0
     message_bytes: int = 1 << 20
 
 
-class _Detail(msgspec.Struct):
-    status: str | None = None
-    progress: float | None = None
-    created_at: msgspec.Raw = msgspec.Raw(b"")
-    code_hash: msgspec.Raw = msgspec.Raw(b"")
-    input_hash: msgspec.Raw = msgspec.Raw(b"")
-    run_from: msgspec.Raw = msgspec.Raw(b"")
-    run_to: msgspec.Raw = msgspec.Raw(b"")
-
-
-_DECODE_DETAIL = msgspec.json.Decoder(_Detail)
-
-
 class HttpBackend:
-    """The hub's backend port."""
+    """See `ports.Backend` of runs."""
 
     def __init__(
         self,
         options: BackendOptions,
         *,
         connections: Connections,
+        requests: BackendRequests,
         activity: BackendActivity | None = None,
     ) -> None:
         self._options = options
-        self._requests = connections.pooled
+        self._requests = requests
+        self._pooled = connections.pooled
         self._streams = connections.streams
         self._activity = activity or BackendActivity()
         self._choice = TransportChoice()
@@ -140,47 +124,32 @@ class HttpBackend:
             choice.ws_failed(run_id)
             raise
 
-    async def describe(self, run_id: RunId, credentials: Credentials) -> RunDescription:
-        """See `ports.Backend`."""
-        url = f"{self._options.url}/backtests/{run_id}"
+    async def describe(
+        self, run_id: RunId, credentials: Credentials, *, deadline_s: float, is_retried: bool
+    ) -> RunDescription:
+        """See `ports.Describer`."""
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
+        response = await self._requests.get(
+            f"/backtests/{run_id}",
+            credentials=credentials,
+            deadline_s=deadline_s,
+            max_bytes=_DESCRIPTION_BYTES,
+            is_retried=is_retried,
+        )
+        if response.status != 200:
+            raise backend_error(response.status, Subject.RUN)
         try:
-            async with asyncio.timeout(self._options.request_s):
-                with self._activity.asking():
-                    detail = await self._ask(url, credentials)
-                self._activity.alive()
-                return replace(detail, asked_s=asked_s, told_s=loop.time())
-        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-            if is_unreachable(exc):
-                self._activity.lost()
-            raise BackendUnavailable("the backend does not answer; we keep trying") from exc
-
-    async def _ask(self, url: str, credentials: Credentials) -> RunDescription:
-        async with self._requests.get(
-            url, headers=credentials.headers(), allow_redirects=False
-        ) as response:
-            if response.status in _REFUSALS:
-                refusal = _REFUSALS[response.status]
-                raise type(refusal)(refusal.message)
-            if response.status != 200:
-                msg = f"the backend answered {response.status}; we keep trying"
-                raise BackendUnavailable(msg)
-            body = await _read(response)
-            try:
-                detail = _DECODE_DETAIL.decode(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-                raise BackendUnavailable("the backend's answer makes no sense") from exc
-            identity = identity_in({name: getattr(detail, name) for name in IDENTITY_MEMBERS})
-            days = run_days(bytes(detail.run_from), bytes(detail.run_to))
-            return RunDescription(detail.status, detail.progress, identity, days=days)
+            return parse_description(run_id, response.body, asked_s=asked_s, told_s=loop.time())
+        except MalformedDescription as exc:
+            raise BackendUnavailable("the backend's answer makes no sense: try again") from exc
 
     async def state(self, *, within_s: float) -> Literal["ok", "degraded", "down"]:
         """How it answers `/healthz`; silence alone is not "down", for it may be deaf."""
         try:
             async with (
                 asyncio.timeout(within_s),
-                self._requests.get(f"{self._options.url}/healthz") as response,
+                self._pooled.get(f"{self._options.url}/healthz") as response,
             ):
                 self._activity.alive()
                 return "ok" if response.status == 200 else "degraded"
@@ -188,12 +157,3 @@ class HttpBackend:
             return "degraded"
         except (aiohttp.ClientError, OSError):
             return "down"
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _DETAIL_BYTES:
-            raise BackendUnavailable("the backend says too much of this run; we keep trying")
-    return bytes(body)

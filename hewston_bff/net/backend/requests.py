@@ -37,7 +37,7 @@ _RETRIED_STATUSES = frozenset({502, 503, 504})
 _NOT_ADDED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 
 
-class Answer(NamedTuple):
+class BackendResponse(NamedTuple):
     """A response read whole; `content_type` is the header as it came, "" if there was none."""
 
     status: int
@@ -53,6 +53,7 @@ class _Request:
     body: AsyncIterable[bytes] | None = None
     skip_auto_headers: tuple[str, ...] = ()
     auto_decompress: bool = True
+    is_retried: bool = True
 
 
 class BackendRequests:
@@ -103,12 +104,12 @@ class BackendRequests:
         request = _Request(method, url, headers, body, _NOT_ADDED, auto_decompress=False)
         opened: list[aiohttp.ClientResponse] = []
         try:
-            with _as_ours():
+            with _service_errors():
                 async with asyncio.timeout(deadline_s):
                     response = await self._send(request, opened)
             yield response
         finally:
-            _leave(opened)
+            _release(opened)
 
     async def get(
         self,
@@ -118,10 +119,12 @@ class BackendRequests:
         credentials: Credentials,
         deadline_s: float,
         max_bytes: int = _BODY_BYTES,
-    ) -> Answer:
+        is_retried: bool = True,
+    ) -> BackendResponse:
         """Whatever `GET path` answers, read whole and decompressed; any status is an answer.
 
         Asked with the viewer's credentials and the correlation id of the request being served.
+        Not `is_retried`, it is sent once and past the breaker: for a caller who will ask again.
         Cancelled, it drops the connection.
 
         Raises:
@@ -133,16 +136,17 @@ class BackendRequests:
         correlation_id = structlog.contextvars.get_contextvars().get("request_id")
         if correlation_id is not None:
             headers[CORRELATION_HEADER] = correlation_id
-        request = _Request(hdrs.METH_GET, URL(self._url + path).with_query(params), headers)
+        url = URL(self._url + path).with_query(params)
+        request = _Request(hdrs.METH_GET, url, headers, is_retried=is_retried)
         opened: list[aiohttp.ClientResponse] = []
         try:
-            with _as_ours():
+            with _service_errors():
                 async with asyncio.timeout(deadline_s):
                     response = await self._send(request, opened)
                     body = await _read(response, max_bytes=max_bytes)
         finally:
-            _leave(opened)
-        return Answer(response.status, response.headers.get(hdrs.CONTENT_TYPE, ""), body)
+            _release(opened)
+        return BackendResponse(response.status, response.headers.get(hdrs.CONTENT_TYPE, ""), body)
 
     async def _send(
         self, request: _Request, opened: list[aiohttp.ClientResponse]
@@ -150,7 +154,11 @@ class BackendRequests:
         """The last attempt's response, also in `opened`, where no cancellation can lose it."""
         try:
             with self._activity.asking():
-                response = await self._breaker.call(lambda: self._attempts(request, opened))
+                if request.is_retried:
+                    response = await self._breaker.call(lambda: self._attempts(request, opened))
+                else:
+                    response = await _request(self._pooled, request)
+                    opened.append(response)
         except (aiohttp.ClientError, OSError) as exc:
             if is_unreachable(exc):
                 self._activity.lost()
@@ -162,7 +170,7 @@ class BackendRequests:
         self, request: _Request, opened: list[aiohttp.ClientResponse]
     ) -> aiohttp.ClientResponse:
         async def attempt(session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
-            _leave(opened)
+            _release(opened)
             opened.append(await _request(session, request))
             return opened[-1]
 
@@ -232,8 +240,8 @@ def _last_outcome(state: RetryCallState) -> aiohttp.ClientResponse:
     return response
 
 
-def _leave(opened: list[aiohttp.ClientResponse]) -> None:
-    """Give the connections back; those with a body unread are closed."""
+def _release(opened: list[aiohttp.ClientResponse]) -> None:
+    """Release the connections; those with an unread body are closed."""
     while opened:
         opened.pop().release()
 
@@ -249,8 +257,8 @@ async def _read(response: aiohttp.ClientResponse, *, max_bytes: int) -> bytes:
 
 
 @contextmanager
-def _as_ours() -> Iterator[None]:
-    """The library's errors as those of the service."""
+def _service_errors() -> Iterator[None]:
+    """Turns the library's errors into those of the service."""
     try:
         yield
     except TimeoutError as exc:

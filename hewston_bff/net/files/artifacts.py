@@ -1,4 +1,4 @@
-"""What the backend left of a run on disk: parquet files, read in threads, within one folder."""
+"""A run's artifacts: the parquet files that the backend wrote, read in threads, in one folder."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ class Artifacts:
         return await self._read(path, lambda file: OrderTable(self._table(file, None)))
 
     async def is_up(self) -> bool:
-        """Whether the folder is there."""
+        """Whether the folder exists."""
         return await asyncio.to_thread(self._folder.is_dir)
 
     async def _read(self, path: str, read: Callable[[Path], _T]) -> _T | None:

@@ -24,7 +24,7 @@ _ANY = "SELECT run_id FROM runs LIMIT 1"
 
 
 class Catalog:
-    """Rows by their columns' names. What cannot be read is not there: logged once per change."""
+    """Rows as dicts by column. An unreadable catalog counts as absent; that is logged once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class Catalog:
         return row
 
     async def is_up(self) -> bool:
-        """Whether it can be read."""
+        """Whether the catalog can be read."""
         await self._read(lambda database: _first(database, _ANY))
         return not self._is_down
 

@@ -1,4 +1,4 @@
-"""What is switched on: by the settings, and by a file that is watched."""
+"""Feature flags: the defaults come from the settings, a watched file overrides them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _UNREADABLE = (0, 0, 0)
 
 
 class Features:
-    """The switches. What the file does not name, or no file, is as the settings have it."""
+    """The flags. Those that the file does not name, or all without a file, are the settings'."""
 
     def __init__(self, settings: Mapping[Feature, bool], *, file: Path | None = None) -> None:
         self._settings = dict(settings)
@@ -27,15 +27,15 @@ class Features:
         self._values = dict(settings)
 
     def is_on(self, feature: Feature) -> bool:
-        """Whether it is, now."""
+        """Whether the feature is enabled now."""
         return self._values[feature]
 
     def by_name(self) -> dict[str, bool]:
-        """All of them, by the names that frontends know."""
+        """All flags, by the names that frontends know."""
         return {feature.value: is_on for feature, is_on in self._values.items()}
 
     def look(self) -> None:
-        """Take over the file if it changed; if it makes no sense, log that and change nothing."""
+        """Read the file if it changed; if it is invalid, log that and change nothing."""
         if self._file is None:
             return
         try:
@@ -50,7 +50,7 @@ class Features:
         self._take({**self._settings, **switched})
 
     async def run(self) -> None:
-        """Look at the file for ever."""
+        """Watch the file until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""File descriptors: how many streams there is room for, and what happens when none is left.
+"""File descriptors: how many streams they suffice for, and what happens when none is left.
 
 Each connection needs one, and so does all that serves it: the backend's connections, files, Redis.
 Streams stay below the limit by a reserve. What else connects is refused in a few words once even
@@ -33,7 +33,7 @@ _REFUSAL = (
 
 
 def room_for_streams() -> int | None:
-    """How many streams this process may have open, by `RLIMIT_NOFILE`; None: as many as it likes.
+    """How many streams this process may have open, by `RLIMIT_NOFILE`; None: unlimited.
 
     A quarter of the descriptors, 32 at least and 256 at most, is kept for everything else.
     """
@@ -46,7 +46,7 @@ def room_for_streams() -> int | None:
 
 @dataclass(slots=True)
 class Descriptors:
-    """What the loop does when a connection can't be taken for want of a descriptor."""
+    """Refuses connections with 503 while the process has no descriptor left to accept them."""
 
     _spare: list[int] = field(default_factory=list)
     _refused: int = 0
@@ -82,16 +82,16 @@ class Descriptors:
             self._release()
 
     def _refuse(self, listening: int, now_s: float) -> None:
-        """Answer those who wait with 503, and say so now and then."""
+        """Answer waiting connections with 503, and log that at most every ten seconds."""
         # asyncio tries, and fails, as often as its backlog is long, at the same moment.
         if now_s - self._short_at_s < _APART_S:
             return
         self._short_at_s = now_s
         self._release()
         try:
-            with suppress(OSError), socket.socket(fileno=os.dup(listening)) as door:
+            with suppress(OSError), socket.socket(fileno=os.dup(listening)) as listener:
                 for _ in range(_AT_ONCE):
-                    client, _ = door.accept()
+                    client, _ = listener.accept()
                     self._refused += 1
                     with client, suppress(OSError):
                         client.settimeout(0)

@@ -1,4 +1,4 @@
-"""How often one address may ask: a moving minute, in memory or shared through Redis."""
+"""Rate limits per client IP: a sliding minute, in memory or shared through Redis."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,15 +16,15 @@ from hewston_bff.net.redis.shared_redis import SharedRedis
 
 
 class RouteClass(StrEnum):
-    """Routes that are counted together."""
+    """A class of routes that share one limit."""
 
     AGGREGATED = "aggregated"
     PROXIED = "proxied"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a request may go on, and how its address stands; `reset_s` is when that eases."""
+class RateVerdict:
+    """Whether a request is allowed, and what its client has left; `reset_s`: until the next one."""
 
     is_allowed: bool
     limit: int
@@ -79,16 +79,16 @@ def _forget(times: deque[float], until_s: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """A store with the clock that its times are of."""
+    """A limiter, and the clock that its storage uses."""
 
     limiter: MovingWindowRateLimiter
     now_s: Callable[[], float]
 
-    async def hit(self, item: RateLimitItemPerMinute, key: str) -> Verdict:
+    async def hit(self, item: RateLimitItemPerMinute, key: str) -> RateVerdict:
         is_allowed = await self.limiter.hit(item, key)
         stats = await self.limiter.get_window_stats(item, key)
         reset_s = max(1, ceil(stats.reset_time - self.now_s()))
-        return Verdict(is_allowed, item.amount, max(0, stats.remaining), reset_s)
+        return RateVerdict(is_allowed, item.amount, max(0, stats.remaining), reset_s)
 
 
 def _counter_in(redis: SharedRedis) -> _Counter:
@@ -101,7 +101,7 @@ def _counter_in(redis: SharedRedis) -> _Counter:
 
 
 class RateLimits:
-    """Counts requests, in Redis if there is one; without its answer in time memory counts."""
+    """Counts requests in Redis if it is configured and answers in time, otherwise in memory."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class RateLimits:
         redis: SharedRedis | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """A limit of 0 is none."""
+        """A limit of 0 means no limit."""
         self._items = {
             route: RateLimitItemPerMinute(limit, namespace="hewston-bff")
             for route, limit in per_minute.items()
@@ -120,7 +120,7 @@ class RateLimits:
         self._redis = redis
         self._shared = None if redis is None else _counter_in(redis)
 
-    async def hit(self, route: RouteClass, address: str) -> Verdict | None:
+    async def hit(self, route: RouteClass, address: str) -> RateVerdict | None:
         """Count one request of `address`; None where there is no limit."""
         item = self._items.get(route)
         if item is None:
@@ -129,7 +129,7 @@ class RateLimits:
         verdict = await self._ask_redis(item, key)
         return verdict or await self._memory.hit(item, key)
 
-    async def _ask_redis(self, item: RateLimitItemPerMinute, key: str) -> Verdict | None:
+    async def _ask_redis(self, item: RateLimitItemPerMinute, key: str) -> RateVerdict | None:
         if self._redis is None or self._shared is None or not self._redis.may_ask():
             return None
         return await self._redis.ask(self._shared.hit(item, key))

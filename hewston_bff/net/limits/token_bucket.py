@@ -1,4 +1,4 @@
-"""How much one client may ask for."""
+"""A token bucket: the limit on the messages of one client."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class TokenBucket:
         return cls(rate_per_s, rate_per_s, now_s)
 
     def take(self, *, now_s: float) -> bool:
-        """One token, if there is one."""
+        """Take one token; whether there was one."""
         refill = (now_s - self.filled_at_s) * self.rate_per_s
         self.tokens = min(self.rate_per_s, self.tokens + refill)
         self.filled_at_s = now_s

@@ -1,4 +1,4 @@
-"""Answers kept in Redis, compressed. Trouble with Redis is a miss."""
+"""A cache in Redis, with compressed values. An error of Redis is a cache miss."""
 
 import asyncio
 import struct
@@ -37,7 +37,7 @@ class RedisCache:
         return await _off_loop(_unpack, data) if isinstance(data, bytes) else None
 
     async def set(self, key: str, entry: Entry) -> None:
-        """See `Cache`. What is on its way for longer than anyone waits would pass for an outage."""
+        """See `Cache`. Too large a value is not sent: it would time out, as in an outage."""
         left_ms = entry.kept_until_ms - now_ms()
         if left_ms <= 0 or not self._redis.may_ask():
             return
@@ -51,7 +51,7 @@ class RedisCache:
             await self._redis.ask(self._redis.client.unlink(self._prefix + key))
 
     async def drop(self, prefix: str) -> None:
-        """See `Cache`. Each step has the deadline, not all of them: no request may wait for it."""
+        """See `Cache`. The deadline is for each step, not for all: do not await it in a request."""
         redis, cursor = self._redis, 0
         pattern = f"{self._prefix}{prefix}*"
         while redis.may_ask():

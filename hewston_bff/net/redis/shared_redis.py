@@ -1,8 +1,8 @@
-"""The Redis that processes share. It may be slow, gone or flushed: nobody may notice but us.
+"""The Redis that processes share. It may be slow, down or flushed: no request may suffer from it.
 
-Every question has one deadline, less than half of the 100 ms that a request may wait in all: a
-request asks twice at most. After a failure Redis is left alone for a moment; then one question
-finds out, while all others go without.
+Every call has one deadline, less than half of the 100 ms that a request may wait in all: a
+request makes two calls at most. After a failure Redis is not called for a second; then one call
+tries it again, while all others do without.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 
 class SharedRedis:
-    """One Redis for all who use it, so that one of them finds out for all. `errors` counts."""
+    """One Redis for all its users: whoever finds it down spares the others. `errors` counts."""
 
     def __init__(self, pool: BlockingConnectionPool, *, wait_s: float) -> None:
         self._wait_s = wait_s
@@ -38,7 +38,7 @@ class SharedRedis:
         self._ask_again_s: float | None = None
 
     def may_ask(self) -> bool:
-        """Whether Redis is up, or it is this caller's turn to find out."""
+        """Whether Redis is up, or it is this caller's turn to try it again."""
         if self._ask_again_s is None:
             return True
         now_s = monotonic()
@@ -48,7 +48,7 @@ class SharedRedis:
         return True
 
     async def ask(self, answer: Awaitable[_T]) -> _T | None:
-        """The answer; None if there was none in time."""
+        """The reply; None after an error, or if there was none in time."""
         try:
             async with asyncio.timeout(self._wait_s):
                 found = await answer
@@ -64,13 +64,13 @@ class SharedRedis:
         return found
 
     async def is_up(self) -> bool:
-        """Whether Redis answers now; asked even while it is left alone."""
+        """Whether Redis answers now; it is asked even if it was found down just before."""
         return await self.ask(self.client.ping()) is True
 
 
 @asynccontextmanager
 async def shared_redis(url: str, *, wait_s: float = _WAIT_S) -> AsyncIterator[SharedRedis]:
-    """The Redis at `url`; it is not contacted before the first question."""
+    """The Redis at `url`; it is not contacted before its first use."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,

@@ -10,13 +10,21 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from hewston_bff.credentials import Credentials
-from hewston_bff.errors import BackendUnavailable, BffError, Forbidden, RunNotFound, Unauthorized
+from hewston_bff.errors import (
+    BackendUnavailable,
+    BffError,
+    RunNotFound,
+    Subject,
+    Unauthorized,
+    backend_error,
+)
 from hewston_bff.log.changes import Append, Complete, Fork, LinkChange, Restart
 from hewston_bff.ports import Intake
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.topics.run import link as links
 from hewston_bff.topics.run.backend_activity import BackendActivity
 from hewston_bff.topics.run.description import RunDescription
+from hewston_bff.topics.run.descriptions import RunDescriptions
 from hewston_bff.topics.run.link import LinkState, LinkTimes
 from hewston_bff.topics.run.ports import Backend, LinkLost, LinkRefused, Upstream
 from hewston_bff.topics.run.reading import PAGES_FIRST_S, FeedTimes, Reading
@@ -63,19 +71,19 @@ class RunSource:
         intake: Intake,
         *,
         backend: Backend,
+        descriptions: RunDescriptions,
         limiter: ReplayLimiter,
         activity: BackendActivity,
         options: FeedOptions,
-        remade: Callable[[], None],
         closed: Callable[[], None],
     ) -> None:
         self._run_id = run_id
         self._intake = intake
         self._backend = backend
+        self._descriptions = descriptions
         self._limiter = limiter
         self._activity = activity
         self._options = options
-        self._remade = remade
         self._closed = closed
         self._refused: set[str] = set()
         """Keys of credentials that the backend refused for the stream itself."""
@@ -86,12 +94,26 @@ class RunSource:
     # -- permission and description
 
     async def permit(self, credentials: Credentials) -> None:
+        """See `ports.Source`; the answer is heard like everybody's."""
+        await self._descriptions.ask(self._run_id, credentials)
+
+    def permitted_at_s(self, credentials: Credentials) -> float | None:
         """See `ports.Source`."""
-        self.hear(await self._backend.describe(self._run_id, credentials))
+        return self._descriptions.permitted_at_s(self._run_id, credentials)
 
     def hear(self, description: RunDescription) -> None:
-        """Take the backend's description of the run, whoever asked for it."""
-        self._apply(self.state.describe(description))
+        """The backend said this of the run, whoever asked."""
+        known = self.state.description
+        if known is None or description.asked_s >= known.asked_s:
+            self._apply(self.state.describe(description))
+
+    def _recall(self) -> None:
+        """Whoever was permitted from memory was told of the run before there was this source."""
+        for credentials in self._intake.permits.credentials():
+            description = self._descriptions.last(self._run_id, credentials)
+            if description is not None:
+                self.hear(description)
+                return
 
     async def wait(self, seconds: float) -> None:
         """See `ports.Source`: any answer of a lost backend ends it."""
@@ -130,6 +152,8 @@ class RunSource:
             _NeedsRetry: connect again after the link's `retry_in_s`.
         """
         await self._intake.permits.wait()
+        if self.state.description is None:
+            self._recall()
         credentials = self._credentials()
         if credentials is None:
             self._fail(
@@ -172,17 +196,17 @@ class RunSource:
         return next((each for each in permitted if each.key not in self._refused), None)
 
     def _stream_refused(self, credentials: Credentials, refused: LinkRefused) -> None:
-        """The stream itself was refused: try another viewer's credentials, or fail."""
-        if refused.status == 404:
-            self._fail(RunNotFound("the backend has no such run: check the id"))
+        """The stream itself was refused: try somebody else's credentials, or give up."""
+        error = backend_error(refused.status, Subject.STREAM)
+        if isinstance(error, RunNotFound):
+            self._fail(error)
             return
         is_service = self._options.service_token is not None and _SERVICE not in self._refused
         self._refused.add(_SERVICE if is_service else credentials.key)
         if self._credentials() is not None:
             self._step(links.Lost(jitter=0.0))
             return
-        kind = Unauthorized if refused.status == 401 else Forbidden
-        self._fail(kind("the backend refuses the stream of this run: check your credentials"))
+        self._fail(error)
 
     async def _read(self, upstream: Upstream, slot: Slot) -> None:
         """Read until the stream ends or is lost."""
@@ -287,8 +311,8 @@ class RunSource:
         if credentials is None:
             return
         try:
-            self.hear(await self._backend.describe(self._run_id, credentials))
-            # If the run was replaced, this task is cancelled here.
+            await self._descriptions.ask(self._run_id, credentials)
+            # Should the run have been made anew, this is where we are stopped.
             await asyncio.sleep(0)
         except RunNotFound as error:
             self._fail(error)
@@ -325,7 +349,7 @@ class RunSource:
             elif isinstance(change, Restart):
                 logger.warning("run.remade", run_id=self._run_id)
                 self._pending.clear()
-                self._remade()
+                self._descriptions.forget(self._run_id)
                 intake.restart()
             elif isinstance(change, Complete):
                 logger.info("run.complete", run_id=self._run_id, frames=intake.log.next_seq)

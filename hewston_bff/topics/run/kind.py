@@ -1,6 +1,5 @@
 """The run, a kind of topic."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from msgspec import UNSET
@@ -13,6 +12,7 @@ from hewston_bff.protocol.topics import RUN, Topic
 from hewston_bff.topics.run.backend_activity import BackendActivity
 from hewston_bff.topics.run.codec import RunCodec
 from hewston_bff.topics.run.description import RunDescription
+from hewston_bff.topics.run.descriptions import RunDescriptions
 from hewston_bff.topics.run.feed import FeedOptions, RunSource
 from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.ports import Backend
@@ -29,16 +29,17 @@ class RunKind:
         self,
         backend: Backend,
         *,
+        descriptions: RunDescriptions,
         limiter: ReplayLimiter,
         activity: BackendActivity,
         options: FeedOptions,
     ) -> None:
         self._backend = backend
+        self._descriptions = descriptions
+        descriptions.heard = self._hear
         self._limiter = limiter
         self._activity = activity
         self._options = options
-        self.on_remade: Callable[[RunId], None] = _nothing
-        """Called when the backend gave an id to another run: drop what is kept of the old one."""
         self._sources: dict[RunId, RunSource] = {}
 
     def has(self, name: str) -> bool:
@@ -60,10 +61,10 @@ class RunKind:
             run_id,
             intake,
             backend=self._backend,
+            descriptions=self._descriptions,
             limiter=self._limiter,
             activity=self._activity,
             options=self._options,
-            remade=lambda: self.on_remade(run_id),
             closed=lambda: self._closed(run_id),
         )
         return source
@@ -75,12 +76,11 @@ class RunKind:
         """See `ports.TopicKind`."""
         return run_news(topic, status, skipped)
 
-    # -- for services, which ask the backend for descriptions themselves
+    # -- what is known of a run
 
-    def hear(self, run_id: RunId, description: RunDescription) -> None:
-        """Take a description; it has an effect if it shows that the id stands for another run."""
+    def _hear(self, run_id: RunId, description: RunDescription) -> None:
         source = self._sources.get(run_id)
-        if source is not None and source.state.is_remade(description):
+        if source is not None:
             source.hear(description)
 
     def known_status(self, run_id: RunId) -> str | None:
@@ -105,7 +105,3 @@ def run_news(topic: Topic, status: Status, skipped: SkippedFrames | None) -> Run
         updated_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         skipped=skipped or UNSET,
     )
-
-
-def _nothing(run_id: RunId) -> None:
-    """Do nothing: no service keeps anything of runs."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hewston_bff.market.cooperative import Steps
+from hewston_bff.market.cooperative import Cooperative
 from hewston_bff.market.equity import Curve
 from hewston_bff.market.figures import Floats
 from hewston_bff.market.run_wire import Orders
@@ -26,7 +26,7 @@ def log_curve(log: FrameLog) -> Curve:
     )
 
 
-def log_orders(log: FrameLog) -> Steps[Orders]:
+def log_orders(log: FrameLog) -> Cooperative[Orders]:
     """The orders of a log that holds all of its run."""
     pieces, total = [], 0
     for start in range(0, log.next_seq, _LOG_FRAMES):

@@ -42,7 +42,24 @@ class Upstream(Protocol):
         """
 
 
-class Backend(Protocol):
+class Describer(Protocol):
+    """Who describes runs."""
+
+    async def describe(
+        self, run_id: RunId, credentials: Credentials, *, deadline_s: float, is_retried: bool
+    ) -> RunDescription:
+        """What the backend says of a run, asked with these credentials. Cancelled, it stops asking.
+
+        `is_retried`: for a caller who asks once. Lost connections are made up for, and nothing is
+        sent while the backend is known to be down. Otherwise it is sent once, in any case.
+
+        Raises:
+            RunNotFound, Unauthorized, Forbidden: the backend's clear no.
+            BackendUnavailable, BackendTimeout, Busy, RateLimited: anything else that is no answer.
+        """
+
+
+class Backend(Describer, Protocol):
     """The platform's backend as the run's topic sees it."""
 
     def open_stream(
@@ -53,12 +70,4 @@ class Backend(Protocol):
         Raises:
             LinkLost: it could not be opened in time.
             LinkRefused: 401, 403 or 404.
-        """
-
-    async def describe(self, run_id: RunId, credentials: Credentials) -> RunDescription:
-        """Ask the backend with these credentials for its description of a run.
-
-        Raises:
-            RunNotFound, Unauthorized, Forbidden: a clear refusal.
-            BackendUnavailable: no answer, or none that can be understood.
         """

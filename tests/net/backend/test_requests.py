@@ -72,8 +72,12 @@ class Script:
         return web.Response(status=status or 200, text=f"answer {len(self.seen)}")
 
 
-async def _get(requests: BackendRequests, *, deadline_s: float = 5.0) -> tuple[int, bytes]:
-    answer = await requests.get("/x", credentials=NOBODY, deadline_s=deadline_s)
+async def _get(
+    requests: BackendRequests, *, deadline_s: float = 5.0, is_retried: bool = True
+) -> tuple[int, bytes]:
+    answer = await requests.get(
+        "/x", credentials=NOBODY, deadline_s=deadline_s, is_retried=is_retried
+    )
     return answer.status, answer.body
 
 
@@ -89,6 +93,21 @@ async def test_a_get_is_retried_at_most_twice(trouble: int) -> None:
         else:
             with pytest.raises(BackendUnavailable):
                 await _get(requests)
+    assert len(backend.seen) == 3
+
+
+@pytest.mark.parametrize("trouble", [0, 502, 503, 504])
+async def test_whoever_asks_again_by_themselves_asks_once_and_past_the_breaker(
+    trouble: int,
+) -> None:
+    backend = Script(trouble)
+    async with asking(backend.answer, failures=1) as requests:
+        for n in (1, 2, 3):
+            if trouble:
+                assert await _get(requests, is_retried=False) == (trouble, b"answer %d" % n)
+            else:
+                with pytest.raises(BackendUnavailable):
+                    await _get(requests, is_retried=False)
     assert len(backend.seen) == 3
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hewston_bff.topics.run.description import run_days
 from hewston_bff.topics.run.replay_order import Waiting, expected_s, next_in_line
-from hewston_bff.topics.run.run_span import run_days
 
 
 def test_short_runs_come_before_long_ones_and_unknown_ones_after_those_of_a_month() -> None:
