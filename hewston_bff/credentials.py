@@ -1,4 +1,4 @@
-"""What a client proves itself with to a source."""
+"""The credentials of a client, as its source needs them."""
 
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -6,14 +6,14 @@ from hashlib import sha256
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The headers of a client that are passed on. Never shown: not in repr, logs or stats."""
+    """The client's headers that go to the backend. Never in a repr, a log or a stat."""
 
     authorization: str | None = field(default=None, repr=False)
     cookie: str | None = field(default=None, repr=False)
 
     @property
     def key(self) -> str:
-        """A digest that is the same for the same credentials and tells nothing of them."""
+        """A digest: equal for equal credentials, and it reveals nothing of them."""
         text = f"{self.authorization or ''}\0{self.cookie or ''}"
         return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The one exception tree, and what each code means on each side."""
+"""The exception tree, and one table: error code to HTTP status and close code."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -33,7 +33,7 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an error code comes to: the HTTP status, and the close code where the socket must go."""
+    """The HTTP status of an error code, and the close code if the error closes the socket."""
 
     status: int
     close: CloseCode | None = None
@@ -57,14 +57,14 @@ OUTCOMES = {
     ErrorCode.BACKEND_TIMEOUT: Outcome(504),
     ErrorCode.BUSY: Outcome(503),
     ErrorCode.FEATURE_DISABLED: Outcome(503),
-    # Only told on streams, to viewers that asked for no `run` news.
+    # On streams only, for viewers that did not subscribe to `run`.
     ErrorCode.FRAMES_SKIPPED: Outcome(502),
     ErrorCode.INTERNAL: Outcome(500, CloseCode.INTERNAL),
 }
 
 
 class BffError(Exception):
-    """An error for a client: `code` for programs, `message` for people, with what to do."""
+    """An error for a client: `code` for programs; `message` says what happened and what to do."""
 
     code = ErrorCode.INTERNAL
     retry_after_s: int | None = None
@@ -103,19 +103,19 @@ class NoData(BffError):
 
 
 class NotFound(BffError):
-    """We have no such address."""
+    """There is no such endpoint."""
 
     code = ErrorCode.NOT_FOUND
 
 
 class MethodNotAllowed(BffError):
-    """The address is there, but not for this method."""
+    """The endpoint does not take this method."""
 
     code = ErrorCode.METHOD_NOT_ALLOWED
 
 
 class Unauthorized(BffError):
-    """The backend wants (other) credentials."""
+    """The backend asks for credentials, or for others."""
 
     code = ErrorCode.UNAUTHORIZED
 
@@ -133,13 +133,13 @@ class PositionOutOfRange(BffError):
 
 
 class NotSubscribed(BffError):
-    """No subscription of this number on this socket."""
+    """No subscription on this socket has this number."""
 
     code = ErrorCode.NOT_SUBSCRIBED
 
 
 class AlreadySubscribed(BffError):
-    """The id of a request that is still in use."""
+    """Another subscription uses this request id."""
 
     code = ErrorCode.ALREADY_SUBSCRIBED
 
@@ -158,7 +158,7 @@ class RateLimited(BffError):
 
 
 class BackendUnavailable(BffError):
-    """The backend did not answer, or not with an answer."""
+    """The backend did not answer, or its answer cannot be understood."""
 
     code = ErrorCode.BACKEND_UNAVAILABLE
 
@@ -170,19 +170,19 @@ class BackendTimeout(BffError):
 
 
 class PayloadTooLarge(BffError):
-    """A body over the limit."""
+    """The body is larger than the limit."""
 
     code = ErrorCode.PAYLOAD_TOO_LARGE
 
 
 class FeatureDisabled(BffError):
-    """Switched off by the operator."""
+    """The operator switched this feature off."""
 
     code = ErrorCode.FEATURE_DISABLED
 
 
 class Busy(BffError):
-    """Not now: draining, or full."""
+    """The server is draining or full: try again later."""
 
     code = ErrorCode.BUSY
     retry_after_s = 2
@@ -233,6 +233,6 @@ def backend_error(status: int, subject: Subject) -> BffError:
 
 
 def error_of(code: str, message: str, details: Details) -> BffError:
-    """An error by its code, as another part of the service wrote it down."""
+    """The error of a code, message and details that another part of the service recorded."""
     kinds = {kind.code: kind for kind in BffError.__subclasses__()}
     return kinds.get(ErrorCode(code), BffError)(message, details=details)

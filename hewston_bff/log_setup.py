@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, with the request's id bound as context.
 
-Nothing else fails because a line cannot be written: it is counted, and told once lines can be
-written again.
+A line that cannot be written fails nothing else: it is counted, and the count is logged as soon as
+lines can be written again.
 """
 
 import errno
@@ -19,7 +19,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 
 def configure_logging(*, level: str, fmt: str) -> None:
-    """Send our events and the standard library's through one chain to standard error's stream."""
+    """Send events of ours and of the standard library through one chain to standard error."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -32,7 +32,7 @@ def configure_logging(*, level: str, fmt: str) -> None:
         else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     traceback = structlog.processors.ExceptionRenderer(
-        # Locals of frames may hold credentials.
+        # Local variables may hold credentials.
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     )
     last: list[structlog.typing.Processor] = [traceback] if fmt == "json" else []
@@ -71,15 +71,15 @@ def configure_logging(*, level: str, fmt: str) -> None:
 
 
 class Lines:
-    """How many lines of this process could not be written."""
+    """Count of log lines that this process could not write."""
 
     dropped = 0
 
 
 class LogSink:
-    """Where lines go; a full disk or a closed pipe there is nobody else's trouble.
+    """Writes lines; a full disk or a closed pipe costs lines, and nothing else.
 
-    `write` gives bytes away and says how many were taken, or raises OSError.
+    `write` takes bytes and returns how many it wrote, or raises OSError.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class LogSink:
         self._lock = Lock()
 
     def write(self, text: str) -> int:
-        """Write one line, or count it; the length of `text` in either case."""
+        """Write one line, or count it as dropped; returns the length of `text` either way."""
         with self._lock:
             if not self._put(text):
                 self._untold += 1
@@ -104,10 +104,10 @@ class LogSink:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing: no line is held back."""
+        """Do nothing: no line is buffered."""
 
     def _put(self, text: str) -> bool:
-        """Whether all of it was written. After half a line the next one begins anew."""
+        """Whether all of `text` was written. After half a line the next begins on a new one."""
         rest = text.encode("utf-8", "backslashreplace")
         if self._is_torn:
             rest = b"\n" + rest
@@ -123,16 +123,16 @@ class LogSink:
 
 
 def say(text: str, stream: TextIO | None) -> None:
-    """Show people a text, unless it cannot be shown."""
+    """Print `text` for people; a stream that cannot be written is ignored."""
     # Its own buffer would keep what could not be written, and fail again as the process ends.
     sink = LogSink(_writer(stream))
     sink.write(text)
 
 
 def _writer(stream: TextIO | None) -> Callable[[bytes], int]:
-    """What takes bytes for `stream`, without the buffer, which keeps what could not be written."""
+    """A function that writes bytes to `stream` past its buffer, which would keep failed writes."""
     if stream is None:
-        # Closed before we began: its number may be a socket's by now.
+        # It was closed before we started: its descriptor may be a socket's by now.
         return _refuse
     with suppress(OSError, ValueError):
         descriptor = stream.fileno()
@@ -151,7 +151,7 @@ def _refuse(_: bytes) -> int:
 
 
 class _BadRequestsAreBrief(logging.Filter):
-    """What is no HTTP is the sender's trouble: a line, not an error with our traceback."""
+    """Logs a malformed HTTP request as one line, not as an error with a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

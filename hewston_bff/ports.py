@@ -1,4 +1,4 @@
-"""Where hub and topics meet each other, and the clients: what each needs of the others."""
+"""What topics, the hub and clients need of each other, as protocols: none imports the other."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -18,36 +18,36 @@ from hewston_bff.protocol.updates import Updates
 
 
 class Delivery(Enum):
-    """How a kind's records reach a viewer that asks for nothing else."""
+    """How records of a kind reach a viewer that asks for no other way."""
 
     CONFLATE = auto()
-    """By a playhead from the start, merged to the rate that the viewer takes."""
+    """A playhead plays them from the start, merged to the viewer's `max_fps`."""
     LATEST = auto()
-    """From the edge, the newest state at the rate that the viewer takes."""
+    """From the edge on: the newest state, at most `max_fps` times a second."""
     EVERY = auto()
-    """From the edge, each record as it comes."""
+    """From the edge on: each record as it comes."""
 
 
 class Codec(Protocol):
-    """The payload of one log, as messages. It is made anew with the log."""
+    """Turns records of one log into messages. A new log gets a new codec."""
 
     tag: bytes
-    """What `t` of its messages says."""
+    """The `t` of its messages."""
 
     def encode(self, start: int, stop: int, *, updates: Updates, lost: int) -> bytes:
-        """Records `start` to `stop` (not empty) as the text of one message after its head.
+        """The text, after its head, of one message for records `start` to `stop` (not empty).
 
-        `lost` is how many the client has lost before.
+        `lost`: how many records this client has lost so far.
 
         Raises:
             Evicted: a record of the span is no longer held.
         """
 
     def snapshot(self, stop: int, *, sid: int | None) -> Notice | None:
-        """A picture of all that is held before `stop`; None if the kind has no such thing."""
+        """A decimated picture of the records held before `stop`; None if the kind has none."""
 
     def figures(self, seq: int, *, sid: int | None) -> Notice | None:
-        """What the records up to and with `seq` come to; None if the kind has no figures.
+        """Figures over the records up to and including `seq`; None if the kind has no figures.
 
         Raises:
             Evicted: that record is no longer held.
@@ -55,54 +55,54 @@ class Codec(Protocol):
 
 
 class PermitView(Protocol):
-    """Who may read a topic now, as its source sees it."""
+    """The permits of a topic, as its source sees them."""
 
     async def wait(self) -> None:
-        """Wait until somebody may. A cancellation loses nothing."""
+        """Wait until somebody may read. A cancellation loses nothing."""
 
     def credentials(self) -> Sequence[Credentials]:
-        """Of all who watch and may, those who have been there longest first."""
+        """Those of everyone who watches and may read, oldest permit first."""
 
 
 class Intake(Protocol):
-    """A topic's place in the hub, as its source sees it: it reads the log, and only `apply`s."""
+    """The hub, as a topic's source sees it: a log to read, and `apply` as the only way to write."""
 
     room: asyncio.Event
-    """Cleared while the log may not grow, because memory is used up."""
+    """Cleared while the log must not grow, because the memory limit is reached."""
 
     @property
     def permits(self) -> PermitView:
-        """Who may read the topic."""
+        """The permits of the topic."""
 
     @property
     def log(self) -> AnyLog:
-        """The log as it stands now; after a fork or restart another one."""
+        """The current log; a fork or restart replaces it."""
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody hears of it."""
+        """Whether the topic has listeners."""
 
     def apply(self, change: LogChange[Any]) -> None:
-        """Have `change` happen to the log, and everyone concerned hear of it."""
+        """Apply `change` to the log and notify everyone whom it concerns. Never waits."""
 
     def before_tick(self, act: Callable[[], None]) -> None:
         """Call `act` once, before viewers are served next. It must not raise."""
 
     def restart(self) -> None:
-        """The topic was made anew: `feed` is cancelled, and called again for the new log."""
+        """The topic was replaced: cancel `feed`, and call it again for the new log."""
 
 
 class Source(Protocol):
-    """Where one topic's log comes from. All that is known of its connection is in here."""
+    """Feeds the log of one topic. Only the source knows how it is connected."""
 
     async def feed(self) -> None:
         """Apply changes until the log is complete, has failed, or nobody watches.
 
-        A cancellation closes the connection; what was read before is applied.
+        A cancellation closes the connection; everything read before it is applied.
         """
 
     async def permit(self, credentials: Credentials) -> None:
-        """Ask whether these may read; a return is a yes.
+        """Ask whether these credentials may read the topic; returns if they may.
 
         Raises:
             RunNotFound, Unauthorized, Forbidden: the clear no (`errors.REFUSALS`).
@@ -116,72 +116,72 @@ class Source(Protocol):
         """
 
     async def wait(self, seconds: float) -> None:
-        """Wait so long, or until there is reason to ask sooner."""
+        """Wait for `seconds`, or less if there is a reason to ask sooner."""
 
     def close(self) -> None:
-        """The topic is let go of."""
+        """The hub has dropped the topic."""
 
 
 class TopicKind(Protocol):
-    """One kind of topics: a folder below `topics`, registered by `app`."""
+    """One kind of topic: a folder below `topics`, registered by `app`."""
 
     name: str
     delivery: Delivery
 
     def has(self, name: str) -> bool:
-        """Whether `name` can be a topic of this kind."""
+        """Whether `name` is a valid name of this kind."""
 
     def new_log(self, topic: Topic) -> AnyLog:
         """An empty log."""
 
     def codec(self, log: AnyLog) -> Codec:
-        """What makes messages of this log's records."""
+        """A codec for this log."""
 
     def open(self, topic: Topic, intake: Intake) -> Source:
-        """The source of a topic that somebody wants; `close`d when it is let go of."""
+        """A source for a topic that has a viewer; `close` is called when the hub drops it."""
 
     def news(self, topic: Topic, status: Status, skipped: SkippedFrames | None) -> Notice | None:
-        """What viewers that want it are told of the topic as a whole; None for nothing."""
+        """The message about the topic as a whole, for viewers that subscribed to it; None: none."""
 
 
 # -- clients
 
 
 class Framing(Protocol):
-    """How an endpoint puts messages on the wire."""
+    """How an endpoint frames messages."""
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
-        """A message whose last record is `seq`."""
+        """The framed message `text`, whose last record is `seq`."""
 
 
 class Sink(Protocol):
-    """One client, as a subscription sees it. Nothing here waits."""
+    """One client, as a subscription sees it. No method waits."""
 
     @property
     def framing(self) -> Framing:
-        """The same object for all clients of a kind of endpoint: frames are shared by it."""
+        """One object for all clients of an endpoint: it keys the frames that they share."""
 
     def can_take(self) -> bool:
-        """Whether data may be pushed now; if not, the pending span just widens."""
+        """Whether data may be pushed now; if not, the next span is wider."""
 
     def push(self, data: bytes) -> None:
-        """Framed data, after `can_take`."""
+        """Send framed data; only after `can_take` returned true."""
 
     def offer(self, data: bytes) -> bool:
-        """`can_take` and, if so, `push`, in one; whether it was taken."""
+        """Push `data` if `can_take`; whether it was pushed."""
 
     def notify(self, notice: Notice) -> None:
-        """A message of the control lane, in order with what was pushed."""
+        """Send a message of the control lane, in order with pushed data."""
 
     def end(self, code: CloseCode, reason: str) -> None:
-        """Let the client go, soon; nothing more is sent to it."""
+        """Close the client soon; nothing more is sent to it."""
 
 
 class Flushable(Protocol):
-    """A client that gathers what one tick gives it."""
+    """A client that gathers the messages of one tick."""
 
     def flush(self) -> None:
-        """Write what was gathered, at once."""
+        """Write the gathered messages in one go."""
 
     def crashed(self) -> None:
         """See `Ticked`."""

@@ -1,4 +1,7 @@
-"""Settings from the environment and `.env`; nobody else reads them."""
+"""Settings from the environment and `.env`. No other module reads the environment.
+
+Units and effects are in `docs/reference.md`.
+"""
 
 import os
 from collections.abc import Mapping
@@ -36,7 +39,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set; frozen. Field names are the variables' names in lower case."""
+    """All settings, frozen. Field names are the names of the variables in lower case."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_file=".env", extra="ignore", validate_default=True
@@ -105,7 +108,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
-        """The settings of this process; `overrides` win (names as the fields).
+        """The settings of this process; `overrides`, named like the fields, win.
 
         Raises:
             SettingsError: a value is invalid.
@@ -172,7 +175,7 @@ class Settings(BaseSettings):
         except ValueError:
             is_address = False
         if not is_address:
-            # The address is not quoted: it may hold a password.
+            # The message does not quote the address: it may hold a password.
             raise ValueError("must be a redis, rediss or unix address")
         return value
 
@@ -182,7 +185,7 @@ class Settings(BaseSettings):
         return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
     def missing_paths(self) -> list[str]:
-        """What is set and not there now, in words: it may come later, so it is no error."""
+        """A warning for each path that does not exist: it may appear later, so it is no error."""
         catalog, folder = self.hewston_catalog_path, self.hewston_data_dir
         features = self.bff_features_file
         missing = []
@@ -191,12 +194,12 @@ class Settings(BaseSettings):
         if folder is not None and not folder.is_dir():
             missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: run data comes without it")
         if features is not None and not features.is_file():
-            missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings hold")
+            missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings decide")
         return missing
 
     @property
     def allowed_origins(self) -> frozenset[str]:
-        """The values of `Origin` that may open a stream: CORS's, and our own page's."""
+        """The configured origins that may open a stream: those of CORS, and of our own pages."""
         own = self.bff_public_origins or tuple(
             f"http://{host}:{self.bff_port}" for host in ("127.0.0.1", "localhost", "[::1]")
         )

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 async def running(
     work: Coroutine[None, None, None], *, name: str, crashed: Callable[[BaseException], None]
 ) -> AsyncIterator[None]:
-    """Run `work` beside the block, cancelled at its end; `crashed` hears if it ends before."""
+    """Run `work` beside the block and cancel it at its end; call `crashed` if it ends before."""
     task = asyncio.create_task(work, name=name)
 
     def look(done: "asyncio.Task[None]") -> None:

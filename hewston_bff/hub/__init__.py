@@ -1,1 +1,1 @@
-"""Runs, channels, subscriptions and the ticker: asyncio, but no sockets."""
+"""Channels, audiences, viewers, permits and the ticker, for topics of any kind; no sockets."""

@@ -1,4 +1,4 @@
-"""What one client has been told of one subscription, so that it hears of each change once."""
+"""What one client was last sent about a subscription, so that each change is announced once."""
 
 from dataclasses import dataclass
 
@@ -26,22 +26,22 @@ Re = RequestId | UnsetType
 
 @dataclass(slots=True)
 class AnnouncedState:
-    """The last status, and what is announced once.
+    """The last status sent, and what is announced once.
 
-    The messages are made here because making one settles what is announced by it. A `log` of None
-    is one that the client may not read (yet).
+    The messages are made here because making one records what it announces. A `log` of None is one
+    that the client may not read (yet).
     """
 
     sid: int | UnsetType
     status: CursorStatus | None = None
     is_end: bool = False
-    """Whether the client knows that the run's last frame has been delivered."""
+    """Whether `end` was sent: the client knows that the last record was delivered."""
     is_introduced: bool = False
-    """Whether it knows epoch and bounds of the log."""
+    """Whether the client knows the log's epoch and bounds."""
     recovered: bool | None = None
-    """Whether its resume was exact; None if it asked for none, or nobody knows yet."""
+    """Whether its resume was exact; None without a resume, or while that is unknown."""
     owes_recovery: bool = False
-    """Whether that became known only after `subscribed`."""
+    """Whether `recovered` became known only after `subscribed`, and is still to be sent."""
 
     def subscribed(
         self, re: Re, topic: Topic, cursor: Cursor, log: AnyLog | None, status: CursorStatus
@@ -105,15 +105,15 @@ class AnnouncedState:
         return state
 
     def out_of_range(self, re: Re, log: AnyLog) -> Err:
-        """The error for a place that the log does not have."""
+        """The error for a position that the log does not have."""
         has_frames = log.next_seq > log.first_seq
         return Err(
             re=re,
             sid=self.sid,
             code=ErrorCode.RANGE,
-            msg="no such frame: ask for one from `min` to `max`, or a time up to `max_ts`"
+            msg="no such frame: seek to one from `min` to `max`, or to a time up to `max_ts`"
             if has_frames
-            else "the run has no frames: there is nothing to go to",
+            else "the run has no frames: there is no position to seek to",
             details={
                 "min": log.first_seq,
                 "max": log.next_seq - 1,
@@ -123,10 +123,10 @@ class AnnouncedState:
         )
 
     def skipped(self, skipped: SkippedFrames) -> Err:
-        """The error that says what is missing, for a client that gets no `run` messages."""
+        """The error that names missing frames, for a client that gets no `run` messages."""
         return self.error(
             ErrorCode.FRAMES_SKIPPED,
-            "this run is shown without what could not be read of it: see details",
+            "some frames of this run could not be read: `details` says how many and why",
             {"frames": skipped.frames, "reasons": skipped.reasons},
         )
 

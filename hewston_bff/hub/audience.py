@@ -1,4 +1,4 @@
-"""All who hear of one topic: who is told what, who waits for records, who is served together."""
+"""The listeners of one topic: who is notified, who waits for records, who is served together."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -23,40 +23,40 @@ from hewston_bff.protocol.notices import Notice
 
 
 class Listener(Ticked, Protocol):
-    """Somebody who watches a topic, or reads it."""
+    """A subscription to a topic, or a reader of its log."""
 
     permit: Permit
     sink: Sink
     is_waiting: bool
-    """Whether it is to be driven when the log has grown; the audience's to write."""
+    """Whether it is driven when the log has grown; only the audience writes it."""
     is_answered: bool
-    """Whether the client has its answer to `subscribe`; news before that would confuse it."""
+    """Whether the client has its answer to `subscribe`: it gets no news before."""
 
     @property
     def wants_status(self) -> bool:
-        """Whether it is told what the source says of the topic as a whole."""
+        """Whether it wants messages about the topic as a whole."""
 
     @property
     def reads_status(self) -> bool:
-        """Whether its client gets that, and knows what it says."""
+        """Whether its client gets those messages, and understands all their members."""
 
     def needs(self) -> range:
-        """The records that it still wants."""
+        """The records that it still needs."""
 
     def permitted(self) -> None:
-        """The log may be read from now on."""
+        """Permission was granted: it may read the log from now on."""
 
     def suspended(self) -> None:
-        """The log may not be read for now."""
+        """Permission is suspended: it must not read the log for now."""
 
     def refused(self, error: BffError) -> None:
-        """The log may not be read."""
+        """Permission was refused: it must not read the log."""
 
     def hear(self, news: ResetNews | SkippedNews | FailureNews) -> None:
-        """What happened concerns each in a way of its own."""
+        """Handle news that concerns each listener in its own way."""
 
     def close(self) -> None:
-        """Hear and see nothing more."""
+        """Take no more news and records."""
 
 
 class Audience:
@@ -68,11 +68,11 @@ class Audience:
         self.cache = cache
         self.listeners: set[Listener] = set()
         self.log_key = cache.new_log_key()
-        """Under which the cache keeps spans of the channel's present log."""
+        """The key of the channel's current log in the span cache."""
         self.waiting: dict[Listener, None] = {}
         self.groups: dict[tuple[float, int, int], LiveGroup] = {}
 
-    # -- who waits
+    # -- waiting for records
 
     def wait(self, listener: Listener) -> None:
         """Drive `listener` when the log has grown."""
@@ -80,11 +80,11 @@ class Audience:
         self.waiting[listener] = None
 
     def stop_waiting(self, listener: Listener) -> None:
-        """It is to be driven no more."""
+        """Do not drive `listener` any more."""
         self.waiting.pop(listener, None)
 
     def wake(self) -> None:
-        """Have everyone at the end of the log driven at the next tick."""
+        """Have everyone who waits for records driven at the next tick."""
         for group in self.groups.values():
             self.ticker.wake(group)
         waiting, self.waiting = self.waiting, {}
@@ -93,7 +93,7 @@ class Audience:
             self.ticker.wake(listener)
 
     def live_group(self, shape: Shape, *, max_fps: float, lost: int) -> LiveGroup:
-        """The group of live viewers like this, made if there is none."""
+        """The group of live viewers with these properties; made if there is none."""
         key = (max_fps, shape.key, lost)
         group = self.groups.get(key)
         if group is None:
@@ -101,10 +101,10 @@ class Audience:
             group = self.groups[key] = LiveGroup(self, shape=shape, max_fps=max_fps, lost=lost)
         return group
 
-    # -- who hears what
+    # -- news
 
     def react(self, applied: Applied) -> None:
-        """Do what follows from a change."""
+        """Do what follows from an applied change: notify, and wake those who wait."""
         if applied.news is not None:
             self._hear(applied.news)
         if applied.wakes and (self.waiting or self.groups):
@@ -130,7 +130,7 @@ class Audience:
                 self.each(lambda listener: listener.hear(news))
 
     def status_news(self) -> Notice | None:
-        """What is told of the topic as a whole; None while nobody knows anything."""
+        """The message about the topic as a whole; None while nothing is known."""
         channel = self.channel
         if channel.status is None:
             return None
@@ -150,11 +150,11 @@ class Audience:
             self._notify(notice, lambda listener: listener.permit.is_granted and is_told(listener))
 
     def broadcast(self, notice: Notice) -> None:
-        """Tell every client."""
+        """Notify every client."""
         self._notify(notice, lambda _: True)
 
     def _notify(self, notice: Notice, is_told: Callable[[Listener], bool]) -> None:
-        """Tell clients once, however many of their subscriptions are here."""
+        """Notify each client once, however many subscriptions it has here."""
         told = {
             listener.sink: listener
             for listener in self.listeners
@@ -164,24 +164,24 @@ class Audience:
             self._tell(listener, lambda listener: listener.sink.notify(notice))
 
     def each(self, tell: Callable[[Listener], None]) -> None:
-        """Tell everyone; what one raises is only its own end."""
+        """Call `tell` for every listener; what one raises ends that one alone."""
         for listener in tuple(self.listeners):
             self._tell(listener, tell)
 
     def _tell(self, listener: Listener, tell: Callable[[Listener], None]) -> None:
         try:
             tell(listener)
-        except Exception as exc:  # noqa: BLE001 - one viewer's trouble is no other's
+        except Exception as exc:  # noqa: BLE001 - one viewer's bug must not hit others
             contain(listener, "viewer.crashed", exc, topic=str(self.channel.topic))
 
     def of(self, permit: Permit, tell: Callable[[Listener], None]) -> None:
-        """Tell those who rely on `permit`."""
+        """Call `tell` for the listeners that rely on `permit`."""
         for listener in tuple(self.listeners):
             if listener.permit is permit:
                 self._tell(listener, tell)
 
     @property
     def slowest_seq(self) -> int:
-        """The oldest record that somebody still needs."""
+        """The oldest record that a listener still needs."""
         needed = (each.needs().start for each in self.listeners)
         return min(needed, default=self.channel.log.next_seq)

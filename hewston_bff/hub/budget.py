@@ -1,4 +1,4 @@
-"""How much memory the logs of all topics may hold together."""
+"""The memory limit of all logs together."""
 
 from collections.abc import Collection
 
@@ -12,23 +12,23 @@ _ROOM_AGAIN = 0.95
 
 
 class Budget:
-    """A limit in bytes.
+    """Keeps the logs below `limit_bytes`.
 
-    Unwatched topics go first, the least recently used before others; then records that every
-    cursor has passed; then the largest log stops growing and new topics are refused.
+    Unwatched topics are dropped first, least recently used first; then records that no cursor needs
+    are evicted; then the largest log stops growing and new topics are refused.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self.is_full = False
-        """Whether there is no memory for another topic."""
+        """Whether the limit is reached: new topics are refused."""
 
     def keep(self, entries: Collection[TopicEntry]) -> list[TopicEntry]:
-        """Hold the logs to the limit; returns the topics that have to go."""
+        """Enforce the limit; returns the topics that the hub has to drop."""
         used, limit = sum(entry.log.size_bytes for entry in entries), self._limit_bytes
         room_again = int(limit * _ROOM_AGAIN)
         is_growing = all(entry.room.is_set() for entry in entries)
-        # A log that stopped needs room to go on: down to the limit alone it would wait for ever.
+        # A paused log needs room to go on: freeing only down to the limit would pause it for ever.
         goal = limit if is_growing else room_again
         gone: list[TopicEntry] = []
         for entry in sorted(entries, key=_last_used_s):
@@ -49,7 +49,7 @@ class Budget:
 
 
 def _evict(entries: list[TopicEntry], used: int, goal: int) -> int:
-    """Let go of what every cursor has passed, from the largest log on; bytes still used."""
+    """Evict records that no cursor needs, largest log first; bytes still used."""
     if used <= goal:
         return used
     for entry in sorted(entries, key=_size_bytes, reverse=True):

@@ -1,4 +1,4 @@
-"""One topic here: its log, and what its source has said of it. It decides, and sends nothing."""
+"""One topic: its log, and the state that its source reported. It decides, and sends nothing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,24 +24,24 @@ from hewston_bff.protocol.topics import Topic
 
 @dataclass(frozen=True, slots=True)
 class LinkNews:
-    """The connection to the source stands otherwise; for everyone."""
+    """The state of the connection to the source changed; for every listener."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusNews:
-    """The source says something else of the topic; for those who want that."""
+    """The status of the topic changed; for listeners that want it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedNews:
-    """Records are missing, or lack something; for everyone who may know."""
+    """Records are missing or incomplete; for every listener with permission."""
 
     skipped: SkippedFrames
 
 
 @dataclass(frozen=True, slots=True)
 class ResetNews:
-    """The log has a new epoch; `old` is the one before."""
+    """The log was replaced by one of a new epoch; `old` is the one before."""
 
     old: AnyLog
     reason: ResetReason
@@ -49,7 +49,7 @@ class ResetNews:
 
 @dataclass(frozen=True, slots=True)
 class FailureNews:
-    """Nothing more will come; what the log holds can still be watched."""
+    """No more records will come; those in the log can still be watched."""
 
     failure: Failed
 
@@ -59,7 +59,7 @@ News = LinkNews | StatusNews | SkippedNews | ResetNews | FailureNews
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What follows from a change: news, and whether those who wait for records are to look."""
+    """What follows from a change: news, and whether to wake those who wait for records."""
 
     wakes: bool = False
     news: News | None = None
@@ -73,7 +73,7 @@ _STATUS_NEWS = Applied(wakes=True, news=StatusNews())
 
 
 class Channel:
-    """One topic. `counters` are those of all channels."""
+    """One topic. `counters` are shared by all channels."""
 
     def __init__(self, topic: Topic, kind: TopicKind, *, counters: Counters) -> None:
         self.topic = topic
@@ -82,7 +82,7 @@ class Channel:
         self.link = LinkChange()
         self.status: Status | None = None
         self.skipped: SkippedFrames | None = None
-        """What viewers miss; None if it is nothing, and nothing else was ever said."""
+        """What viewers miss; None if nothing was ever reported missing."""
         self.failure: Failed | None = None
         self.is_growing = False
         """Whether the topic is known not to be over."""
@@ -93,7 +93,7 @@ class Channel:
         self.codec: Codec = self.kind.codec(log)
 
     def apply(self, change: LogChange[Any]) -> Applied:  # noqa: C901 - a case a change
-        """Have `change` happen; what follows from it is the caller's to do."""
+        """Apply `change` to the log and state; the caller does what follows from it."""
         match change:
             case Append(_, records):
                 return self._append(records)
@@ -167,10 +167,10 @@ class Channel:
             return _NOTHING
         return self._reset(self.log.restarted(origin), "run_remade")
 
-    # -- in the protocol's words
+    # -- as a message
 
     def upstream_news(self) -> UpstreamNews | None:
-        """How the connection to the source stands; None while there is nothing to say."""
+        """The state of the connection to the source; None while there is nothing to report."""
         link, run_id = self.link, RunId(self.topic.name)
         match link.status:
             case None:

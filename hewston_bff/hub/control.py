@@ -1,4 +1,4 @@
-"""Commands of a client, from wire words to what a cursor is told."""
+"""Parses a client's messages into commands of a cursor."""
 
 from msgspec.structs import replace
 
@@ -20,10 +20,10 @@ from hewston_bff.protocol.times import parse_time
 
 
 def cursor_command(ctrl: Ctrl, mode: Mode) -> CursorCommand:
-    """What `ctrl` says to a cursor of this mode.
+    """The command in `ctrl`, for a cursor of this mode.
 
     Raises:
-        InvalidRequest: a value that the command can't have.
+        InvalidRequest: a value is missing or out of range.
     """
     match ctrl.cmd:
         case "play":
@@ -41,7 +41,7 @@ def cursor_command(ctrl: Ctrl, mode: Mode) -> CursorCommand:
 
 
 def as_delivered(request: Subscribe, delivery: Delivery) -> Subscribe:
-    """What the request comes to, where a kind's records are delivered in one way only."""
+    """The request as a kind of topic delivers it: some deliver in one way only."""
     match delivery:
         case Delivery.CONFLATE:
             return request
@@ -52,10 +52,10 @@ def as_delivered(request: Subscribe, delivery: Delivery) -> Subscribe:
 
 
 def start_of(request: Subscribe) -> SeekTarget | None:
-    """Where a subscription begins; None is the start of the run.
+    """Where a subscription begins; None is the start of the log.
 
     Raises:
-        InvalidRequest: `from` or `resume` says nothing that can be a position.
+        InvalidRequest: `from` or `resume` holds no valid position.
     """
     begin: AtIndex | AtTime | AtEdge
     if request.from_ == "start":
@@ -72,7 +72,7 @@ def start_of(request: Subscribe) -> SeekTarget | None:
 
 
 def place_of(position: Position | None, name: str) -> AtIndex | AtTime:
-    """A frame index or a time as a position.
+    """The seek target of a frame index or a time.
 
     Raises:
         InvalidRequest: it is neither.

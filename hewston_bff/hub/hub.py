@@ -1,4 +1,4 @@
-"""All topics: who may watch which, when its source is asked and let go of."""
+"""All topics: opens sources, checks permits, evicts logs, runs the ticker."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -27,7 +27,7 @@ _BUDGET_EVERY_TICKS = 15
 
 @dataclass(frozen=True, slots=True)
 class HubOptions:
-    """Limits and times of the hub; seconds and bytes."""
+    """Limits of the hub, in seconds and bytes."""
 
     log_bytes: int = 512 << 20
     cache_bytes: int = 64 << 20
@@ -36,7 +36,7 @@ class HubOptions:
 
 
 class Hub:
-    """Topic → channel. One source a topic, however many watch; needs `run` running."""
+    """Topic → channel; one source for each topic, however many watch. `run` must be running."""
 
     def __init__(self, kinds: Iterable[TopicKind], *, options: HubOptions) -> None:
         self._kinds = {kind.name: kind for kind in kinds}
@@ -49,10 +49,10 @@ class Hub:
         self.cache = SpanCache(max_bytes=options.cache_bytes)
         self.ticker = Ticker(after_tick=self._after_tick)
         self.unflushed: list[Flushable] = []
-        """Clients with several messages of one tick, to be written at its end."""
+        """Clients that gathered messages in this tick; flushed at its end."""
 
     async def run(self) -> None:
-        """Tick, feed and ask until cancelled; all of the hub's tasks live in here."""
+        """Run the ticker, feeds and permits until cancelled; owns all tasks of the hub."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -60,28 +60,28 @@ class Hub:
         finally:
             self._group = None
 
-    # -- those who watch
+    # -- listeners
 
     def register(self, kind: TopicKind) -> None:
-        """From now on there are topics of this kind."""
+        """Serve topics of this kind from now on."""
         self._kinds[kind.name] = kind
 
     def delivery(self, topic: Topic) -> Delivery:
-        """How a topic's records reach a viewer that asks for nothing else."""
+        """How records of this topic reach a viewer that asks for no other way."""
         return self._kinds[topic.kind].delivery
 
     def has(self, topic: Topic) -> bool:
-        """Whether there can be such a topic."""
+        """Whether the topic's kind is registered and its name valid."""
         kind = self._kinds.get(topic.kind)
         return kind is not None and kind.has(topic.name)
 
     def acquire(self, topic: Topic, credentials: Credentials) -> Permit:
-        """Ask the topic's source whether these may read it, unless that was said just now.
+        """A permit of these credentials for `topic`; its source is asked unless it just answered.
 
-        Every `acquire` needs a `release`. The permit tells of the answer, and so does the audience.
+        Every `acquire` needs a `release`. The answer is in the permit; listeners are notified.
 
         Raises:
-            LimitReached: memory is used up by what is being watched.
+            LimitReached: the memory limit is reached by what is being watched.
         """
         entry = self._entries.get(topic) or self._open(topic)
         if entry.linger is not None:
@@ -99,7 +99,7 @@ class Hub:
         return permit
 
     def release(self, permit: Permit) -> None:
-        """Nothing relies on it any more. The last one of a topic leaves its source lingering."""
+        """Release a permit. After the last one of a topic its source lingers, then closes."""
         entry = self._entries[permit.topic]
         permit.viewers -= 1
         if permit.viewers == 0:
@@ -111,13 +111,13 @@ class Hub:
             return
         loop = asyncio.get_running_loop()
         entry.last_used_s = loop.time()
-        # What nobody was allowed to see, or what there is none of, is not worth keeping.
+        # A topic that nobody was permitted, or that does not exist, is not worth keeping.
         is_known = entry.permits.is_known or entry.log.next_seq > 0
         linger_s = self._options.linger_s if is_known else 0.0
         entry.linger = loop.call_later(linger_s, self._retire, entry)
 
     def add(self, listener: Listener) -> None:
-        """Let somebody with a permit hear of its topic; the source is asked to feed it."""
+        """Add a listener, which holds a permit, to its topic's audience; feed the topic."""
         entry = self._entries[listener.permit.topic]
         entry.audience.listeners.add(listener)
         if listener.permit.is_granted:
@@ -125,19 +125,19 @@ class Hub:
         self._ensure_fed(entry)
 
     def remove(self, listener: Listener) -> None:
-        """It hears nothing more; its permit still has to be released."""
+        """Remove a listener; its permit still has to be released."""
         listener.close()
         self._entries[listener.permit.topic].audience.listeners.discard(listener)
 
     def audience(self, topic: Topic) -> Audience:
-        """All who hear of a topic that somebody has a permit of."""
+        """The audience of a topic for which a permit was acquired."""
         return self._entries[topic].audience
 
     # -- topics and their tasks
 
     def _open(self, topic: Topic) -> TopicEntry:
         if self._budget.is_full:
-            msg = "memory is used up by the runs being watched: stop watching one, or try later"
+            msg = "the memory limit for runs is reached: stop watching one, or try again later"
             raise LimitReached(msg, retry_after_s=10)
         entry = self._entries[topic] = TopicEntry(
             topic,
@@ -155,7 +155,7 @@ class Hub:
             await watch_permit(permit, source, times=times, events=entry)
         except Exception:
             logger.exception("access.crashed", topic=str(permit.topic))
-            error = BffError("your permission could not be asked for: an error here, it was logged")
+            error = BffError("an error on this server, which was logged: try again later")
             permit.refuse(error)
             entry.refused(permit, error)
 
@@ -165,7 +165,7 @@ class Hub:
             entry.feed = self._spawn(self._feed(entry), str(entry.channel.topic))
 
     def _feed_anew(self, entry: TopicEntry) -> None:
-        """The topic was made anew: stop what feeds the old log, and have the new one fed."""
+        """The topic was replaced: stop the feed of the old log, and start one for the new."""
         before, entry.feed = entry.feed, None
         if before is not None:
             before.cancel()
@@ -179,7 +179,9 @@ class Hub:
             await entry.source.feed()
         except Exception:
             logger.exception("run.crashed", topic=str(entry.channel.topic))
-            message = "this run cannot be shown because of an error here; it was logged"
+            message = (
+                "this run cannot be shown because of an error on this server, which was logged"
+            )
             entry.apply(LinkChange(state="failed", status="failed"))
             entry.apply(Failed(ErrorCode.INTERNAL, message, {}))
 
@@ -187,11 +189,11 @@ class Hub:
         if self._group is None:
             work.close()
             raise RuntimeError("the hub is not running")
-        # A context of its own: a topic's log lines are not those of the request that came first.
+        # An own context: log lines of a topic must not carry the id of the request that opened it.
         return self._group.create_task(work, name=name, context=Context())
 
     def _retire(self, entry: TopicEntry) -> None:
-        """Nobody came back: let go of the source, keep what is worth keeping."""
+        """The linger is over: stop the feed; keep the log if it is worth keeping."""
         entry.linger = None
         entry.permits.clear()
         if entry.feed is not None:
@@ -214,7 +216,7 @@ class Hub:
         for client in unflushed:
             try:
                 client.flush()
-            except Exception as exc:  # noqa: BLE001 - one client's trouble is no other's
+            except Exception as exc:  # noqa: BLE001 - one client's bug must not hit others
                 contain(client, "flush.crashed", exc)
         self._ticks += 1
         if self._ticks % _BUDGET_EVERY_TICKS == 0:
@@ -224,11 +226,11 @@ class Hub:
                 logger.exception("budget.crashed")
 
     def keep_budget(self) -> None:
-        """Hold the logs to their budget."""
+        """Enforce the memory limit of the logs."""
         for entry in self._budget.keep(list(self._entries.values())):
             self._forget(entry)
 
-    # -- looks from outside
+    # -- figures
 
     @property
     def log_bytes(self) -> int:
@@ -236,7 +238,7 @@ class Hub:
         return sum(entry.log.size_bytes for entry in self._entries.values())
 
     def stats(self) -> HubStats:
-        """The hub at this moment."""
+        """Figures of the hub at this moment."""
         now_s = asyncio.get_running_loop().time()
         topics = tuple(entry.stats(now_s=now_s) for entry in self._entries.values())
         connections = sum(topic.is_connected for topic in topics)

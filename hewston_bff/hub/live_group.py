@@ -1,9 +1,9 @@
-"""Live viewers that want the same, served together: one span, one loop over their sockets.
+"""Live viewers with the same options, served together: one span, one loop over their sockets.
 
-A viewer whose playhead is at the edge of a growing topic needs nothing decided for it alone. As
-long as it stays there it stands in a group, whose position is its position; any command, and any
-slowness, takes it out. This is the one place where what is decided is not returned, but sent: a
-message costs one call of the client's `offer`, and no object.
+A viewer whose playhead is at the edge of a growing topic needs no decision of its own. While it
+stays there it is in a group, and the group's position is its position; a command, or a client that
+takes no data, takes it out. This is the only place that sends while it decides, instead of
+returning a decision: a message costs one call of the client's `offer`, and no new object.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from hewston_bff.hub.ticker import Ticked, contain
 _EPSILON = 1e-6
 
 Offer = Callable[[bytes], bool]
-"""Writes data to a client, unless the client is slow or going; whether it did."""
+"""Writes data to a client unless it is slow or closing; whether it did."""
 
 
 class GrowingTopic(Protocol):
@@ -32,7 +32,7 @@ class Member(Ticked, Protocol):
     """A viewer that can stand in a group."""
 
     def leave_group(self) -> bool:
-        """Go on alone from the group's position; whether it was in one."""
+        """Leave the group at its position; whether it was in one."""
 
     def wake(self) -> None:
         """Be driven at the next tick."""
@@ -52,7 +52,7 @@ class LiveGroup:
         self.scheduled = -1
 
     def tick(self, now_s: float) -> float:
-        """Send everyone what has come since the last beat; beats are those of all live cursors."""
+        """Send all members what came since the last beat; live cursors share the same beats."""
         of, start = self._of, self.next_seq
         channel = of.channel
         log = channel.log
@@ -77,15 +77,15 @@ class LiveGroup:
         return inf
 
     def _send(self, data: bytes) -> None:
-        """Offer `data` to everyone; who does not take it goes on alone, who is broken ends."""
+        """Offer `data` to all members; those that do not take it leave, those that raise end."""
         slow: list[Member] = []
         broken: list[tuple[Member, Exception]] = []
         for member, offer in self.members.items():
-            # Here and not around all of them: who was served already must not be served again.
+            # Inside the loop: members that were served already must not be served again.
             try:
                 if not offer(data):
                     slow.append(member)
-            except Exception as error:  # noqa: BLE001 - one viewer's trouble is no other's
+            except Exception as error:  # noqa: BLE001 - one viewer's bug must not hit others
                 broken.append((member, error))
         for member in slow:
             member.leave_group()
@@ -95,11 +95,11 @@ class LiveGroup:
             contain(member, "viewer.crashed", trouble)
 
     def crashed(self) -> None:
-        """See `Ticked`: who of them is to blame shows when each goes on alone."""
+        """See `Ticked`: alone, the member at fault will crash by itself."""
         self.dissolve()
 
     def dissolve(self) -> None:
-        """Let everyone go on alone."""
+        """Have every member leave."""
         for member in tuple(self.members):
             member.leave_group()
             member.wake()

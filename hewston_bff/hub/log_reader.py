@@ -1,4 +1,4 @@
-"""A reader of one topic's log that plays nothing: it waits for what is not there yet."""
+"""A reader of one topic's log without playback: it waits for records that are still to come."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from hewston_bff.protocol.topics import Topic
 
 
 class _Nowhere:
-    """The sink of a listener that is told nothing."""
+    """The sink of a listener without a client."""
 
     @property
     def framing(self) -> "_Nowhere":
@@ -34,20 +34,20 @@ class _Nowhere:
         return False
 
     def push(self, data: bytes) -> None:
-        """Nothing is pushed here."""
+        """Discard."""
 
     def offer(self, data: bytes) -> bool:  # noqa: ARG002 - a port
         return False
 
     def notify(self, notice: Notice) -> None:
-        """Nobody is told."""
+        """Discard."""
 
     def end(self, code: CloseCode, reason: str) -> None:
-        """Nobody is there to go."""
+        """Do nothing: there is no client."""
 
 
 class LogReader:
-    """A `Listener`: while it listens the topic is fed, and records from `next_seq` on are held."""
+    """A listener: while it listens, the topic is fed and records from `next_seq` on are held."""
 
     sink: Sink = _Nowhere()
     wants_status = False
@@ -59,17 +59,17 @@ class LogReader:
         self.is_waiting = False
         self.is_answered = False
         self.next_seq = 0
-        """The oldest record that is still needed; the reader's to move."""
+        """The oldest record that is still needed; the caller advances it."""
         self._audience = audience
         self._failure: BffError | None = None
         self._news = asyncio.Event()
 
     async def until(self, is_enough: Callable[[AnyLog], bool]) -> AnyLog:
-        """The log, once it may be read and there `is_enough` of it.
+        """Wait until the log may be read and `is_enough`; returns it. A cancellation loses nothing.
 
         Raises:
-            RunNotFound, Unauthorized, Forbidden: it may not be read.
-            BffError: nothing more will come.
+            RunNotFound, Unauthorized, Forbidden: permission was refused.
+            BffError: no more records will come.
         """
         while True:
             log = self._audience.channel.log
@@ -83,7 +83,7 @@ class LogReader:
 
     @property
     def skipped(self) -> SkippedFrames | None:
-        """What was left out of the log; whoever has read what it wanted looks at it."""
+        """What is missing from the log; look at it after reading."""
         return self._audience.channel.skipped
 
     def tick(self, now_s: float) -> float:  # noqa: ARG002 - called by the ticker
@@ -93,7 +93,9 @@ class LogReader:
 
     def crashed(self) -> None:
         """See `Ticked`."""
-        self._fail(BffError("this run cannot be read because of an error here; it was logged"))
+        self._fail(
+            BffError("this run cannot be read because of an error on this server, which was logged")
+        )
 
     def needs(self) -> range:
         """See `Listener`."""
@@ -108,7 +110,7 @@ class LogReader:
         self._news.set()
 
     def suspended(self) -> None:
-        """See `Listener`: `until` waits for the next yes."""
+        """See `Listener`: `until` waits until permission is granted again."""
 
     def refused(self, error: BffError) -> None:
         """See `Listener`."""
@@ -131,10 +133,10 @@ class LogReader:
 
 @contextmanager
 def reading(hub: Hub, topic: Topic, credentials: Credentials) -> Iterator[LogReader]:
-    """A reader of this topic, permitted by its source before it reads.
+    """A reader of `topic`, which reads once the source permits these credentials.
 
     Raises:
-        LimitReached: memory is used up by what is being watched.
+        LimitReached: the memory limit is reached by what is being watched.
     """
     permit = hub.acquire(topic, credentials)
     reader = LogReader(hub.audience(topic), permit)

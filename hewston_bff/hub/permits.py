@@ -19,7 +19,7 @@ from hewston_bff.protocol.topics import Topic
 
 @dataclass(frozen=True, slots=True)
 class PermitTimes:
-    """How long a yes holds: asked again after `fresh_s`; without an answer at most `stale_s`."""
+    """How long a permission holds: renewed after `fresh_s`; without an answer at most `stale_s`."""
 
     fresh_s: float = 30.0
     stale_s: float = 600.0
@@ -29,10 +29,10 @@ class PermitTimes:
 
 @dataclass(slots=True, eq=False)
 class Permit:
-    """What a source said to one set of credentials about one topic.
+    """The answer of a source to one set of credentials about one topic.
 
-    `granted_at_s` is loop time, None while it has not said yes. `decided` is set by the first clear
-    answer. `viewers` counts those who rely on it.
+    `granted_at_s` is loop time, None until permission was granted. `decided` is set by the first
+    clear answer. `viewers` counts those who rely on the permit.
     """
 
     topic: Topic
@@ -45,13 +45,13 @@ class Permit:
     task: "asyncio.Task[None] | None" = None
 
     def grant(self, now_s: float) -> None:
-        """It is given, or given again."""
+        """The source granted or renewed it."""
         self.is_granted = True
         self.granted_at_s = now_s
         self.decided.set()
 
     def refuse(self, refusal: BffError) -> None:
-        """It is denied, for good."""
+        """The source refused it, finally."""
         self.is_granted = False
         self.granted_at_s = None
         self.refusal = refusal
@@ -67,7 +67,7 @@ class Permit:
 
 
 class Permits:
-    """The permits of one topic, by credentials. See also `ports.PermitView`."""
+    """The permits of one topic, by credentials; also its `ports.PermitView`."""
 
     def __init__(self, topic: Topic) -> None:
         self._topic = topic
@@ -79,7 +79,7 @@ class Permits:
         return self._by_key.setdefault(credentials.key, Permit(self._topic, credentials))
 
     def granted(self) -> None:
-        """Somebody may read."""
+        """A permit was granted."""
         self._has_granted.set()
 
     def drop(self, permit: Permit) -> None:
@@ -89,11 +89,11 @@ class Permits:
 
     @property
     def is_known(self) -> bool:
-        """Whether somebody was ever allowed to read."""
+        """Whether any permit was granted since the topic was opened or last closed."""
         return self._has_granted.is_set()
 
     def clear(self) -> None:
-        """Nobody watches: stop asking, and forget."""
+        """Stop renewing all permits, and forget them."""
         for permit in self._by_key.values():
             if permit.task is not None:
                 permit.task.cancel()
@@ -112,25 +112,25 @@ class Permits:
 
 
 class PermitEvents(Protocol):
-    """Who hears of answers."""
+    """Gets the answers of a source."""
 
     def granted(self, permit: Permit) -> None:
-        """A yes."""
+        """The source granted or renewed `permit`."""
 
     def refused(self, permit: Permit, error: BffError) -> None:
-        """A clear no."""
+        """The source refused `permit`."""
 
     def suspended(self, permit: Permit) -> None:
-        """A yes that has gone stale."""
+        """`permit` was not renewed in time."""
 
     def unanswered(self, attempt: int, wait_s: float) -> None:
-        """An attempt without answer; the next comes after `wait_s`."""
+        """An attempt got no answer; the next comes after `wait_s`."""
 
 
 async def watch_permit(
     permit: Permit, source: Source, *, times: PermitTimes, events: PermitEvents
 ) -> None:
-    """Ask now and whenever the answer is due for renewal, until refused or cancelled.
+    """Ask now, and whenever the answer is due for renewal, until refused or cancelled.
 
     Nothing is asked while the source remembers an answer that is fresh, whoever asked for it.
     """

@@ -1,4 +1,4 @@
-"""Spans merged, encoded and framed once, and shared by everyone who needs the same."""
+"""Spans merged, encoded and framed once, for all viewers who need the same bytes."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -13,7 +13,7 @@ _ENTRY_OVERHEAD_BYTES = 250
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The form in which a subscription gets frames; equal shapes share their bytes."""
+    """The form of a subscription's messages; subscriptions of one shape share bytes."""
 
     framing: Framing
     sid: int | None
@@ -22,7 +22,7 @@ class Shape:
     key: int
 
     def frame(self, channel: Channel, start: int, stop: int, *, lost: int) -> bytes:
-        """One message on the wire for records `start` to `stop`."""
+        """One framed message for records `start` to `stop`."""
         codec, epoch = channel.codec, channel.log.epoch
         sid = b"" if self.sid is None else b'"sid":%d,' % self.sid
         body = codec.encode(start, stop, updates=self.updates, lost=lost)
@@ -32,7 +32,7 @@ class Shape:
 
 
 class SpanCache:
-    """Ready messages of all topics, bounded in bytes; the oldest go first."""
+    """Framed messages of all topics, limited in bytes; the oldest are dropped first."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -43,7 +43,7 @@ class SpanCache:
         self._log_keys = count()
 
     def new_log_key(self) -> int:
-        """A number for a log, never given before."""
+        """A key for a log, different from all before."""
         return next(self._log_keys)
 
     def shape(self, framing: Framing, *, sid: int | None, updates: Updates, mode: Mode) -> Shape:
@@ -57,7 +57,7 @@ class SpanCache:
     def get(
         self, channel: Channel, log_key: int, start: int, stop: int, shape: Shape, lost: int
     ) -> bytes:
-        """The bytes of a span in this shape: one message, or in `all` mode one a frame, joined."""
+        """The bytes of a span: one message, or in `all` mode one for each frame, joined."""
         key = (log_key, start, stop, shape.key, lost)
         data = self._frames.get(key)
         if data is None:

@@ -1,4 +1,4 @@
-"""What the hub counts, and a frozen picture of it."""
+"""Counters of the hub, and a frozen copy of its state."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -15,21 +15,21 @@ class Counters:
     bytes_in: int = 0
     """Bytes of those frames."""
     frames_out: int = 0
-    """`frame` messages given to clients."""
+    """`frame` messages sent to clients."""
     bytes_out: int = 0
     """Bytes of those messages as framed."""
     merged: int = 0
-    """Source frames that went out inside a message of several, less one a message."""
+    """Source frames sent merged with others, less one for each message."""
     dropped: int = 0
-    """Source frames that clients lost because they were evicted first."""
+    """Source frames that clients lost because they were evicted unread."""
     reconnects: int = 0
     """Connections to the backend lost and tried again."""
     skipped: Counter[str] = field(default_factory=Counter)
-    """Messages and frames of the backend that were left out, or of which something was, by reason;
-    what a replay brings again is not counted again."""
+    """Messages and frames of the backend that were skipped in whole or in part, by reason; a replay
+    counts nothing twice."""
 
     def copy(self) -> "Counters":
-        """The totals of this moment."""
+        """A copy of the totals."""
         return replace(self, skipped=self.skipped.copy())
 
 
@@ -51,13 +51,13 @@ class TopicStats:
 
     @property
     def run_id(self) -> str:
-        """The run, if it is one."""
+        """The run id, if the topic is a run."""
         return self.topic.name
 
 
 @dataclass(frozen=True, slots=True)
 class HubStats:
-    """The hub at one moment. `encode_share`: encodings per message delivered (0 is best)."""
+    """The hub at one moment. `encode_share`: encodings for each message delivered, 0 is best."""
 
     run_subscriptions: int
     backend_connections: int
@@ -73,5 +73,5 @@ class HubStats:
 
     @property
     def runs(self) -> tuple[TopicStats, ...]:
-        """Those that are runs."""
+        """The topics that are runs."""
         return tuple(each for each in self.topics if each.topic.kind == RUN)

@@ -1,4 +1,4 @@
-"""One subscription of one client: what its viewer decides goes out here, tick by tick."""
+"""One subscription of one client: it sends what its viewer decides."""
 
 from collections.abc import Callable, Iterable
 from math import inf
@@ -20,11 +20,11 @@ from hewston_bff.protocol.updates import Updates
 
 _CHUNKS_A_TICK: Final = 8
 _QUIETLY: Final = frozenset({None, "up", "complete"})
-"""States of the connection to the source that are no news to a viewer who comes."""
+"""States of the connection to the source that a new viewer need not hear of."""
 
 
 class Subscription:
-    """A listener of one topic. Driven by the ticker, by its client and by the audience."""
+    """A listener with a client; called by the ticker, its client and the audience."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Subscription:
     # -- its client
 
     def answer(self) -> None:
-        """Answer `subscribe`, once; say how the source stands where that is news."""
+        """Answer `subscribe`, once; add the state of topic and source where that is news."""
         if self.is_answered:
             return
         self.is_answered = True
@@ -81,7 +81,7 @@ class Subscription:
         self.wake()
 
     def command(self, command: CursorCommand, re: RequestId | None) -> None:
-        """Obey, and answer."""
+        """Obey a command, and answer it."""
         self.answer()
         was_in_group = self.leave_group()
         reply = self.viewer.command(command, re, self._now_s)
@@ -90,7 +90,7 @@ class Subscription:
             self.wake()
 
     def introduce_skips(self) -> None:
-        """Tell a viewer that comes late what the log lacks, if it may know."""
+        """Tell a viewer that joined late what the log lacks, once it has permission."""
         if not self.permit.is_granted:
             return
         self._has_heard_of_skips = True
@@ -101,7 +101,7 @@ class Subscription:
         self._notify(self.viewer.skipped(skipped) if status is None else [status])
 
     def close(self) -> None:
-        """See nothing more."""
+        """Take no more records."""
         self.leave_group()
         self.audience.stop_waiting(self)
         self.is_closed = True
@@ -140,7 +140,7 @@ class Subscription:
             self.sink.notify(self.viewer.state(self._now_s))
 
     def refused(self, error: BffError) -> None:
-        """See `Listener`: its client decides what becomes of it."""
+        """See `Listener`: its client decides whether to close."""
         self._refused(self, error)
 
     def hear(self, news: ResetNews | SkippedNews | FailureNews) -> None:
@@ -164,11 +164,11 @@ class Subscription:
         self.audience.ticker.wake(self)
 
     def crashed(self) -> None:
-        """See `Ticked`: its client goes, and may come back and resume."""
+        """See `Ticked`: closes the client, which may reconnect and resume."""
         self.sink.end(CloseCode.INTERNAL, INTERNAL_REASON)
 
     def tick(self, now_s: float) -> float:
-        """Deliver what is due; when to come again, inf if only news of the topic can tell."""
+        """Deliver what is due; returns when to be driven again, inf if only news can tell."""
         if self.is_closed or not self.permit.is_granted:
             return inf
         if self._group is not None:
@@ -184,7 +184,7 @@ class Subscription:
         return at_s
 
     def _is_on_its_way(self, now_s: float) -> bool:
-        """Whether the log can't tell yet where the cursor is going."""
+        """Whether the log cannot locate the cursor's target yet."""
         cursor = self.viewer.cursor
         if cursor.target is None:
             return False
@@ -221,7 +221,7 @@ class Subscription:
         counters.merged += stop - start - messages
 
     def _push_more(self, now_s: float) -> None:
-        """In `all` mode further chunks: as many as are due, and the socket and one tick take."""
+        """In `all` mode: send further chunks, as far as due, the socket and one tick allow."""
         for _ in range(_CHUNKS_A_TICK - 1):
             if not self.sink.can_take():
                 return
@@ -231,7 +231,7 @@ class Subscription:
             self._push(start, stop)
 
     def _wait(self) -> None:
-        """Wait for the log to grow, in the group of those who live alike if that is all."""
+        """Wait for the log to grow; join a live group if that is all this viewer needs."""
         viewer, audience = self.viewer, self.audience
         if viewer.is_plainly_live:
             cursor = viewer.cursor
@@ -244,7 +244,7 @@ class Subscription:
         audience.wait(self)
 
     def leave_group(self) -> bool:
-        """Go on alone from the group's position; whether it was in one."""
+        """Leave the live group at its position; whether it was in one."""
         if self._group is None:
             return False
         self.viewer.cursor.next_seq = self._group.next_seq

@@ -1,4 +1,4 @@
-"""What one client watches: its subscriptions by their numbers."""
+"""The subscriptions of one client, by number."""
 
 from dataclasses import dataclass
 from math import inf
@@ -27,7 +27,7 @@ from hewston_bff.protocol.updates import updates_of
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionLimits:
-    """How many, and how long the backend is given to say whether one may be."""
+    """Limit on subscriptions, and seconds that the source gets to permit or refuse one."""
 
     subscriptions: int = 128
     admission_s: float = 2.0
@@ -37,11 +37,11 @@ class RefusalHandler(Protocol):
     """Told when the backend does not allow a subscription; `re` while its request is unanswered."""
 
     def __call__(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
-        """Tell the client."""
+        """Notify the client."""
 
 
 class Subscriptions:
-    """The subscriptions of one client, each with a permit of the hub, released by `close`."""
+    """Subscriptions of one client; each holds a permit of the hub, which `close` releases."""
 
     def __init__(
         self,
@@ -57,26 +57,26 @@ class Subscriptions:
         self._refused = refused
         self._by_sid: dict[int, Subscription] = {}
         self._overdue_s: dict[int, float] = {}
-        """When to answer those that the backend has not decided on."""
+        """When to answer requests that the source has not decided on."""
 
     def __len__(self) -> int:
         return len(self._by_sid)
 
     def subscribe(self, request: Subscribe, sink: Sink) -> None:
-        """Watch a run under the lowest free number; answered once the backend allows it, or soon.
+        """Watch a topic under the lowest free number; answered once it is permitted, or soon.
 
         Raises:
-            InvalidRequest: the run id or the position can't be one.
+            InvalidRequest: the run id, topic or position is invalid.
             AlreadySubscribed: the request's id is in use.
-            LimitReached: too many on this socket, or no memory for another run.
+            LimitReached: the limit of subscriptions on this socket, or of memory, is reached.
         """
         topic = self._topic_of(request)
         if len(self) >= self._limits.subscriptions:
             limit = self._limits.subscriptions
-            msg = f"{limit} subscriptions on this socket: unsubscribe from one first"
+            msg = f"the limit of {limit} subscriptions on a socket is reached: unsubscribe first"
             raise LimitReached(msg)
         if request.id is not None and request.id in self._request_ids():
-            raise AlreadySubscribed("a subscription was made with this `id`: choose another")
+            raise AlreadySubscribed("another subscription has this `id`: choose a new one")
         request = as_delivered(request, self._hub.delivery(topic))
         start = start_of(request)
         permit = self._hub.acquire(topic, self._credentials)
@@ -95,10 +95,10 @@ class Subscriptions:
         start: SeekTarget | None,
         is_native: bool,
     ) -> None:
-        """Watch the one run of a per-run endpoint; `is_native`: in the backend's own words.
+        """Watch the run of a per-run endpoint; `is_native`: in the backend's own protocol.
 
         Raises:
-            LimitReached: no memory for another run.
+            LimitReached: the memory limit is reached.
         """
         options = SubscriptionOptions(
             sid=None,
@@ -117,11 +117,13 @@ class Subscriptions:
         else:
             topic = parse_topic(request.topic)
         if topic is None:
-            raise InvalidRequest("say what to watch: `run_id`, or a `topic` as `kind:name`")
+            raise InvalidRequest("`run_id` is missing: send it, or a `topic` as `kind:name`")
         if not self._hub.has(topic):
             if topic.kind == RUN:
                 raise InvalidRequest("`run_id` must be 1 to 128 of A-Z a-z 0-9 . _ -")
-            raise InvalidRequest("`topic` names no kind that there is here, or no topic of it")
+            raise InvalidRequest(
+                "`topic` is unknown: send `kind:name` with a kind that this server has"
+            )
         return topic
 
     def _watch(self, sid: int, permit: Permit, sink: Sink, options: SubscriptionOptions) -> None:
@@ -137,10 +139,10 @@ class Subscriptions:
         self._hub.add(subscription)
 
     def unsubscribe(self, sid: int | None) -> int:
-        """Stop watching; the number that is free again.
+        """Stop watching; returns the number, which is free again.
 
         Raises:
-            NotSubscribed: no such number, or none given and not exactly one subscription.
+            NotSubscribed: there is no such number; or none is given, and not one subscription.
         """
         subscription = self.find(sid)
         subscription.answer()
@@ -152,12 +154,12 @@ class Subscriptions:
         """The subscription of a number; without one, the only one.
 
         Raises:
-            NotSubscribed: there is none, or not exactly one.
+            NotSubscribed: there is no such number; or none is given, and not one subscription.
         """
         if sid is None:
             if len(self._by_sid) == 1:
                 return next(iter(self._by_sid.values()))
-            msg = f"{len(self)} subscriptions on this socket: say which by `sid`"
+            msg = f"{len(self)} subscriptions on this socket: name one by `sid`"
             raise NotSubscribed(msg)
         subscription = self._by_sid.get(sid)
         if subscription is None:
@@ -165,25 +167,25 @@ class Subscriptions:
         return subscription
 
     def answer_all(self) -> None:
-        """Answer every request that was not, decided or not."""
+        """Answer every open request, decided or not."""
         self._overdue_s.clear()
         for subscription in tuple(self._by_sid.values()):
             subscription.answer()
 
     def repeat_news(self) -> None:
-        """Tell a client that could not be told anything before what its runs lack."""
+        """Tell a client that was silent until now what its topics lack."""
         for subscription in self._by_sid.values():
             subscription.introduce_skips()
 
     def answer_overdue(self, now_s: float) -> None:
-        """Answer the requests that the backend took too long to decide on."""
+        """Answer the requests that the source has not decided on in time."""
         for sid in [sid for sid, at_s in self._overdue_s.items() if now_s >= at_s]:
             del self._overdue_s[sid]
             self._by_sid[sid].answer()
 
     @property
     def overdue_s(self) -> float:
-        """When the next request has to be answered, decided or not; inf if none waits."""
+        """When the next request must be answered, decided or not; inf if none is open."""
         return min(self._overdue_s.values(), default=inf)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""The one loop that drives all cursors, and the wheel of who is due when.
+"""The loop that drives all cursors, and a wheel of what is due at which tick.
 
 Ticks have nominal times, whole multiples of the period after the start; cursors are driven by
-those, so that a late tick shortens the next wait and nobody's clock drifts.
+those, so that a late tick shortens the next wait and no clock drifts.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ class Ticked(Protocol):
     """Something that acts at ticks."""
 
     scheduled: int
-    """The tick it is due at, or -1; the wheel's to write."""
+    """The tick it is due at, or -1; only the ticker writes it."""
 
     def tick(self, now_s: float) -> float:
-        """Act at nominal time `now_s`; the time to act next, inf if only an event can tell."""
+        """Act at nominal time `now_s`; returns when to act next, inf if only an event can tell."""
 
     def crashed(self) -> None:
-        """It raised something unforeseen, which is logged: it ends, and nothing else does."""
+        """It raised an unexpected error, which was logged: end it alone."""
 
 
 class Crashing(Protocol):
@@ -43,7 +43,7 @@ class Crashing(Protocol):
 
 
 def contain(item: Crashing, event: str, error: Exception, **context: object) -> None:
-    """Log `error` as `event`, and have `item` end."""
+    """Log `error` as `event`, and end `item`."""
     logger.error(event, item=type(item).__name__, exc_info=error, **context)
     try:
         item.crashed()
@@ -52,7 +52,7 @@ def contain(item: Crashing, event: str, error: Exception, **context: object) -> 
 
 
 class Ticker:
-    """Nominal time, who is due, and how late the loop is."""
+    """Nominal time, what is due, and how late the loop is."""
 
     def __init__(self, *, after_tick: Callable[[], None]) -> None:
         self._after_tick = after_tick
@@ -61,7 +61,7 @@ class Ticker:
         self._before: list[Callable[[], None]] = []
         self.lags_s: deque[float] = deque(maxlen=_LAGS_KEPT)
         self.last_tick_s = -inf
-        """Loop time of the last tick; readiness looks at it."""
+        """Loop time of the last tick; readiness checks it."""
 
     @property
     def next_s(self) -> float:
@@ -118,7 +118,7 @@ class Ticker:
                     item.scheduled = -1
                     try:
                         at_s = item.tick(now_s)
-                    except Exception as error:  # noqa: BLE001 - one viewer's trouble is no other's
+                    except Exception as error:  # noqa: BLE001 - one viewer's bug must not hit others
                         contain(item, "tick.crashed", error)
                         continue
                     if at_s != inf:

@@ -1,4 +1,4 @@
-"""One topic in the hub: its channel, audience, permits and source, and how long it stays."""
+"""One topic in the hub: its channel, audience, permits, source, feed and linger timer."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from hewston_bff.protocol.topics import Topic
 
 
 class TopicEntry:
-    """See `ports.Intake`: this is a topic's place, as its source sees it."""
+    """One topic; its source's `ports.Intake`."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class TopicEntry:
         self.room = asyncio.Event()
         self.room.set()
         self.viewers = 0
-        """Permits that were acquired and not released yet."""
+        """Permits acquired and not yet released."""
         self.feed: asyncio.Task[None] | None = None
         self.linger: asyncio.TimerHandle | None = None
         self.last_used_s = 0.0
@@ -83,7 +83,7 @@ class TopicEntry:
         self.audience.of(permit, lambda listener: listener.permitted())
 
     def refused(self, permit: Permit, error: BffError) -> None:
-        """See `PermitEvents`: those who rely on it go, the others stay."""
+        """See `PermitEvents`: only listeners that rely on the permit are refused."""
         self.permits.drop(permit)
         self.audience.of(permit, lambda listener: listener.refused(error))
 
@@ -92,7 +92,7 @@ class TopicEntry:
         self.audience.of(permit, lambda listener: listener.suspended())
 
     def unanswered(self, attempt: int, wait_s: float) -> None:
-        """See `PermitEvents`: those who wait for an answer hear of it."""
+        """See `PermitEvents`: clients hear of it while the topic has no connection yet."""
         if self.channel.link.status is None:
             self.audience.broadcast(
                 UpstreamNews(
@@ -104,7 +104,7 @@ class TopicEntry:
             )
 
     def stats(self, *, now_s: float) -> TopicStats:
-        """This topic's numbers."""
+        """This topic's figures."""
         channel, log = self.channel, self.channel.log
         age_s = None if self._last_append_s is None else now_s - self._last_append_s
         return TopicStats(

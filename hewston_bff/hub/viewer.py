@@ -1,6 +1,6 @@
-"""One viewer of one topic: a cursor, and what its client is to be told as it moves.
+"""One viewer of one topic: a cursor, and the messages that its moves call for.
 
-It decides and returns; `Subscription` sends. Nothing in here waits or knows a socket.
+It decides and returns; `Subscription` sends. It never waits and knows no socket.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ METRICS_GAP_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionOptions:
-    """How a topic is wanted, besides what the request says: its number, and where it begins."""
+    """How a topic is wanted: the request, its number, and where it begins."""
 
     sid: int | None
     request: Subscribe
@@ -51,17 +51,17 @@ class SubscriptionOptions:
 
 
 class Reply(NamedTuple):
-    """What a command or news comes to: messages, and whether the next tick has something to do."""
+    """The result of a command: messages, and whether to be driven at the next tick."""
 
     notices: Sequence[Notice] = ()
     wakes: bool = True
 
 
 Sends = tuple[Sequence[Notice], int, int, float | None]
-"""What one tick comes to: messages; the records to send, from and to; when to come again.
+"""The result of a tick: messages; start and stop of the records to send; when to come again.
 
-A time means that nothing else can be sent before it; None, that `after` has the rest. A plain
-tuple, for it is made for every message.
+A time means that nothing else can be sent before it; None means that `after` has the rest. A plain
+tuple, because one is made for every message.
 """
 
 
@@ -96,7 +96,7 @@ class Viewer:
         return self.channel.log if self.permit.is_granted else None
 
     def status(self, now_s: float) -> CursorStatus:
-        """Where the cursor stands, in the protocol's words."""
+        """The status of the cursor, as the protocol has it."""
         cursor = self.cursor
         if not self.permit.is_granted:
             return "paused" if cursor.playhead.is_paused else "buffering"
@@ -108,13 +108,13 @@ class Viewer:
 
     @property
     def needs_records(self) -> bool:
-        """Whether it would go on if there were more."""
+        """Whether it would continue if the log had more records."""
         cursor = self.cursor
         return not cursor.playhead.is_paused or cursor.target is not None or cursor.owed > 0
 
     @property
     def is_plainly_live(self) -> bool:
-        """Whether all it needs is what comes next: it may be served with others."""
+        """Whether it needs only the newest records: it can join a live group."""
         cursor, channel = self.cursor, self.channel
         return (
             self.announced.status == "live"
@@ -127,7 +127,7 @@ class Viewer:
         )
 
     def state(self, now_s: float, re: Re = UNSET, *, has_seeked: bool = False) -> Notice:
-        """Where the cursor stands now; also settles what was told last."""
+        """The `state` message; records it as announced."""
         return self.announced.state(
             re, self.cursor, self.readable, self.status(now_s), has_seeked=has_seeked
         )
@@ -135,7 +135,7 @@ class Viewer:
     # -- commands
 
     def begin(self, now_s: float) -> list[Notice]:
-        """Take the first position, and answer `subscribe`."""
+        """Take the first position; returns the answer to `subscribe`."""
         request, options = self.options.request, self.options
         place = self._start()
         notices: list[Notice] = []
@@ -149,7 +149,7 @@ class Viewer:
         return notices
 
     def _start(self) -> Found | OutOfRange | None:
-        """Out of range stands at the end."""
+        """Take the first position; out of range is the end of the log."""
         target = self.options.start
         if target is None:
             return None
@@ -166,7 +166,7 @@ class Viewer:
         return place
 
     def command(self, command: CursorCommand, re: RequestId | None, now_s: float) -> Reply:
-        """Obey; the answer is a `state`, or an `err` if there is no such place."""
+        """Obey; the reply is a `state`, or an `err` if the position does not exist."""
         request: Re = UNSET if re is None else re
         match command:
             case Play():
@@ -214,7 +214,7 @@ class Viewer:
     def _step(self, frames: int, re: Re, now_s: float) -> Reply:
         log, cursor = self.channel.log, self.cursor
         if frames < 0:
-            # A record that is due is where the client is, sent or not.
+            # The client counts from the record that is due, sent or not.
             shown = min(cursor.next_seq + cursor.owed, log.next_seq) - 1
             place = AtIndex(max(log.first_seq, shown + frames))
             if not (self.permit.is_granted and isinstance(locate(place, log), OutOfRange)):
@@ -229,15 +229,15 @@ class Viewer:
     # -- news
 
     def failed(self, failure: Failed) -> Notice:
-        """Nothing more will come."""
+        """The message that no more records will come."""
         return self.announced.error(failure.code, failure.message, failure.details)
 
     def skipped(self, skipped: SkippedFrames) -> list[Notice]:
-        """Records are missing, or lack something."""
+        """The message that records are missing or incomplete; none if they are not."""
         return [self.announced.skipped(skipped)] if skipped.frames else []
 
     def reset(self, news: ResetNews, now_s: float) -> list[Notice]:
-        """The log has a new epoch; go on by time."""
+        """The log has a new epoch: continue by time; returns what to send."""
         cursor, log, old = self.cursor, self.channel.log, news.old
         notices: list[Notice] = []
         if self.permit.is_granted:
@@ -258,13 +258,13 @@ class Viewer:
         elif cursor.target is None:
             self._follow()
         if not log.next_seq:
-            # Nothing of the new log is there yet: that is where the client stands.
+            # The new log is still empty: that is the client's position.
             cursor.next_seq = 0
             notices.append(self.state(now_s))
         return notices
 
     def _follow(self) -> None:
-        """Watch the newest records from now on."""
+        """Follow the newest records from now on."""
         self.cursor.playhead.is_paused = False
         self.cursor.aim(AtEdge(), show=True)
         self.cursor.is_live = True
@@ -272,7 +272,7 @@ class Viewer:
     # -- ticks
 
     def arrive(self, now_s: float) -> list[Notice]:
-        """Arrive at the target, if the log can tell where."""
+        """Move to the target if the log can locate it; returns what to send."""
         place = self.cursor.arrive(self.channel.log)
         if place is None:
             return []
@@ -291,7 +291,7 @@ class Viewer:
         return [self.state(now_s, has_seeked=not goes_on_exactly)]
 
     def tick(self, now_s: float) -> Sends:
-        """What is due at `now_s`, for a client that takes it: it counts as delivered."""
+        """What is due at `now_s`, for a client that can take it: it counts as delivered."""
         cursor, channel = self.cursor, self.channel
         log = channel.log
         notices: Sequence[Notice] = ()
@@ -307,7 +307,7 @@ class Viewer:
         return notices, start, cursor.take(log, now_s=now_s, is_growing=channel.is_growing), None
 
     def _overture(self, log: AnyLog, now_s: float) -> list[Notice]:
-        """What has to be told before records are."""
+        """The messages that must be sent before records."""
         notices = []
         if not self.announced.is_introduced and log.epoch is not None:
             notices.append(self.state(now_s))
@@ -331,15 +331,15 @@ class Viewer:
         return [Lag(sid=self.announced.sid, from_=first, to=first + lost - 1)]
 
     def after(self, now_s: float) -> list[Notice]:
-        """What is to be told after the records of a tick.
+        """The messages that follow the records of a tick.
 
-        It is nothing while the cursor plays on, has a time to wake, and no metrics are wanted.
+        None while the cursor plays on, has a time to wake, and no metrics are wanted.
         """
         cursor = self.cursor
         notices: list[Notice] = []
         if cursor.wake_s == inf or self.announced.status != "playing":
             notices += self._changes(now_s)
-        # At rest the figures must be those of the frame in sight, not of one up to a second before.
+        # At rest figures must be those of the frame shown, not of one up to a second earlier.
         if self.has_metrics and (now_s >= self._metrics_after_s or cursor.playhead.is_paused):
             notices += self._metrics(now_s)
         return notices
@@ -355,7 +355,7 @@ class Viewer:
                 notices += self._metrics(now_s)
             notices.append(self.state(now_s))
         if status == "ended" and not self.announced.is_end:
-            # An answer to a command may have said "ended" before; the end itself is still news.
+            # The reply to a command may have said "ended" already; `end` itself was not sent yet.
             self.announced.is_end = True
             notices.append(Ended(sid=self.announced.sid, seq=log.next_seq - 1))
         return notices
@@ -371,9 +371,9 @@ class Viewer:
 
 
 def _after(seen: int, old: AnyLog, log: AnyLog) -> SeekTarget:
-    """Where in `log` to go on after record `seen` of the log that it was forked from."""
+    """Where to continue in `log` after record `seen` of the log that it was forked from."""
     if seen < log.shared and log.holds(seen + 1):
-        # It has seen the same: no record that shares its time with the next is passed over.
+        # It has seen the same records: by index, none that shares a time is passed over.
         return AtIndex(seen + 1)
     # The record just before the first one held may be gone, and its time with it.
     return AfterTime(old.ts_ns(seen) if old.holds(seen) else old.ts_ns(old.first_seq) - 1)

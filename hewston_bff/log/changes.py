@@ -1,7 +1,7 @@
-"""What can happen to a topic's log, as values.
+"""Everything that can happen to a topic's log, as values.
 
-A source yields them, a channel applies them. They hold nothing but data, so that they can be
-written down, sent elsewhere and applied there, to the same effect.
+A source pushes them, a channel applies them. They are plain data: recorded, sent elsewhere and
+applied there they have the same effect.
 """
 
 from typing import Generic, TypeVar
@@ -14,31 +14,31 @@ RecordT = TypeVar("RecordT")
 
 
 class Append(msgspec.Struct, Generic[RecordT], frozen=True, tag="append"):
-    """The next records, as many as were read at once; the first gets the seq `seq`."""
+    """The next records, all that were read in one slice; the first gets seq `seq`."""
 
     seq: int
     records: list[RecordT]
 
 
 class Fork(msgspec.Struct, Generic[RecordT], frozen=True, tag="fork"):
-    """The log differs from seq `at` on, where `records` (not empty) follow: a new epoch."""
+    """The log differs from seq `at` on, where `records` (not empty) follow: a new epoch begins."""
 
     at: int
     records: list[RecordT]
 
 
 class Restart(msgspec.Struct, frozen=True, tag="restart"):
-    """The topic was made anew: the log is empty. `origin` tells it from the one before."""
+    """The topic was replaced: the log is empty. `origin` distinguishes it from the one before."""
 
     origin: str
 
 
 class Complete(msgspec.Struct, frozen=True, tag="complete"):
-    """The log has all there will be."""
+    """The log is complete: no record will follow."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """Nothing more will come, and why; what the log holds can still be read."""
+    """No more records will come, and why; those in the log can still be read."""
 
     code: str
     message: str
@@ -46,10 +46,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):
-    """What the source says of the topic as a whole, in its own words; None for what it does not.
+    """The topic as a whole, in its source's words; None for what the source does not say.
 
-    `is_growing`: it is known not to be over. `origin`: what tells it from another of the same name,
-    as far as that is known; it counts for a log that is still empty.
+    `is_growing`: it is known not to be over. `origin` distinguishes it from another topic of the
+    same name, as far as that is known; it applies to a log that is still empty.
     """
 
     status: str | None
@@ -59,10 +59,10 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
 
 
 class LinkChange(msgspec.Struct, frozen=True, tag="link"):
-    """How the connection to the source stands.
+    """The state of the connection to the source.
 
-    `state` is the source's own word, for operators; `status` what viewers are told, None for
-    nothing. `is_quiet`: it has sent all that it has for now. `was_lost`: a connection just broke.
+    `state` is the source's own word, for operators; `status` is what viewers get, None for nothing.
+    `is_quiet`: the source has sent all it has for now. `was_lost`: a connection just broke.
     """
 
     state: str = "idle"
@@ -74,10 +74,10 @@ class LinkChange(msgspec.Struct, frozen=True, tag="link"):
 
 
 class LeftOut(msgspec.Struct, frozen=True, tag="left_out"):
-    """Something the source sent was left out, or is known by now not to be missing.
+    """Something the source sent was left out, or turned out not to be missing.
 
-    `lost`: how many records are missing or lack something, by reason, in all. `counted`: the reason
-    of the one that is new, None if none is. `is_news`: viewers are to be told now.
+    `lost`: how many records are missing or incomplete, by reason, in all. `counted`: the reason of
+    the newest, None if none is new. `is_news`: viewers are to be notified now.
     """
 
     lost: dict[str, int]

@@ -1,7 +1,7 @@
 """The records of one topic in order, each under its seq: one writer, many readers.
 
-What is written stays as it is. Records lie in blocks of 256, whose contents are the topic's own: a
-log knows positions, times, digests and eviction. A full block carries a rolling digest, so that a
+Written records never change. They lie in blocks of 256, whose contents belong to the kind of topic:
+a log knows positions, times, digests and eviction. A full block carries a rolling digest, so that a
 replay can be checked even against evicted records.
 """
 
@@ -20,19 +20,19 @@ _LOG_OVERHEAD_BYTES = 2_048
 
 
 class Evicted(Exception):
-    """The record asked for is no longer held; the log starts at `first_seq`."""
+    """The record is no longer held; the log starts at `first_seq`."""
 
 
 class Record(Protocol):
-    """One record as its source gives it."""
+    """One record, as its source made it."""
 
     @property
     def ts_ns(self) -> int:
-        """Its time, never before that of the record before it."""
+        """Its time; never earlier than that of the record before it."""
 
     @property
     def tail(self) -> bytes:
-        """Its text, by which it is told from others."""
+        """Its text, which identifies it."""
 
 
 class Block(Protocol):
@@ -55,16 +55,16 @@ class Block(Protocol):
         """The text of record `i` of the block."""
 
     def head(self, count: int) -> Self:
-        """A new, open block of its first `count` records; of none, it is what eviction keeps."""
+        """A new, open block of its first `count` records; of 0, what eviction keeps of it."""
 
     def after(self) -> Self:
         """A new, empty block that follows this one, which is full."""
 
     def seal(self) -> None:
-        """It is full: take no more room than that needs."""
+        """The block is full: release memory that was reserved for growth."""
 
     def size_bytes(self) -> int:
-        """Bytes held, counted, not measured."""
+        """Bytes held, computed, not measured."""
 
 
 BlockT = TypeVar("BlockT", bound=Block)
@@ -73,18 +73,17 @@ BlockT = TypeVar("BlockT", bound=Block)
 class Log(Generic[BlockT]):
     """The records of a topic in one epoch: seqs `first_seq` (held) to `next_seq` (not yet there).
 
-    `is_complete`: the topic has ended and nothing follows. `is_quiet`: the source has sent all that
-    it has for now, so no record of the last one's time is on its way. `size_bytes` is what it holds
-    in memory.
+    `is_complete`: the topic has ended and no record follows. `is_quiet`: the source has sent all it
+    has for now, so no record of the last one's time is on its way.
 
-    `origin` tells topics of the same name apart: it goes into the epoch, with the first record.
+    `origin` distinguishes topics of the same name: it goes into the epoch, with the first record.
     """
 
     def __init__(self, name: str, new_block: Callable[[int], BlockT], *, origin: str = "") -> None:
         self.name = name
         self.origin = origin
         self.shared = 0
-        """So many records at the beginning are those of the log that this one was forked from."""
+        """How many records at the beginning this log shares with the one it was forked from."""
         self.epoch: Epoch | None = None
         self.first_seq = 0
         self.next_seq = 0
@@ -100,7 +99,7 @@ class Log(Generic[BlockT]):
 
     @property
     def size_bytes(self) -> int:
-        """Bytes held: the blocks, and overhead of the objects around them."""
+        """Bytes held in memory: the blocks, and the overhead of the objects around them."""
         if not self._blocks or not self.next_seq % BLOCK:
             return self._sealed_bytes
         return self._sealed_bytes + self._blocks[-1].size_bytes()
@@ -108,7 +107,7 @@ class Log(Generic[BlockT]):
     # -- writing
 
     def append(self, record: Record) -> None:
-        """Take the next record, whose time the caller knows not to be before the last one's."""
+        """Append `record`; the caller knows that its time is not before the last one's. O(1)."""
         seq = self.next_seq
         if not seq & (BLOCK - 1):
             self._open_block(seq)
@@ -123,7 +122,7 @@ class Log(Generic[BlockT]):
             self._seal(block)
 
     def evict_block(self, below: int) -> int:
-        """Let go of the oldest block if it is full and lies below `below`; bytes freed, or 0."""
+        """Evict the oldest block if it is full and lies below seq `below`; bytes freed, or 0."""
         if len(self._blocks) < 2 or self._blocks[1].first > below:
             return 0
         block = self._blocks.pop(0)
@@ -135,7 +134,7 @@ class Log(Generic[BlockT]):
         return freed
 
     def fork(self, at: int, records: Sequence[Record]) -> "Log[BlockT]":
-        """A log of a new epoch: this one's records up to `at`, then `records`; this one stays.
+        """A log of a new epoch: records of this one before `at`, then `records`; this one stays.
 
         Source: design rule for a divergence; the epoch also covers the first differing record.
         """
@@ -160,7 +159,7 @@ class Log(Generic[BlockT]):
         return log
 
     def restarted(self, origin: str) -> "Log[BlockT]":
-        """An empty log for the same topic, made anew."""
+        """An empty log for the topic that replaced this one."""
         return Log(self.name, self._new_block, origin=origin)
 
     # -- reading
@@ -176,7 +175,7 @@ class Log(Generic[BlockT]):
         return block.times[seq - block.first]
 
     def parts(self, start: int, stop: int) -> Iterator[tuple[BlockT, int, int]]:
-        """The blocks of a range with the local indices of its part in each. Raises Evicted."""
+        """The blocks of a range, each with the local start and stop of its part. Raises Evicted."""
         while start < stop:
             block = self.block(start)
             end = min(stop, block.first + BLOCK)
@@ -186,7 +185,7 @@ class Log(Generic[BlockT]):
     def at_or_before(self, ts_ns: int) -> int:
         """The last held record at or before a time; the first held one if the time is earlier.
 
-        Of several records of that time it is the last, of those that are there.
+        Of several records of that time it is the last one held.
         """
         return max(self.after(ts_ns) - 1, self.first_seq)
 
@@ -199,7 +198,7 @@ class Log(Generic[BlockT]):
         return block.first + bisect_right(block.times, ts_ns)
 
     def is_past(self, ts_ns: int) -> bool:
-        """Whether every record up to and with this time is there."""
+        """Whether every record up to and including this time has arrived."""
         return self.is_complete or (
             self.next_seq > 0
             and (ts_ns < self.last_ts_ns or (self.is_quiet and ts_ns == self.last_ts_ns))
@@ -210,7 +209,7 @@ class Log(Generic[BlockT]):
         return self.first_seq <= seq < self.next_seq
 
     def digest(self, index: int) -> bytes | None:
-        """The rolling digest after block `index`, evicted or not; None while it is not full."""
+        """The rolling digest after block `index`, evicted or not; None until it is full."""
         return self._digests[index] if index < len(self._digests) else None
 
     # -- blocks
@@ -247,7 +246,7 @@ class Log(Generic[BlockT]):
 
 
 AnyLog = Log[Any]
-"""A log of whatever kind, to those to whom its payload does not matter."""
+"""A log of any kind, for code that does not read its payload."""
 
 
 def roll(before: bytes, text: bytes | bytearray) -> bytes:

@@ -1,4 +1,4 @@
-"""Where in a log a seek target is, and whether the log can tell yet."""
+"""Where in a log a seek target is, if the log is long enough to tell."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from hewston_bff.protocol.positions import (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The seq to go on at. `recovered`: whether a `Resumed` goes on exactly; else None."""
+    """The seq to continue at. `recovered`: whether a `Resumed` continues exactly; else None."""
 
     seq: int
     recovered: bool | None = None
@@ -24,7 +24,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class OutOfRange:
-    """There is no such record, or the log no longer holds it."""
+    """No such record exists, or the log no longer holds it."""
 
 
 def locate(  # noqa: C901 - one case a kind of target

@@ -1,1 +1,1 @@
-"""What is computed of bars, equity and orders. Pure; numpy lives here."""
+"""Computations over bars, equity and orders. Pure; uses numpy."""

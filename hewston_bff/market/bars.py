@@ -18,7 +18,7 @@ _NONE = np.empty(0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bars:
-    """Columns of equal length; `t_ns` in ns since 1970 UTC, NaN for what the source did not say."""
+    """Columns of equal length; `t_ns` in ns since 1970 UTC, NaN for values that are missing."""
 
     t_ns: Ints
     o: Floats
@@ -32,7 +32,7 @@ class Bars:
         return len(self.t_ns)
 
     def taken(self, which: Bools | slice) -> "Bars":
-        """The bars that a numpy index picks, in its order."""
+        """The bars that a numpy index selects, in its order."""
         return Bars(
             self.t_ns[which],
             self.o[which],
@@ -44,7 +44,7 @@ class Bars:
 
 
 def joined(parts: list[Bars]) -> Bars:
-    """All bars of `parts`, one after the other."""
+    """The bars of all `parts`, concatenated."""
     return Bars(
         t_ns=np.concatenate([np.empty(0, np.int64), *(part.t_ns for part in parts)]),
         o=np.concatenate([_NONE, *(part.o for part in parts)]),
@@ -73,8 +73,8 @@ def possible(bars: Bars) -> Bars:
 def merged(bars: Bars, starts: Ints) -> Bars:
     """Bars in order, merged from each of `starts` to before the next.
 
-    Under the first one's time: open first, high max, low min, close last, and the sum of the
-    volumes that are known.
+    Time and open of the first, highest high, lowest low, last close, and the sum of the volumes
+    that are known.
     """
     ends = np.append(starts[1:], len(bars))
     return Bars(
@@ -88,7 +88,7 @@ def merged(bars: Bars, starts: Ints) -> Bars:
 
 
 def by_second(bars: Bars) -> Bars:
-    """Bars in order, those of one second merged: what is sent tells no more of their time."""
+    """Bars in order, those of one second merged: answers carry no finer time."""
     seconds = bars.t_ns // NS_A_SECOND
     is_new = np.diff(seconds) != 0
     if is_new.all():
@@ -97,7 +97,7 @@ def by_second(bars: Bars) -> Bars:
 
 
 def _summed(volumes: Floats, starts: Ints) -> Floats:
-    """Sums of what is known; NaN where nothing is."""
+    """Sums of the known volumes; NaN where none is known."""
     is_known = ~np.isnan(volumes)
     sums = np.add.reduceat(np.where(is_known, volumes, 0.0), starts)
     return np.where(np.logical_or.reduceat(is_known, starts), sums, np.nan)
@@ -112,5 +112,5 @@ def _is_priced(bars: Bars) -> Bools:
 
 
 def _where(bars: Bars, which: Bools) -> Bars:
-    """Without copying if it is all of them, as it almost always is."""
+    """The selected bars; no copy if that is all of them, as it almost always is."""
     return bars if which.all() else bars.taken(which)

@@ -1,7 +1,7 @@
-"""Bars from the backend's JSON and to ours, in steps.
+"""Decodes bars from the backend's JSON and encodes them for clients, in steps.
 
-A year of minutes is 8 MB of JSON, and one call that reads it holds up everything else, in whatever
-thread it runs. So both directions are generators that yield after less than a millisecond's work.
+A year of minutes is 8 MB of JSON; one call that reads it holds the interpreter, in any thread. So
+both directions are generators that yield after less than a millisecond of work.
 
 Reading splits `{"symbol": "X", "bars": [{…}, {…}, …]}` between two bars every 64 KiB and decodes
 part by part. A bar of another make is refused by its type: then that part is read member by
@@ -32,11 +32,11 @@ _DIGITS = np.flatnonzero(_TIME[0] == _TIME)
 _MARKS = np.flatnonzero(_TIME[0] != _TIME)
 _MAX_EXACT = 2.0**53
 _LAST_S = 9_223_372_035
-"""As far from 1970 as an int64 of nanoseconds goes: the year 2262, and 1677."""
+"""The range of an int64 of nanoseconds around 1970: the years 1677 to 2262."""
 
 
 class MalformedBars(ValueError):
-    """No page of bars."""
+    """The body is not a page of bars."""
 
 
 class _Bar(msgspec.Struct, gc=False):
@@ -73,7 +73,7 @@ def decode_bars(body: bytes) -> Cooperative[Bars]:
     """All bars of a page as they come; what a bar lacks, or has no number for, is NaN.
 
     Raises:
-        MalformedBars: no page of bars.
+        MalformedBars: it is not a page of bars.
     """
     points = split_points(body, _OPENING)
     if points:
@@ -108,13 +108,13 @@ def _page_of(body: bytes) -> list[_Bar]:
         return _PAGE.decode(body).bars
     except _UNEXPECTED:
         page = _any_json(body)
-        # No rows are, by one of the backend's documents, a bare list.
+        # By one of the backend's documents, a page without rows is a bare list.
         return _leniently(page.get("bars") if isinstance(page, dict) else page)
 
 
 def _any_json(text: bytes) -> object:
     try:
-        # It takes the NaN and Infinity that Python's own encoder writes.
+        # Unlike msgspec it accepts the NaN and Infinity that Python's encoder writes.
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise MalformedBars("no JSON") from exc
@@ -153,7 +153,7 @@ def _columns(bars: list[_Bar]) -> Bars:
 
 
 def _times_ns(texts: list[str]) -> Ints:
-    """Times in ns; `NO_TIME_NS` for what is no time. Quick if all have the backend's form."""
+    """Times in ns; `NO_TIME_NS` for invalid ones. Fast if all have the backend's form."""
     chars = np.frombuffer("".join(texts).encode(errors="surrogatepass"), np.uint8)
     if chars.size == len(texts) * _TIME.size and _are_times(chars.reshape(-1, _TIME.size)):
         times = chars.view(f"S{_TIME.size}").astype(f"S{_TIME.size - 1}")
@@ -211,13 +211,13 @@ def encode_columns(bars: Bars) -> Iterator[bytes]:
 
 
 def _members(values: Sequence[object], *, is_first: bool) -> bytes:
-    """Values as they stand in a JSON list, after a comma unless they are its first."""
+    """Values as part of a JSON list, with a leading comma unless they are its first."""
     text = msgspec.json.encode(values)[1:-1]
     return text if is_first else b"," + text
 
 
 def _volumes(volumes: Floats) -> list[float | None]:
-    """Whole numbers as such; None for what is not known."""
+    """Volumes, whole numbers as int; None where unknown."""
     if (volumes == np.floor(volumes)).all() and (volumes < _MAX_EXACT).all():
         whole: list[float | None] = volumes.astype(np.int64).tolist()
         return whole

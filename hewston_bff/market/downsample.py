@@ -1,8 +1,8 @@
-"""Fewer bars that say the same: whole bars are merged, none is left out.
+"""Reduces bars to fewer: neighbours are merged, none is dropped.
 
-Of every result the highest high, lowest low, first open, last close and total volume are those of
-its source. Buckets hold `stride` neighbouring bars of one UTC day, the last of a day perhaps
-fewer; if there are more days than points, they hold whole days.
+The result has the source's highest high, lowest low, first open, last close and total volume.
+Buckets hold `stride` neighbouring bars of one UTC day, the last of a day perhaps fewer; if there
+are more days than points, they hold whole days.
 """
 
 from typing import NamedTuple
@@ -15,14 +15,14 @@ _DAY_NS = 86_400 * NS_A_SECOND
 
 
 class Downsampled(NamedTuple):
-    """Merged bars under the time of their first; `stride`: the most bars merged into one."""
+    """Merged bars, each with the time of its first; `stride`: the most bars merged into one."""
 
     bars: Bars
     stride: int | None
 
 
 def downsample(bars: Bars, *, target: int) -> Downsampled:
-    """At most `target` (≥ 1) bars in place of `bars`, which are in order. O(n)."""
+    """Reduce `bars`, which are in order, to at most `target` (≥ 1). O(n)."""
     if len(bars) <= target:
         return Downsampled(bars, None)
     starts = _starts(bars.t_ns, target=target)
@@ -31,7 +31,7 @@ def downsample(bars: Bars, *, target: int) -> Downsampled:
 
 
 def _starts(t_ns: Ints, *, target: int) -> Ints:
-    """Where each bucket begins."""
+    """The index at which each bucket begins."""
     days = t_ns // _DAY_NS
     day_starts = np.concatenate(([0], np.flatnonzero(np.diff(days)) + 1)).astype(np.int64)
     if len(day_starts) > target:
@@ -43,7 +43,7 @@ def _starts(t_ns: Ints, *, target: int) -> Ints:
 
 
 def _stride(day_sizes: Ints, *, target: int) -> int:
-    """The least number of bars a bucket by which the days make at most `target` buckets."""
+    """The smallest number of bars in a bucket that makes at most `target` buckets."""
     low, high = 1, int(day_sizes.max())
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""A run's equity curve: its drawdown, its figures, and the curve in fewer points."""
+"""A run's equity curve: drawdown, figures, and thinning to fewer points."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ _STEP_POINTS = 8_192
 class Curve:
     """Equity by time, ns since 1970, in order; NaN where a point has no value.
 
-    `has_bar`: whether the frame of a point has a bar; None where nobody knows. `left_out`: points
-    of the source whose time could not be read.
+    `has_bar`: whether the frame of a point has a bar; None if unknown. `left_out`: points of the
+    source that could not be read.
     """
 
     ts_ns: Ints
@@ -40,23 +40,23 @@ def running_figures(points: Curve) -> Cooperative[RunningFigures]:
 
 
 def drawdown(points: Curve) -> Floats:
-    """How far each point lies below the highest before, as a part of it; NaN if that is ≤ 0."""
+    """How far each point lies below the peak so far, as a share of it; NaN if that is ≤ 0."""
     peaks = np.fmax.accumulate(points.equity)
     with np.errstate(all="ignore"):
         return np.where(peaks > 0, (peaks - points.equity) / peaks, np.nan)
 
 
 def drop(points: Curve) -> Floats:
-    """How far each point lies below the highest before, in the unit of the equity."""
+    """How far each point lies below the peak so far, in the unit of the equity."""
     return np.fmax.accumulate(points.equity) - points.equity
 
 
 def thinned(points: Curve, *, to: int) -> Ints:
-    """Indices of at most `to` (≥ 10) points that draw the same picture, in order.
+    """Indices, in order, of at most `to` (≥ 10) points that draw the same picture.
 
     The first, the last, the highest and the lowest are among them, and peak and trough of the
     deepest drawdown as a share and in money: the library alone loses extremes. Points without a
-    value go first.
+    value are dropped first.
     """
     if len(points) <= to:
         return np.arange(len(points))
@@ -72,7 +72,7 @@ def thinned(points: Curve, *, to: int) -> Ints:
     is_kept = np.zeros(len(known), np.bool_)
     is_kept[shape] = True
     is_kept[[int(np.argmax(equity)), int(np.argmin(equity))]] = True
-    # In shares and in money: they differ where equity began at or below zero, or grew much.
+    # As a share and in money: they differ where equity began at or below zero, or grew much.
     for depth in (np.nan_to_num(drawdown(points)[known], nan=-1.0), drop(points)[known]):
         trough = int(np.argmax(depth))
         is_kept[[trough, int(np.argmax(equity[: trough + 1]))]] = True

@@ -1,12 +1,12 @@
-"""What a run comes to: the one place where figures are defined.
+"""A run's figures: the only place where they are defined.
 
-They are taken from equity as it goes on, so the figures of a stream up to a cursor and those of a
-whole run are the same computation. `docs/metrics.md` has the definitions as a table.
+They are accumulated over the equity, so the figures of a stream up to a cursor and those of a whole
+run are the same computation. `docs/metrics.md` has the definitions as a table.
 
 A *period* is a point of the curve from which a return is taken: one with a bar, or with an equity
 that differs from the one before. A frame without a bar and without a change lies outside of
-sessions: it is no return of zero. Where nobody knows about bars, and until the first of them in a
-run, every point is a period.
+sessions: it is not a return of zero. If bars are unknown, and until the first bar of a run, every
+point is a period.
 """
 
 from dataclasses import dataclass, field, replace
@@ -36,9 +36,9 @@ _SATURDAY = 5
 _MONDAY_OFFSET = 3
 """1970-01-01 was a Thursday."""
 _SPARSE_DAYS = 2.5
-"""Days between points of a run that is neither daily nor finer."""
+"""More days than this between points: the run is neither daily nor finer."""
 _WHOLE_DAYS = 2
-"""So many days that are over tell what a usual one is."""
+"""So many complete days define the usual day."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class _Moments:
 
 @dataclass(slots=True)
 class _Pace:
-    """How many periods lie in a year, told from their times."""
+    """How many periods a year has, estimated from their times."""
 
     first_day: int = 0
     day: int = -1
@@ -113,7 +113,7 @@ class _Pace:
         self.last_ns = int(ts_ns[-1])
 
     def periods_per_year(self) -> float | None:
-        """Periods a year, None if no step can be told.
+        """Periods a year; None if the step between periods is unknown.
 
         The usual day's count by the days of a year: 252 trading days, or all of the calendar where
         Saturdays are like other days. The usual day is the median of those that are over. While
@@ -135,20 +135,20 @@ class _Pace:
 
 
 def _runs(days: Ints) -> tuple[list[int], list[int]]:
-    """Days that are not falling, each once, and how often each is there."""
+    """Distinct values of non-decreasing days, and the count of each."""
     starts = np.concatenate(([0], np.flatnonzero(np.diff(days)) + 1))
     return days[starts].tolist(), np.diff(starts, append=len(days)).tolist()
 
 
 @dataclass(slots=True)
 class _Risk:
-    """Returns over periods, and how many of them there are in a year."""
+    """Returns over periods, and the number of periods a year."""
 
     returns: _Moments = field(default_factory=_Moments)
     downside: _Moments = field(default_factory=_Moments)
     pace: _Pace = field(default_factory=_Pace)
     base_lost_ns: int | None = None
-    """Time of the first equity ≤ 0 that a return had to be a part of."""
+    """Time of the first equity ≤ 0 that is the base of a return."""
 
     def copy(self) -> "_Risk":
         return replace(
@@ -182,7 +182,7 @@ class _Risk:
 
 @dataclass(slots=True)
 class RunningFigures:
-    """Figures of all equity and orders taken so far; 1.5 kB, copied for each block of a log."""
+    """Figures over all equity and orders so far; 1.5 kB, copied for each block of a log."""
 
     first: float = nan
     last: float = nan
@@ -255,7 +255,7 @@ class RunningFigures:
         is_known, has_start = not isnan(self.first), self.first > 0
         risk = self.risk if self.unbarred is None else self.unbarred
         periods = risk.pace.periods_per_year()
-        # From a base that is not positive on there are no ratios.
+        # After a base that is not positive there are no ratios.
         annual = None if risk.base_lost_ns is not None else periods
         return Figures(
             total_return=_known(self.last / self.first - 1) if has_start else None,

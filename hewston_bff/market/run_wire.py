@@ -1,7 +1,7 @@
 """A run's equity, orders and figures as JSON: decoded from any source, encoded for the browser.
 
-A year of minutes is 8 MB of JSON. Whoever encodes it at once holds up everything else, so the long
-ones are generators that yield after about a millisecond's work.
+A year of minutes is 8 MB of JSON. Encoding it at once would hold up everything else, so long parts
+are generators that yield after about a millisecond of work.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ class MalformedPart(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Orders as JSON objects: pieces of some hundred, joined by commas."""
+    """Orders as JSON objects, in pieces of some hundred joined by commas."""
 
     count: int
     pieces: list[bytes]
@@ -128,7 +128,7 @@ def decode_orders(body: bytes) -> Cooperative[Orders]:
     """Orders in an answer of the backend: a list, or an object with a list `orders` or `items`.
 
     Raises:
-        MalformedPart: there is none, or of something else than objects.
+        MalformedPart: there is no such list, or it holds something else than objects.
     """
     items = _list(body, ("orders", "items"))
     pieces = []
@@ -144,11 +144,11 @@ def decode_orders(body: bytes) -> Cooperative[Orders]:
 def decode_equity(body: bytes) -> Cooperative[Curve]:
     """A curve in an answer of the backend: a list, or an object with a list `equity` or `items`.
 
-    A point whose value is null or not finite keeps its place; one that lacks its value or time is
-    left out, and counted.
+    A point whose value is null or not finite stays; one without a value or time is dropped and
+    counted.
 
     Raises:
-        MalformedPart: there is none, or no point of it can be read.
+        MalformedPart: there is no such list, or none of its points can be read.
     """
     points = yield from _all_points(body)
     if points.left_out and not len(points):
@@ -191,7 +191,7 @@ def decode_metrics(body: bytes) -> dict[str, object]:
     """Figures in an answer of the backend: an object, or its `metrics`. See `reported_figures`.
 
     Raises:
-        MalformedPart: there is none.
+        MalformedPart: there is no such object.
     """
     members = _object(body)
     inner = members.get("metrics")
@@ -203,8 +203,7 @@ def decode_metrics(body: bytes) -> dict[str, object]:
 def reported_figures(reported: Mapping[str, object]) -> dict[str, object]:
     """Figures as their source reports them, by name: numbers, and null for what is no number.
 
-    Text among figures is a number or null, so that nobody has to guess what a name holds; lists
-    and objects stay.
+    Text becomes a number or null, so that clients need not guess the type; lists and objects stay.
     """
     return {name: _figure(value) for name, value in reported.items()}
 
@@ -221,7 +220,7 @@ def _figure(value: object) -> object:
 def _object(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         body.decode()
-        # The decoder looks at no number in a raw member, so NaN has to go before.
+        # The decoder does not check numbers in raw members, so NaN has to be replaced before.
         return _OBJECT.decode(finite(body))
     except _UNEXPECTED as exc:
         raise MalformedPart("no object") from exc
@@ -233,7 +232,7 @@ def _list(body: bytes, names: tuple[str, ...]) -> list[msgspec.Raw]:
         return _RAWS.decode(body)
     except _UNEXPECTED:
         pass
-    # An object with a list in it, or a list with numbers in it that are none.
+    # An object with a list in it, or a list with invalid numbers.
     body = finite(body)
     try:
         return _RAWS.decode(body)

@@ -1,7 +1,7 @@
-"""What orders come to: positions by symbol, and round trips from flat to flat.
+"""Round trips of orders, from flat to flat, by symbol.
 
 The platform counts a *round trip* from the order that opens a position to the one that closes it,
-however many orders lie between. It wins if what it brought in, fees taken off, is more than zero.
+however many orders lie between. It wins if its proceeds less costs and fees are above zero.
 An order that turns a position around closes one round trip and opens the next.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 _DUST = 1e-9
-"""Of the largest position held: what rounding leaves of one that was closed."""
+"""As a share of the largest position: below it, a rest is rounding and the position flat."""
 _FILLED = frozenset({"", "FILLED", "COMPLETED", "DONE", "CLOSED"})
 _PARTLY = frozenset({"PARTIALLY_FILLED", "PARTIAL", "PARTIALLYFILLED"})
 _FILLED_QTY = ("filled_qty", "filled_quantity")
@@ -26,7 +26,7 @@ _ORDERS = msgspec.json.Decoder(list[object])
 
 
 class Fill(NamedTuple):
-    """What was filled of an order: bought, or sold (negative), at what price, for what fees."""
+    """The filled part of an order: quantity (negative: sold), price and fees."""
 
     quantity: float
     price: float
@@ -41,14 +41,14 @@ class UnreadableOrder(ValueError):
 class _Position(NamedTuple):
     quantity: float
     largest: float
-    """The most that was held in this round trip."""
+    """The largest quantity held in this round trip."""
     cash: float
-    """What came in, less what went out and the fees."""
+    """Proceeds less costs and fees."""
 
 
 @dataclass(slots=True)
 class RoundTrips:
-    """Fills in their order. `unreadable` counts orders of which nobody can say what was filled."""
+    """Takes fills in order. `unreadable` counts orders whose fill cannot be read."""
 
     closed: int = 0
     won: int = 0
@@ -57,9 +57,9 @@ class RoundTrips:
 
     @property
     def hit_rate(self) -> float | None:
-        """The part of closed round trips that won.
+        """The share of closed round trips that won.
 
-        None if there was none, and if an order could not be read: then all that follows may be
+        None if none was closed, or if an order could not be read: everything after it may be
         counted wrongly.
         """
         return self.won / self.closed if self.closed and not self.unreadable else None
@@ -98,7 +98,7 @@ class RoundTrips:
             self._close(held.cash - fill.quantity * fill.price - fill.fees)
             return
         if held.quantity * after < 0:
-            # Turned around: each side bears its part of the fees.
+            # The order reverses the position: each side bears its share of the fees.
             share = -held.quantity / fill.quantity
             self._close(held.cash + held.quantity * fill.price - fill.fees * share)
             held, fees = _Position(0.0, 0.0, 0.0), fill.fees * (1 - share)
@@ -113,7 +113,7 @@ class RoundTrips:
 
 
 def read_fill(order: object) -> Fill | None:
-    """What was filled of an order; None if nothing was.
+    """The fill of an order; None if nothing was filled.
 
     `filled_qty` counts before `qty`; without it, `qty` counts unless `status` says that the order
     was not filled.
@@ -143,10 +143,10 @@ def read_fill(order: object) -> Fill | None:
 
 
 def _amount(order: dict[object, object], names: tuple[str, ...]) -> float | None:
-    """The first of these members that is there; `2.00 USD` is 2.
+    """The first of these members that is present; `2.00 USD` is 2.
 
     Raises:
-        UnreadableOrder: it is there and no finite number.
+        UnreadableOrder: it is present and not a finite number.
     """
     value = next((order[name] for name in names if order.get(name) is not None), None)
     if value is None:

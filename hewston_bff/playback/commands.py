@@ -1,4 +1,4 @@
-"""What a cursor can be told, one struct a command."""
+"""Commands of a cursor, one struct each."""
 
 import msgspec
 
@@ -6,11 +6,11 @@ from hewston_bff.protocol.positions import SeekTarget
 
 
 class Play(msgspec.Struct, frozen=True):
-    """Play; at the end, from the start. While playing it changes nothing."""
+    """Play; at the end, from the start. No effect while playing."""
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Stand still."""
+    """Pause at the current position."""
 
 
 class GoLive(msgspec.Struct, frozen=True):
@@ -18,7 +18,7 @@ class GoLive(msgspec.Struct, frozen=True):
 
 
 class Seek(msgspec.Struct, frozen=True):
-    """Go elsewhere. A place that does not exist is answered with RANGE and changes nothing."""
+    """Move to a target. One that does not exist is answered with RANGE and changes nothing."""
 
     target: SeekTarget
 
@@ -30,7 +30,7 @@ class SetSpeed(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Deliver the next `frames`, or go back by them if below 0; either way pause."""
+    """Pause, and deliver the next `frames`, or go back by so many if negative."""
 
     frames: int
 

@@ -1,8 +1,7 @@
 """A cursor: one viewer's position in a log, and the rule by which it moves.
 
-Play, pause, seek, step and speed are the viewer's own; the log does not know of them. While the log
-holds nothing at the position, the playhead stands still, so that nobody skips what they were not
-shown.
+Play, pause, seek, step and speed belong to the viewer; the log does not know of them. While the log
+holds no record at the position, the playhead stops, so that no viewer skips records.
 """
 
 from enum import Enum
@@ -35,10 +34,10 @@ Waiting = Literal[_Waiting.WAITING]
 
 
 class Cursor:
-    """One subscription's place in a log.
+    """One viewer's position in a log.
 
     `next_seq` is the first record not yet delivered or passed. `wake_s` is when `due` may next have
-    something, as far as time alone decides; inf if only new records or a command can.
+    something, as far as time decides; inf if only new records or a command can change that.
     """
 
     __slots__ = (
@@ -61,9 +60,9 @@ class Cursor:
         self.playhead = playhead
         self.next_seq = 0
         self.target: SeekTarget | None = None
-        """Where to go once the log can tell where that is."""
+        """Where to go as soon as the log can locate it."""
         self.owed = 0
-        """Records to deliver even while paused: one after a seek, n after a step."""
+        """Records to deliver even while paused: 1 after a seek, n after a step."""
         self.lost = 0
         self.mode: Mode = mode
         self.max_fps = max_fps
@@ -79,7 +78,7 @@ class Cursor:
         self._least_width = floor(self._grid.width)
 
     def status(self, log: AnyLog, *, is_growing: bool) -> CursorStatus:
-        """What the viewer is told. `is_growing`: the topic is known not to be over."""
+        """The status for the client. `is_growing`: the topic is known not to be over."""
         available = log.next_seq
         if self.target is not None or (self.owed and self.next_seq >= available):
             return "ended" if log.is_complete else "buffering"
@@ -92,31 +91,31 @@ class Cursor:
         return "live" if self.is_live and is_growing else "playing"
 
     def needs(self) -> range:
-        """The records that it still wants; what is before them may be let go."""
+        """The records that the cursor still needs; earlier ones may be evicted."""
         return range(self.next_seq, maxsize)
 
     # -- commands
 
     def play(self) -> None:
-        """Play on from here; while playing it changes nothing."""
+        """Play from here. No effect while playing."""
         if self.playhead.is_paused:
             self.playhead.is_paused = False
             self.owed = 0
             self.playhead.stop()
 
     def pause(self) -> None:
-        """Stand still here."""
+        """Pause here."""
         self.playhead.is_paused = True
         self.is_live = False
         self.playhead.stop()
 
     def set_speed(self, speed: float, *, now_s: float) -> None:
-        """Go on at another speed from where the playhead is now."""
+        """Change the speed, from where the playhead is now."""
         self.playhead.set_speed(speed, now_s=now_s, at_most=self._furthest)
         self._regrid()
 
     def _furthest(self) -> float:
-        # What a slow reader in `all` mode has yet to get is no reason to hurry from now on.
+        # A backlog of a slow client in `all` mode must not be rushed through at the new speed.
         ahead = inf if self.mode == "merge" else min(self._grid.width, CHUNK)
         return self.next_seq + ahead
 
@@ -126,9 +125,10 @@ class Cursor:
         self.owed += frames
 
     def seek(self, target: SeekTarget, log: AnyLog | None) -> Found | OutOfRange | Waiting:
-        """Go to `target`, whose record is then delivered at once. Out of range changes nothing.
+        """Move to `target`, whose record is then delivered at once. OutOfRange changes nothing.
 
-        WAITING: it sets out, and `arrive` tells; without a `log`, which may not be read yet, too.
+        WAITING: the log is too short to locate it, or must not be read yet (`log` is None); later
+        `arrive` moves the cursor.
         """
         if log is not None and isinstance(place := locate(target, log), OutOfRange):
             return place
@@ -136,14 +136,14 @@ class Cursor:
         return WAITING if log is None else self.arrive(log) or WAITING
 
     def aim(self, target: SeekTarget, *, show: bool) -> None:
-        """Set out for `target`; `show`: deliver its record at once on arrival."""
+        """Make `target` the next position; `show`: deliver its record at once on arrival."""
         self.is_live = False
         self.target = target
         self.owed = int(show)
         self.playhead.stop()
 
     def arrive(self, log: AnyLog) -> Found | OutOfRange | None:
-        """Arrive at the target if the log can tell where; out of range is the end of the log."""
+        """Move to the target if the log can locate it; out of range, to the end of the log."""
         if self.target is None:
             return None
         place = locate(self.target, log)
@@ -158,7 +158,7 @@ class Cursor:
         return place
 
     def skip_evicted(self, log: AnyLog) -> int:
-        """Pass over records that are no longer held; how many were lost by it."""
+        """Skip records that are no longer held; returns how many the viewer lost."""
         gone = log.first_seq - self.next_seq
         if gone <= 0 or self.target is not None:
             return 0
@@ -170,9 +170,9 @@ class Cursor:
     # -- ticks
 
     def due(self, log: AnyLog, *, now_s: float, is_growing: bool) -> int:
-        """The end of the span to deliver now, from `next_seq`; equal to it, there is nothing.
+        """The end of the span to deliver now, which starts at `next_seq`; equal: nothing is due.
 
-        Nothing is delivered by it: who asks again later finds that the span has grown.
+        It delivers nothing: asked again later, the span has grown.
         """
         start, available = self.next_seq, log.next_seq
         self.wake_s = inf
@@ -181,7 +181,7 @@ class Cursor:
         if self.playhead.is_paused or start >= available:
             if not self.playhead.is_paused:
                 self.playhead.stop()
-                # An empty log has no edge yet: what it holds in a moment is not all new.
+                # An empty log has no edge yet: what arrives next need not be the newest.
                 self.is_live = self.is_live or (is_growing and available > 0)
             return start
         if self.is_live:
@@ -189,7 +189,7 @@ class Cursor:
         return self._due_playing(log, now_s, is_growing=is_growing)
 
     def take(self, log: AnyLog, *, now_s: float, is_growing: bool) -> int:
-        """`due`, and what is due counts as delivered."""
+        """Like `due`, and the span counts as delivered."""
         start = self.next_seq
         stop = self.due(log, now_s=now_s, is_growing=is_growing)
         if stop > start:
@@ -202,7 +202,7 @@ class Cursor:
         return stop
 
     def _settle_debt(self, stop: int, log: AnyLog, now_s: float) -> None:
-        """Of the records owed, those up to `stop` are delivered."""
+        """The records owed up to `stop` are delivered."""
         is_last = log.is_complete and stop >= log.next_seq
         self.owed = 0 if is_last else max(0, self.owed - (stop - self.next_seq))
         if not self.playhead.is_paused:
@@ -245,7 +245,7 @@ class Cursor:
         return stop
 
     def _due_at_edge(self, available: int, now_s: float) -> int:
-        """All there is, at beats that are the same for everyone with this `max_fps`."""
+        """Everything held, at beats that all viewers with this `max_fps` share."""
         beat = floor(now_s * self.max_fps + _EPSILON)
         if beat <= self._beat and self.mode == "merge":
             self.wake_s = (self._beat + 1) / self.max_fps

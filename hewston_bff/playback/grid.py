@@ -1,8 +1,8 @@
-"""Where playback cuts a run into messages.
+"""Where playback cuts a log into messages.
 
 For `rate` source frames a second and at most `per_s` messages a second a message covers
 w = max(1, rate / per_s) frames on average, with cuts at floor(k·w). The cuts depend on nothing
-else, so all viewers at the same speed cut alike, whenever they joined.
+else: all viewers at the same speed cut at the same frames, whenever they joined.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""A playhead: a clock over positions. It says where playback is at a time, and when at a position.
+"""A playhead: a clock over positions. It maps a time to a position, and a position to a time.
 
-Time comes in as `now_s`, seconds of any clock that does not go back. A playhead that is stopped has
-no clock: it starts again from wherever it is started, so that a wait is not made up for.
+Time comes in as `now_s`, seconds of any clock that does not go back. A stopped playhead has no
+anchor: it continues from where it is started next, so playback does not catch up on a wait.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Playhead:
         self.rate = FRAMES_PER_S * speed
 
     def stop(self) -> None:
-        """Nothing can be shown: go on from where it is started next, whenever that will be."""
+        """Stop the clock; the next `start` sets position and time."""
         self.anchor_s = None
 
     def start(self, now_s: float, at: float) -> None:
@@ -35,19 +35,19 @@ class Playhead:
         self.anchor_s, self.anchor_at = now_s, at
 
     def position(self, now_s: float) -> float:
-        """Where it is at `now_s`; the caller knows that it runs."""
+        """The position at `now_s`; only while it runs."""
         assert self.anchor_s is not None  # noqa: S101 - see above
         return self.anchor_at + (now_s - self.anchor_s) * self.rate
 
     def time_at(self, position: float) -> float:
-        """When it is at `position`; the caller knows that it runs, at a rate above 0."""
+        """When it reaches `position`; only while it runs, at a rate above 0."""
         assert self.anchor_s is not None  # noqa: S101 - see above
         return self.anchor_s + (position - self.anchor_at) / self.rate
 
     def set_speed(self, speed: float, *, now_s: float, at_most: Callable[[], float]) -> None:
-        """Go on at another speed from where it is now, or from `at_most` if that is before."""
+        """Change the speed from the present position, or from `at_most` if that is earlier."""
         if self.speed == 0:
-            # As fast as possible has no clock: an old one would lie far behind.
+            # Speed 0 runs without a clock: an old anchor would lie far behind.
             self.stop()
         elif self.anchor_s is not None:
             self.start(now_s, min(self.position(now_s), at_most()))

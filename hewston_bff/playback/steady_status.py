@@ -1,9 +1,9 @@
-"""When a viewer whose run comes slower than it plays is told `playing` again.
+"""When a viewer whose run arrives slower than it plays gets `playing` again.
 
-Frames are delivered as they come. What is said of it does not follow each of them: `buffering` is
-told at once when nothing is left to play, and `playing` again only when half a second of stock is
-there and half a second has passed, so that at most two changes a second are told. The first start
-is told at once, and so is whatever is neither of the two.
+Frames are delivered as they come. The status does not follow each of them: `buffering` is announced
+at once when nothing is left to play, and `playing` again only when half a second of stock lies
+ahead and half a second has passed, so that at most two changes a second are announced. The first
+start is announced at once, and so is any other status.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from math import inf
 from hewston_bff.protocol.notices import CursorStatus
 
 STOCK_S = 0.5
-"""Seconds of playback that have to lie ahead before `playing` is told again."""
+"""Seconds of playback that have to lie ahead before `playing` is announced again."""
 DWELL_S = 0.5
-"""How long `buffering` is told for at least, once something has been played."""
+"""How long `buffering` stays announced at least, once something has been played."""
 
 
 @dataclass(slots=True)
 class SteadyStatus:
-    """What was told last, and since when."""
+    """The status announced last, and since when."""
 
     _told: CursorStatus | None = None
     _since_s: float = -inf
     _has_played: bool = False
 
     def told(self, status: CursorStatus, *, stock_s: float, now_s: float) -> CursorStatus:
-        """What to tell of a cursor whose status is `status` now.
+        """What to announce for a cursor whose status is `status` now.
 
-        `stock_s`: how long what the log holds ahead of it lasts, inf if it holds all of the run.
+        `stock_s`: seconds of playback that the log holds ahead, inf if the log is complete.
         """
         is_back = status == "playing" and self._told == "buffering" and self._has_played
         if is_back and (stock_s < STOCK_S or now_s < self._since_s + DWELL_S):
@@ -39,5 +39,5 @@ class SteadyStatus:
         return status
 
     def restart(self) -> None:
-        """The cursor went elsewhere: the next start is a first one."""
+        """The cursor moved: its next start is a first one."""
         self._has_played = False

@@ -1,1 +1,1 @@
-"""What goes over the wire between clients and us: ids, times, commands, notices."""
+"""What clients and this server exchange: ids, times, commands, notices."""

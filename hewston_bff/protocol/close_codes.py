@@ -1,10 +1,10 @@
-"""Why a socket is closed, as its close frame says."""
+"""Close codes of clients' sockets."""
 
 from enum import IntEnum
 
 
 class CloseCode(IntEnum):
-    """Why we close a client's socket. From 4400 on, and 1000, the client does not come back."""
+    """Why a client's socket is closed. After 1000, and from 4400 on, it does not reconnect."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -20,5 +20,5 @@ class CloseCode(IntEnum):
     ABUSED = 4429
 
 
-INTERNAL_REASON = "something went wrong here, and was logged: come back and resume"
-"""Of a close with INTERNAL."""
+INTERNAL_REASON = "an error on this server, which was logged: reconnect and resume"
+"""The reason of a close with INTERNAL."""

@@ -1,4 +1,4 @@
-"""Stream protocol v1: what clients say, one struct a command."""
+"""Stream protocol v1: messages of clients, one struct for each."""
 
 import re
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 SafeInt = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-"""What JavaScript, and our own encoder, can say back exactly."""
+"""Integers that JavaScript and our encoder return exactly."""
 RequestId = SafeInt | Annotated[str, msgspec.Meta(max_length=128)]
 Mode = Literal["merge", "all"]
 Position = Annotated[str, msgspec.Meta(max_length=64)] | SafeInt
@@ -19,14 +19,14 @@ Speed = Annotated[
     float,
     msgspec.Meta(
         description="30 source frames a second each; 0, in mode `all` only, as fast as possible",
-        # Only told: `speed_error` says better what is wrong.
+        # For the documents only: `speed_error` gives the better message.
         extra_json_schema={"minimum": 0, "maximum": MAX_SPEED},
     ),
 ]
 
 
 class InvalidMessage(Exception):
-    """A client's message that means nothing; `request_id` is its `id`, where one could be read."""
+    """A client's message is invalid; `request_id` is its `id`, if one could be read."""
 
     def __init__(self, reason: str, request_id: RequestId | None = None) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class InvalidMessage(Exception):
 
 
 class ResumePoint(msgspec.Struct, frozen=True):
-    """The last frame that a returning client has: its epoch, seq and, when it knows it, time."""
+    """The last frame that a returning client has: epoch, seq and, if known, time."""
 
     epoch: Annotated[str, msgspec.Meta(max_length=64)]
     seq: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
@@ -43,11 +43,11 @@ class ResumePoint(msgspec.Struct, frozen=True):
 
 
 class Subscribe(msgspec.Struct, tag_field="t", tag="subscribe", frozen=True):
-    """Watch a run, or a `topic` of any kind. The defaults are those of every endpoint."""
+    """Watch a run, or a `topic` of any kind. All endpoints have these defaults."""
 
     run_id: str | None = None
     topic: Annotated[
-        str | None, msgspec.Meta(description="`kind:name`; `run:<id>` is what `run_id` says")
+        str | None, msgspec.Meta(description="`kind:name`; `run:<id>` means the same as `run_id`")
     ] = None
     id: RequestId | None = None
     from_: Annotated[
@@ -98,7 +98,7 @@ Command = Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat
 
 
 class Echoed(msgspec.Struct, frozen=True):
-    """Which `id` a message has that is not understood otherwise."""
+    """The `id` of a message that is otherwise invalid."""
 
     id: RequestId | None = None
 
@@ -116,8 +116,8 @@ def decode_command(data: bytes | str) -> Command:
     """The command in `data`.
 
     Raises:
-        InvalidMessage: no JSON object, an unknown `t` or `cmd`, a member of a wrong type or out of
-            its range; it says which.
+        InvalidMessage: not a JSON object, an unknown `t` or `cmd`, a member of a wrong type or out
+            of range; the reason names it.
     """
     try:
         if isinstance(data, bytes) and not data.isascii():
@@ -138,7 +138,7 @@ def decode_command(data: bytes | str) -> Command:
 
 
 def speed_error(speed: float, *, mode: Mode) -> str | None:
-    """Why a cursor can't have this speed, or None if it can."""
+    """Why this speed is invalid; None if it is valid."""
     if MIN_SPEED <= speed <= MAX_SPEED or (speed == 0 and mode == "all"):
         return None
     also = ", or 0 for as fast as possible" if mode == "all" else ""
@@ -146,14 +146,14 @@ def speed_error(speed: float, *, mode: Mode) -> str | None:
 
 
 def echo(data: bytes | str) -> bytes:
-    """A `ctrl` as the backend echoes it: its own members and ``"echo":true``."""
+    """A `ctrl` as the backend echoes it: its known members and ``"echo":true``."""
     members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     kept = {name: raw for name, raw in members.items() if name in ECHO_FIELDS}
     return msgspec.json.encode(kept | {"echo": msgspec.Raw(b"true")})
 
 
 def unquoted(text: str) -> str:
-    """What msgspec says is wrong, without the value: that may be as long as a message."""
+    """An error text of msgspec without the value, which may be as long as a message."""
     return _QUOTED.sub(" ", text)
 
 
@@ -168,7 +168,7 @@ def _reason(text: str) -> str:
 
 
 def request_id(data: bytes | str) -> RequestId | None:
-    """The `id` of a message, understood or not; None if it has none."""
+    """The `id` of a message, valid or not; None if it has none."""
     try:
         return _ECHOED.decode(data).id
     except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError):

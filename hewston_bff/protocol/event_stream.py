@@ -1,16 +1,16 @@
-"""Server-Sent Events, read and written. Source: WHATWG HTML, section 9.2."""
+"""Parses and writes Server-Sent Events. Source: WHATWG HTML, section 9.2."""
 
 from collections.abc import Iterator
 from typing import Final
 
 OVERSIZED: Final = "oversized"
-"""The name under which an event longer than the limit is told of; its data is left out."""
+"""The name reported for an event longer than the limit; its data is dropped."""
 _HALF_AN_END = 3
-"""Bytes that may be the beginning of an event's end: all of it but the last line feed."""
+"""Bytes to keep, as they may begin an event's end: all of it but the last line feed."""
 
 
 class EventParser:
-    """Bytes in, events out; keeps the unfinished one."""
+    """Bytes in, events out; buffers the unfinished one."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -18,7 +18,7 @@ class EventParser:
         self._is_skipping = False
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        """The events that `data` finishes, each as (name, data); comments are passed over."""
+        """The events that `data` completes, each as (name, data); comments are ignored."""
         text = (self._rest + data).replace(b"\r\n", b"\n")
         *blocks, self._rest = text.split(b"\n\n")
         for block in blocks:
@@ -48,6 +48,6 @@ def _parse(block: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def event(name: str, data: bytes, *, event_id: str | None = None) -> bytes:
-    """One event as text; `data` holds no line break."""
+    """One event as text; `data` must hold no line break."""
     head = b"" if event_id is None else b"id: %b\n" % event_id.encode()
     return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), data)

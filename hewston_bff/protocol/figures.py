@@ -1,10 +1,10 @@
-"""A run's figures as they go over the wire; `market.figures` computes them."""
+"""A run's figures in messages and answers; `market.figures` computes them."""
 
 import msgspec
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """The figures of a run up to some point; None where there is nothing to say.
+    """The figures of a run up to some point; None where a figure is not defined.
 
     Shares are parts of one (0.01 is 1 %), money is in the unit of the equity. Formulas, for equity
     e and returns r_t = e_t / e_{t-1} − 1 over periods:

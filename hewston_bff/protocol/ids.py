@@ -13,13 +13,13 @@ _SYMBOL = re.compile(SYMBOL_PATTERN)
 
 
 def parse_run_id(text: str) -> RunId | None:
-    """`text` as a run id, or None if it cannot be one (REST contract: the id rule)."""
+    """`text` as a run id; None if it is not a valid one (REST contract: the id rule)."""
     return None if _RUN_ID.fullmatch(text) is None else RunId(text)
 
 
 def is_symbol(text: str) -> bool:
-    """Whether `text` can be a symbol, in any case (REST contract: chart data).
+    """Whether `text` is a valid symbol, upper or lower case (REST contract: chart data).
 
-    Any printable characters, no space at an end, and nothing that a path could be made of.
+    Any printable characters; no space at either end, and nothing that could change a path.
     """
     return _SYMBOL.fullmatch(text) is not None and text.isprintable()

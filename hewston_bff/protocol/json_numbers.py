@@ -1,4 +1,4 @@
-"""Numbers in JSON that are none: `NaN`, `Infinity`, and what no float has room for."""
+"""Invalid numbers in JSON: `NaN`, `Infinity`, and numbers too large for a float."""
 
 import re
 from math import isfinite
@@ -15,7 +15,7 @@ _TOKENS = re.compile(
 def finite(text: bytes) -> bytes:
     """JSON in which `NaN`, `Infinity` and numbers too large for a float are null.
 
-    Everything else is the text that it was, strings that hold such words included.
+    Everything else keeps its text, strings that hold such words included.
     """
     return _TOKENS.sub(_finite, text) if _NOT_FINITE.search(text) else text
 
@@ -27,5 +27,5 @@ def _finite(token: re.Match[bytes]) -> bytes:
     try:
         return text if isfinite(float(text)) else b"null"
     except ValueError:
-        # No number at all: the decoder will say so.
+        # Not a number at all: the decoder will refuse it.
         return text

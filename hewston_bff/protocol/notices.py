@@ -1,4 +1,4 @@
-"""Stream protocol v1: what we say besides `frame` messages, which each kind of topic encodes."""
+"""Stream protocol v1: messages of the server, besides those that a topic's codec encodes."""
 
 from typing import Literal
 
@@ -16,11 +16,11 @@ Details = dict[str, int | str | dict[str, int] | None]
 
 
 class Notice(msgspec.Struct, tag_field="t", frozen=True):
-    """What we send besides frames. Members left UNSET are not sent."""
+    """A message of the server, other than a frame. UNSET members are not sent."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What `hello` tells of the limits."""
+    """The limits that `hello` announces."""
 
     subscriptions: int
     message_bytes: int
@@ -41,7 +41,7 @@ class Hello(Notice, tag="hello", frozen=True, kw_only=True):
 class Subscribed(Notice, tag="subscribed", frozen=True, kw_only=True):
     """The answer to `subscribe`. On a cold log `epoch`, `first` and `last` are null.
 
-    `topic` instead of `run_id` where it is no run.
+    `topic` stands in place of `run_id` if the topic is not a run.
     """
 
     re: RequestId | UnsetType = UNSET
@@ -61,7 +61,7 @@ class Subscribed(Notice, tag="subscribed", frozen=True, kw_only=True):
 
 
 class State(Notice, tag="state", frozen=True, kw_only=True):
-    """Where a cursor stands. `seq` is the last frame delivered or passed, -1 before the first.
+    """The state of a cursor. `seq` is the last frame delivered or passed, -1 before the first.
 
     `epoch`, `first`, `last`, `complete` and `recovered` come with the first `state` on a log that
     was cold when the subscription was answered.
@@ -103,7 +103,7 @@ class Snapshot(Notice, tag="snapshot", frozen=True, kw_only=True):
 
 
 class UpstreamNews(Notice, tag="upstream", frozen=True, kw_only=True):
-    """What has become of the connection to the backend."""
+    """The state of the connection to the backend."""
 
     run_id: RunId
     status: UpstreamStatus
@@ -112,14 +112,14 @@ class UpstreamNews(Notice, tag="upstream", frozen=True, kw_only=True):
 
 
 class SkippedFrames(msgspec.Struct, frozen=True):
-    """Frames of the run that were left out or lack something: how many, and by reason."""
+    """Frames of the run that are missing or incomplete: how many, and by reason."""
 
     frames: int
     reasons: dict[str, int]
 
 
 class RunNews(Notice, tag="run", frozen=True, kw_only=True):
-    """What the backend says of the run; null for what it does not say."""
+    """The run as the backend describes it; null for what it does not say."""
 
     run_id: RunId
     status: str
@@ -137,7 +137,7 @@ class Metrics(Notice, tag="metrics", frozen=True, kw_only=True):
 
 
 class Lag(Notice, tag="lag", frozen=True, kw_only=True):
-    """Frames `from` to `to` were let go of before this client read them."""
+    """Frames `from` to `to` were evicted before this client read them."""
 
     sid: int | UnsetType = UNSET
     from_: int = msgspec.field(name="from")
@@ -148,7 +148,7 @@ class Lag(Notice, tag="lag", frozen=True, kw_only=True):
 class Reset(Notice, tag="reset", frozen=True, kw_only=True):
     """The backend's run has changed: what follows belongs to another epoch.
 
-    A run that was made anew has no frame yet, and `epoch` is null until a `state` tells it.
+    A run that replaced another has no frame yet: `epoch` is null until a `state` has it.
     """
 
     sid: int | UnsetType = UNSET
@@ -164,7 +164,7 @@ class Ended(Notice, tag="end", frozen=True, kw_only=True):
 
 
 class Err(Notice, tag="err", frozen=True, kw_only=True):
-    """What went wrong, and in `msg` what to do. The socket stays open."""
+    """An error: `msg` says what happened and what to do. The socket stays open."""
 
     re: RequestId | UnsetType = UNSET
     sid: int | UnsetType = UNSET
@@ -174,27 +174,27 @@ class Err(Notice, tag="err", frozen=True, kw_only=True):
 
 
 class Hb(Notice, tag="hb", frozen=True, kw_only=True):
-    """Nothing else was sent for a while. `ts`: ms since 1970."""
+    """A heartbeat: nothing else was sent for a while. `ts`: ms since 1970."""
 
     ts: int
 
 
 class Pong(Notice, tag="pong", frozen=True, kw_only=True):
-    """The answer to `ping`: its `ts`, and ours, in ms since 1970."""
+    """The answer to `ping`: its `ts`, and the server's time in ms since 1970."""
 
     ts: float | int | None
     srv: int
 
 
 class Bye(Notice, tag="bye", frozen=True, kw_only=True):
-    """We are going: come back after `after_ms`."""
+    """The server is shutting down: reconnect after `after_ms`."""
 
     code: int
     after_ms: int
 
 
 class Closed(Notice, tag="closed", frozen=True, kw_only=True):
-    """The last message of an event stream: what the close frame of a socket says."""
+    """The last message of an event stream: code and reason of a socket's close frame."""
 
     code: int
     reason: str

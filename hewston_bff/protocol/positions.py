@@ -1,4 +1,4 @@
-"""Where in a log a client wants to be."""
+"""Seek targets: the positions in a log that a client can ask for."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class AtIndex:
 class AtTime:
     """The last record at or before this time; the first, if the time is earlier.
 
-    Records may share a time: while more of them may come, nobody knows which is the last.
+    Records may share a time: while more of them may come, the last one is not known.
     """
 
     ts_ns: int
@@ -26,7 +26,7 @@ class AtTime:
 class AfterTime:
     """The first record after this time; the end of the log if there is none.
 
-    At the end of a growing log what comes next is taken for after it: rather twice than never.
+    At the end of a growing log the next record counts as later: better sent twice than never.
     """
 
     ts_ns: int
@@ -39,7 +39,7 @@ class AtEdge:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """After record `seq` of `epoch`, of time `ts_ns` if that is known; else `otherwise`."""
+    """After record `seq` of `epoch`, whose time is `ts_ns` if known; if gone, `otherwise`."""
 
     epoch: Epoch
     seq: int

@@ -1,4 +1,4 @@
-"""Times as integers: nanoseconds since 1970-01-01 UTC, read from any form and written as one."""
+"""Times as nanoseconds since 1970-01-01 UTC: parsed from every known form, written in one."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ _LAST_NS = 253_402_300_800 * 1_000_000_000 - 1
 _TEXT_CHARS = 128
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _LEAST_NUMBER = 10**8
-"""Text of a smaller number is no time: `2024` is a year, and `20240301` a date."""
+"""Text of a smaller number is not a time: `2024` is a year, and `20240301` a date."""
 _FINE = re.compile(r"(.*\d{2}:?\d{2}:?\d{2})[.,](\d+)(.*)", re.ASCII)
 _POINT = re.compile(r"[.,]")
 _UNITS = (
@@ -20,7 +20,7 @@ _UNITS = (
     (10**17, 1_000),
     (_LAST_NS + 1, 1),
 )
-"""Numbers below the first are in units of so many nanoseconds."""
+"""Numbers below the first are in units of that many nanoseconds."""
 
 
 def to_ns(moment: datetime) -> int:
@@ -39,12 +39,12 @@ def parse_time(time: str | float | Decimal) -> int | None:
     | text of a smaller number | a date if it has 8 digits, else nothing |
 
     Units by size: seconds below 1e11 (the year 5138), milliseconds below 1e14, microseconds below
-    1e17, then nanoseconds. Digits after the ninth of a fraction are dropped. Every way in which
-    times come to this service is read here. None outside the years 1 to 9999.
+    1e17, then nanoseconds. Digits after the ninth of a fraction are dropped. All times that reach
+    this service are parsed here. None outside the years 1 to 9999.
     """
     if isinstance(time, str):
         if len(time) == 20 and time[10] == "T" and time[19] == "Z":
-            # The usual form, quickly; it is too short for nanoseconds.
+            # The usual form, on a fast path; it is too short for nanoseconds.
             return _iso_ns(time)
         text = time[:_TEXT_CHARS].strip()
         if _NUMBER.fullmatch(text) is None:

@@ -1,10 +1,10 @@
-"""Topics: what a client watches, by kind and name."""
+"""Topics: what clients watch, by kind and name."""
 
 from typing import NamedTuple
 
 
 class Topic(NamedTuple):
-    """`kind:name` on the wire. A run's name is its id."""
+    """Written `kind:name`. The name of a run is its id."""
 
     kind: str
     name: str
@@ -14,10 +14,10 @@ class Topic(NamedTuple):
 
 
 RUN = "run"
-"""The kind that `run_id` means on the wire."""
+"""The kind that `run_id` stands for in messages."""
 
 
 def parse_topic(text: str) -> Topic | None:
-    """`kind:name` as a topic; None if it is not of that form. A name may hold colons."""
+    """Parse `kind:name`; None if it has another form. A name may hold colons."""
     kind, colon, name = text.partition(":")
     return Topic(kind, name) if kind and colon and name else None

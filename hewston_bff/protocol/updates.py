@@ -1,4 +1,4 @@
-"""What a subscription wants to hear of."""
+"""The kinds of update that a subscription asks for."""
 
 from enum import Flag, auto
 
@@ -21,7 +21,7 @@ class Updates(Flag):
 
 
 def updates_of(request: Subscribe) -> Updates:
-    """What a request names."""
+    """The updates that a request names."""
     updates = Updates(0)
     for name in request.updates:
         updates |= Updates[name.upper()]

@@ -4,7 +4,7 @@
  * are not named here.
  */
 
-/** We are going: come back after `after_ms`. */
+/** The server is shutting down: reconnect after `after_ms`. */
 export type Bye = {
   t: "bye";
   code: number;
@@ -16,7 +16,7 @@ export type ClientHeartbeat = {
   t: "hb";
 };
 
-/** The last message of an event stream: what the close frame of a socket says. */
+/** The last message of an event stream: code and reason of a socket's close frame. */
 export type Closed = {
   t: "closed";
   code: number;
@@ -69,7 +69,7 @@ export type EquityRange = {
   max: number;
 };
 
-/** What went wrong, and in `msg` what to do. The socket stays open. */
+/** An error: `msg` says what happened and what to do. The socket stays open. */
 export type Err = {
   t: "err";
   re?: number | string;
@@ -91,7 +91,7 @@ export type Frame = {
   dropped: number;
 };
 
-/** Nothing else was sent for a while. `ts`: ms since 1970. */
+/** A heartbeat: nothing else was sent for a while. `ts`: ms since 1970. */
 export type Hb = {
   t: "hb";
   ts: number;
@@ -108,7 +108,7 @@ export type Hello = {
   limits: Limits;
 };
 
-/** Frames `from` to `to` were let go of before this client read them. */
+/** Frames `from` to `to` were evicted before this client read them. */
 export type Lag = {
   t: "lag";
   sid?: number;
@@ -118,7 +118,7 @@ export type Lag = {
   reason?: "evicted";
 };
 
-/** What `hello` tells of the limits. */
+/** The limits that `hello` announces. */
 export type Limits = {
   subscriptions: number;
   message_bytes: number;
@@ -176,7 +176,7 @@ export type Ping = {
   ts?: number | null;
 };
 
-/** The answer to `ping`: its `ts`, and ours, in ms since 1970. */
+/** The answer to `ping`: its `ts`, and the server's time in ms since 1970. */
 export type Pong = {
   t: "pong";
   ts: number | null;
@@ -184,8 +184,8 @@ export type Pong = {
 };
 
 /**
- * The backend's run has changed: what follows belongs to another epoch. A run that was made anew
- * has no frame yet, and `epoch` is null until a `state` tells it.
+ * The backend's run has changed: what follows belongs to another epoch. A run that replaced another
+ * has no frame yet: `epoch` is null until a `state` has it.
  */
 export type Reset = {
   t: "reset";
@@ -195,14 +195,14 @@ export type Reset = {
   reason?: "run_remade" | "upstream_diverged";
 };
 
-/** The last frame that a returning client has: its epoch, seq and, when it knows it, time. */
+/** The last frame that a returning client has: epoch, seq and, if known, time. */
 export type ResumePoint = {
   epoch: string;
   seq: number;
   ts?: string | null;
 };
 
-/** What the backend says of the run; null for what it does not say. */
+/** The run as the backend describes it; null for what it does not say. */
 export type RunNews = {
   t: "run";
   run_id: string;
@@ -212,7 +212,7 @@ export type RunNews = {
   skipped?: SkippedFrames;
 };
 
-/** Frames of the run that were left out or lack something: how many, and by reason. */
+/** Frames of the run that are missing or incomplete: how many, and by reason. */
 export type SkippedFrames = {
   frames: number;
   reasons: Record<string, number>;
@@ -241,7 +241,7 @@ export type SnapshotBar = {
 };
 
 /**
- * Where a cursor stands. `seq` is the last frame delivered or passed, -1 before the first. `epoch`,
+ * The state of a cursor. `seq` is the last frame delivered or passed, -1 before the first. `epoch`,
  * `first`, `last`, `complete` and `recovered` come with the first `state` on a log that was cold
  * when the subscription was answered.
  */
@@ -280,11 +280,11 @@ export type StreamFigures = {
   orders: number;
 };
 
-/** Watch a run, or a `topic` of any kind. The defaults are those of every endpoint. */
+/** Watch a run, or a `topic` of any kind. All endpoints have these defaults. */
 export type Subscribe = {
   t: "subscribe";
   run_id?: string | null;
-  /** `kind:name`; `run:<id>` is what `run_id` says */
+  /** `kind:name`; `run:<id>` means the same as `run_id` */
   topic?: string | null;
   id?: number | string | null;
   /** `start`, `live`, a frame's index, or a time; default `"start"` */
@@ -302,8 +302,8 @@ export type Subscribe = {
 };
 
 /**
- * The answer to `subscribe`. On a cold log `epoch`, `first` and `last` are null. `topic` instead of
- * `run_id` where it is no run.
+ * The answer to `subscribe`. On a cold log `epoch`, `first` and `last` are null. `topic` stands in
+ * place of `run_id` if the topic is not a run.
  */
 export type Subscribed = {
   t: "subscribed";
@@ -337,7 +337,7 @@ export type Unsubscribed = {
   sid: number;
 };
 
-/** What has become of the connection to the backend. */
+/** The state of the connection to the backend. */
 export type UpstreamNews = {
   t: "upstream";
   run_id: string;

@@ -1,4 +1,4 @@
-"""What goes on between us and the backend, for those who choose their moment by it."""
+"""Requests to the backend that are under way, so that streams can let pages go first."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from random import random
 
 SPREAD_S = 0.25
-"""Those who waited for the backend come back within this time, not all at once."""
+"""Everything that waited for the backend tries again within this time, not all at once."""
 
 
 class BackendActivity:
     """Requests of pages under way, and whether the backend can be reached.
 
-    The backend answers nothing while it loads a run or pours one out. Requests of pages are short
-    and somebody looks at them, so streams let them go first, within bounds.
+    The backend answers nothing while it loads a run or streams one at full speed. Requests of pages
+    are short and somebody waits for them, so streams let them go first, within limits.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class BackendActivity:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """The time a page's request takes, until its answer begins."""
+        """Counts a page's request, until its answer begins."""
         self._asking += 1
         self._clear.clear()
         try:
@@ -36,7 +36,7 @@ class BackendActivity:
                 self._clear.set()
 
     async def clear(self, *, within_s: float) -> None:
-        """Wait until no page waits for an answer, but not longer than this."""
+        """Wait until no page waits for an answer, at most `within_s`."""
         if self._asking:
             try:
                 async with asyncio.timeout(within_s):
@@ -45,18 +45,18 @@ class BackendActivity:
                 return
 
     def lost(self) -> None:
-        """There is no connection to be had."""
+        """The backend cannot be connected to."""
         self._is_lost = True
 
     def alive(self) -> None:
-        """The backend answered: whoever waits for it to come back may try again."""
+        """The backend answered: wake everything that waits for it."""
         if self._is_lost:
             self._is_lost = False
             back, self._back = self._back, asyncio.Event()
             back.set()
 
     async def wait(self, for_s: float) -> None:
-        """Wait so long; less if the backend could not be reached and answers again."""
+        """Wait for `for_s`; less if the backend could not be reached and answers again."""
         back = self._back
         try:
             async with asyncio.timeout(for_s):

@@ -1,4 +1,4 @@
-"""Many frames as one, without loss of meaning.
+"""Merges many frames into one, without loss of meaning.
 
 State folds (open first, high max, low min, close last, volume sum, equity last with its extremes;
 absent values are skipped, not zero). Events do not: every order is kept, in order.
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Fold(msgspec.Struct, frozen=True, gc=False):
-    """What a range of frames comes to. NaN: no frame of the range had a value.
+    """The merged numbers of a range of frames. NaN: no frame of the range had a value.
 
     `equity_seq` is the frame that `equity` is from, -1 where there is none.
     """
@@ -32,7 +32,7 @@ EMPTY = Fold()
 
 
 class Columns:
-    """The numbers of consecutive frames, a column each; 56 bytes a frame."""
+    """The numbers of consecutive frames, in columns; 56 bytes for each frame."""
 
     __slots__ = ("c", "e", "h", "has_gaps", "l", "o", "ts", "v")
 

@@ -49,10 +49,10 @@ class RunDescription:
     status: str | None = None
     progress: float | None = None
     identity: RunIdentity = NOTHING_TOLD
-    """Which run it is: an id can be made anew."""
+    """Which run it is: the backend reuses ids."""
     asked_s: float = field(default=0.0, compare=False)
     told_s: float = field(default=0.0, compare=False)
-    """When the backend was asked, and when it had answered; seconds of the loop."""
+    """When the backend was asked, and when it answered; loop time."""
     days: float | None = field(default=None, compare=False)
     """How many days of the market the run goes over."""
     members: Mapping[str, msgspec.Raw] = field(default_factory=dict, compare=False, repr=False)
@@ -65,7 +65,7 @@ class RunDescription:
         return self.status in TERMINAL
 
     def is_overtaken(self, by: "RunDescription") -> bool:
-        """Whether it was asked for before the other answer came, and may be of before it."""
+        """Whether it was asked for before the other answer came, and may be older than that."""
         return self.asked_s < by.told_s
 
     def path(self, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""A span of a log as the text of one message, in the form that a subscription asked for."""
+"""Encodes a span of a log as one message, with the members that a subscription asked for."""
 
 from math import isfinite
 
@@ -77,7 +77,7 @@ def _merged(log: FrameLog, start: int, stop: int, *, updates: Updates, lost: int
 
 
 def _bar(fold: Fold) -> bytes:
-    """The members of the bar that have a value, as an object; b"" if none has.
+    """A JSON object of the members of the bar that have a value; b"" if none has.
 
     A sum of volumes too large for a float has no value either: JSON knows no infinity.
     """
@@ -95,7 +95,7 @@ def _equity(log: FrameLog, fold: Fold) -> bytes:
 
 
 def number(value: float) -> str:
-    """A float as JSON: a whole one without its ``.0``, as volumes come."""
+    """A float as JSON: whole numbers without ``.0``, as the backend writes volumes."""
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 

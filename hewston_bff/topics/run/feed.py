@@ -43,7 +43,7 @@ from hewston_bff.topics.run.wire import (
 logger = structlog.get_logger(__name__)
 
 _COMPANIONS_S: Final = 0.05
-"""A page that asks for a stream asks for the run's bars and figures just behind it."""
+"""A page that opens a stream asks for the run's bars and figures right after it."""
 _NOT_OVER: Final = frozenset({LinkState.RETRYING, LinkState.POLLING, LinkState.REPLAYING})
 _SERVICE: Final = ""
 """The key of the service's own credentials among those that were refused."""
@@ -51,7 +51,7 @@ _SERVICE: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
-    """How runs are fed; `service_token`: what their streams are opened with, if there is one."""
+    """How runs are fed; `service_token`: the credential to open streams with, if there is one."""
 
     link: LinkTimes = LinkTimes()
     times: FeedTimes = FeedTimes()
@@ -88,10 +88,10 @@ class RunSource:
         self._refused: set[str] = set()
         """Keys of credentials that the backend refused for the stream itself."""
         self._pending: list[RawFrame] = []
-        """Frames of this slice that are still to be appended."""
+        """Frames of this slice that are not appended yet."""
         self.state = RunState(times=options.link)
 
-    # -- what is known
+    # -- permission and description
 
     async def permit(self, credentials: Credentials) -> None:
         """See `ports.Source`; the answer is heard like everybody's."""
@@ -116,7 +116,7 @@ class RunSource:
                 return
 
     async def wait(self, seconds: float) -> None:
-        """See `ports.Source`: any sign of life of the backend ends it."""
+        """See `ports.Source`: any answer of a lost backend ends it."""
         await self._activity.wait(seconds)
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class RunSource:
                 with attempt:
                     await self._connection()
         except asyncio.CancelledError:
-            # Whoever watches next may be somebody else.
+            # The next viewers may have other credentials.
             self._refused.clear()
             raise
         finally:
@@ -149,14 +149,18 @@ class RunSource:
         """One connection from `play` to its end.
 
         Raises:
-            _NeedsRetry: and the link's `retry_in_s` says when.
+            _NeedsRetry: connect again after the link's `retry_in_s`.
         """
         await self._intake.permits.wait()
         if self.state.description is None:
             self._recall()
         credentials = self._credentials()
         if credentials is None:
-            self._fail(Unauthorized("the backend accepts nobody's credentials for this stream"))
+            self._fail(
+                Unauthorized(
+                    "the backend refuses this stream to everyone who watches: sign in again"
+                )
+            )
             return
         is_waiting = self.state.link.state is LinkState.POLLING
         if is_waiting and not await self._is_ready(credentials):
@@ -185,7 +189,7 @@ class RunSource:
             raise _NeedsRetry
 
     def _credentials(self) -> Credentials | None:
-        """What to open the stream with: the service's, else a permitted viewer's; None if none."""
+        """Credentials for the stream: the service's, else a permitted viewer's; None if none."""
         permitted, token = self._intake.permits.credentials(), self._options.service_token
         if permitted and token is not None and _SERVICE not in self._refused:
             return Credentials(authorization=f"Bearer {token}")
@@ -205,8 +209,8 @@ class RunSource:
         self._fail(error)
 
     async def _read(self, upstream: Upstream, slot: Slot) -> None:
-        """Read until the stream ends in one way or the other."""
-        # Also of a run that is over: a stream that has fallen silent must not hold up all others.
+        """Read until the stream ends or is lost."""
+        # Also for a run that is over: a stream that falls silent must not hold up all others.
         times = self._options.times
         slot.expect_frames(times.load_s)
         reading = Reading(
@@ -259,7 +263,7 @@ class RunSource:
         *,
         was_drained: bool,
     ) -> None:
-        """Everything but frames."""
+        """Handle a message that is not a frame."""
         match message:
             case Heartbeat():
                 is_loading = self.state.link.is_loading(_now_s(), times=self.state.times)
@@ -281,11 +285,11 @@ class RunSource:
                 pass
 
     async def _quiet(self, *, is_drained: bool) -> None:
-        """The socket may be drained: is the run over?"""
+        """Handle an `hb`: if the socket is drained, the run may be over."""
         is_news = is_drained and not self.state.link.is_terminal
         if is_news:
             await self._learn_status()
-        # What the answer took, frames may have used to arrive: only the next hb can end the run.
+        # Frames may have arrived while the answer was awaited: only the next hb can end the run.
         link = self.state.link
         if link.state is LinkState.UP and (link.quiet_since_s is None or not is_news):
             self._step(links.Quiet(is_drained))
@@ -293,14 +297,14 @@ class RunSource:
     def _faulted(self) -> None:
         self._step(links.StreamFault())
         if self.state.link.state is LinkState.FAILED:
-            message = "the backend cannot play this run: it answers every request with an error"
+            message = "the backend cannot play this run: it answers every attempt with an error"
             self._fail(BackendUnavailable(message))
 
     async def _is_ready(self, credentials: Credentials) -> bool:
-        """Whether a run that was not ready may be by now; False if it never will.
+        """Whether a run that was not ready may be ready now; False if it never will be.
 
         Raises:
-            _NeedsRetry: it is not yet; when to ask again is in the link.
+            _NeedsRetry: not yet; the link says when to ask again.
         """
         await self._learn_status(credentials)
         if self.state.link.state is LinkState.FAILED:
@@ -311,7 +315,7 @@ class RunSource:
         return True
 
     async def _learn_status(self, credentials: Credentials | None = None) -> None:
-        """Ask the backend for the run's status; a clear no to it is the end of the feed."""
+        """Ask the backend for the run's status; a clear refusal ends the feed."""
         credentials = credentials or self._credentials()
         if credentials is None:
             return
@@ -337,13 +341,13 @@ class RunSource:
         self._apply(self.state.skip(reason), text=text)
 
     def _flush(self) -> None:
-        """Append what was read of this slice."""
+        """Append the frames read in this slice."""
         if self._pending:
             pending, self._pending = self._pending, []
             self._intake.apply(Append(self._intake.log.next_seq, pending))
 
     def _apply(self, changes: Iterable[Change], *, text: str = "a frame, or a part of one") -> None:
-        """Have changes happen; `text` says in the log what was left out, if something was."""
+        """Apply changes and log them; `text` describes what was skipped, if something was."""
         intake = self._intake
         skipped = self.state.skips.total
         for change in changes:

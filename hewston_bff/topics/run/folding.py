@@ -1,4 +1,4 @@
-"""What a range of a run's frames comes to: one bar, its orders, its equity, its figures."""
+"""Summaries of a range of a run's frames: bar, orders, equity, figures."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from hewston_bff.topics.run.frame_block import FrameLog, Points
 
 
 def fold_range(log: FrameLog, start: int, stop: int) -> Fold:
-    """Frames `start` to `stop` (not empty) as one; blocks are folded once. Raises Evicted."""
+    """Frames `start` to `stop` (not empty) merged; each block is folded once. Raises Evicted."""
     if stop - start <= BLOCK:
         block = log.block(start)
         first = block.first
@@ -29,7 +29,7 @@ def _folds(log: FrameLog, start: int, stop: int) -> Iterator[Fold]:
 
 
 def orders_in(log: FrameLog, start: int, stop: int) -> tuple[bytes, int]:
-    """Orders of `start` to `stop`: JSON joined by commas, and how many. Raises Evicted."""
+    """Orders of `start` to `stop`: JSON joined by commas, and their count. Raises Evicted."""
     texts: list[bytes] = []
     count = 0
     for block, i, j in log.parts(start, stop):
@@ -41,7 +41,7 @@ def orders_in(log: FrameLog, start: int, stop: int) -> tuple[bytes, int]:
 
 
 def points_in(log: FrameLog, start: int, stop: int) -> Iterator[Points]:
-    """The equity of a range, a part for each block. Raises Evicted."""
+    """The equity of a range, block by block. Raises Evicted."""
     for block, i, j in log.parts(start, stop):
         yield block.points(i, j)
 

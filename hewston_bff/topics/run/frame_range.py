@@ -1,4 +1,4 @@
-"""A range of a run's frames, by index or by time, both ends among them."""
+"""A range of a run's frames, by index or by time, both ends included."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 @dataclass(frozen=True, slots=True)
 class FrameRange:
-    """The frames at and between two places; without a `last`, up to the run's end."""
+    """The frames from `first` to `last`, both included; without a `last`, to the run's end."""
 
     first: Place
     last: Place | None = None
@@ -29,7 +29,7 @@ class FrameRange:
         return min(start, log.next_seq)
 
     def stop(self, log: FrameLog) -> int:
-        """The seq behind the last frame that is there."""
+        """The seq after the last frame of the range that the log holds."""
         match self.last:
             case None:
                 return log.next_seq
@@ -39,7 +39,7 @@ class FrameRange:
                 return log.after(ts_ns)
 
     def is_all_there(self, log: FrameLog) -> bool:
-        """Whether no frame of it is still to come."""
+        """Whether no frame of the range is still to come."""
         match self.last:
             case None:
                 return log.is_complete
@@ -56,7 +56,7 @@ def _reaches(log: FrameLog, place: Place) -> bool:
 
 
 def lines(log: FrameLog, start: int, stop: int) -> bytes:
-    """Frames `start` to `stop` as NDJSON, each with its `seq`, else as the backend has it.
+    """Frames `start` to `stop` as NDJSON, each as the backend sent it, with its `seq`.
 
     Raises:
         Evicted: a frame is no longer held.

@@ -1,4 +1,4 @@
-"""Which run an id stands for: ids are made anew, by restored databases, fixtures and retries."""
+"""Which run an id stands for: restored databases, fixtures and retries reuse ids."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,30 +8,30 @@ import msgspec
 from hewston_bff.protocol.times import format_time, parse_time
 
 MEMBERS = ("created_at", "code_hash", "input_hash")
-"""What the backend's description tells a run from another of the same id by."""
+"""Members of the backend's description that distinguish runs of the same id."""
 
 _TEXT = msgspec.json.Decoder(str)
 
 
 class RunIdentity(NamedTuple):
-    """What was told, None for what was not. A time is an instant, however it was written."""
+    """Values as far as known, else None. Times are compared as instants, however written."""
 
     created_at: str | None = None
     code_hash: str | None = None
     input_hash: str | None = None
 
     def is_other(self, than: "RunIdentity") -> bool:
-        """Whether this is another run: something that both tell differs."""
+        """Whether this is another run: a value that both have differs."""
         pairs = zip(self, than, strict=True)
         return any(a is not None and b is not None and a != b for a, b in pairs)
 
     def with_more(self, more: "RunIdentity") -> "RunIdentity":
-        """What is known of the run once `more` was told of the same."""
+        """This identity, completed by what `more` has of the same run."""
         pairs = zip(self, more, strict=True)
         return RunIdentity(*(a if a is not None else b for a, b in pairs))
 
     def key(self) -> str:
-        """The same text for the same identity, "" where nothing was told."""
+        """Equal text for equal identities, "" if nothing is known."""
         return "\0".join(part or "" for part in self) if any(self) else ""
 
 
@@ -48,7 +48,7 @@ def identity_in(members: Mapping[str, msgspec.Raw]) -> RunIdentity:
 
 
 def _text(raw: msgspec.Raw | None) -> str | None:
-    """A text, or the JSON of anything else; None for nothing."""
+    """A string, or the JSON text of anything else; None for null or nothing."""
     if raw is None or bytes(raw) in {b"null", b'""', b""}:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Runs as a kind of topics."""
+"""The run, a kind of topic."""
 
 from datetime import UTC, datetime
 
@@ -84,18 +84,18 @@ class RunKind:
             source.hear(description)
 
     def known_status(self, run_id: RunId) -> str | None:
-        """The status of a run as the backend last told it here."""
+        """The status of a run as last heard from the backend."""
         source = self._sources.get(run_id)
         return None if source is None else source.state.status
 
     def lacks_frames(self, run_id: RunId) -> bool:
-        """Whether frames of a run's log are known to be missing, or to lack something."""
+        """Whether frames of a run's log are known to be missing or incomplete."""
         source = self._sources.get(run_id)
         return source is not None and source.state.skips.frames > 0
 
 
 def run_news(topic: Topic, status: Status, skipped: SkippedFrames | None) -> RunNews | None:
-    """The run in the protocol's words; None while nobody knows anything."""
+    """The `run` message; None while nothing is known."""
     if status.status is None:
         return None
     return RunNews(

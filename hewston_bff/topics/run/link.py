@@ -15,15 +15,15 @@
     any         StreamFault      POLLING     the run is not ready: ask its status, 1 to 5 s apart,
                                              and Connect once it is another
     any         StreamFault      RETRYING    the run is over and should play: try again
-    any         third in a row   FAILED      tell everyone
-    any         Refused          FAILED      tell everyone
+    any         third in a row   FAILED      notify everyone
+    any         Refused          FAILED      notify everyone
     any         Stopped          IDLE        nobody watches
 
 End of a run (backend protocol): two `hb` at least 0.5 s apart with no frame between, the socket
-drained at the second, and a terminal status. A frame between starts the count anew. The first of
-the two may lie right behind the last frame, where it waited for the flood to end. Before a first
-frame silence is also what loading sounds like, so there the second `hb` counts only once the
-longest load is over. Only a stream that was opened when the run was over has all its frames.
+drained at the second, and a terminal status. A frame between restarts the count. The first of the
+two may follow right behind the last frame, where it waited for the replay to end. Before a first
+frame, silence may also mean loading, so there the second `hb` counts only once the longest load
+is over. Only a stream that was opened when the run was over has all its frames.
 """
 
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ from hewston_bff.backoff import full_jitter
 
 TERMINAL = frozenset({"DONE", "COMPLETED", "ERROR", "FAILED", "CANCELLED"})
 UNFINISHED = frozenset({"QUEUED", "RUNNING"})
-"""What the backend calls a run that is not over; any other word says nothing of it."""
+"""Statuses of a run that is not over; unknown words count as neither."""
 FAILED = frozenset({"ERROR", "FAILED", "CANCELLED"})
 QUIET_GAP_S = 0.5
 LOAD_S = 10.0
@@ -73,51 +73,51 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The connection stands."""
+    """The connection is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewFrame:
-    """A frame that the log did not have."""
+    """A frame came that the log did not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFrame:
-    """A frame of a replay."""
+    """A frame came that the log has already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """An `hb`; `is_drained`: it was waited for, so nothing else lay in the socket."""
+    """An `hb` came; `is_drained`: it was waited for, so the socket held nothing else."""
 
     is_drained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class EndSaid:
-    """The stream named its end."""
+    """The stream announced its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFault:
-    """The backend's STREAM_ERROR."""
+    """The backend sent STREAM_ERROR."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection is gone, or never came; `jitter` in 0…1 spreads the next attempt."""
+    """The connection broke or could not be made; `jitter` in 0…1 spreads the next attempt."""
 
     jitter: float
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The backend will not have us: 401, 403 or 404, said clearly."""
+    """The backend refused the stream: a clear 401, 403 or 404."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The owner let go."""
+    """The owner closed the link."""
 
 
 Event = (
@@ -136,7 +136,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class UpstreamLink:
-    """One run's connection. `attempt` counts failures since it last was healthy."""
+    """One run's connection. `attempt` counts failures since the connection was last healthy."""
 
     state: LinkState = LinkState.IDLE
     attempt: int = 0
@@ -148,9 +148,9 @@ class UpstreamLink:
     has_frames: bool = False
     quiet_since_s: float | None = None
     status: str | None = None
-    """The run's status as the backend last gave it; None while nobody knows."""
+    """The run's status as last heard from the backend; None while unknown."""
     unready_at: str | None = None
-    """The status at which the run last had nothing to play: only another one is worth a try."""
+    """The status at which the run last had nothing to play: connect only at another one."""
 
     @property
     def is_terminal(self) -> bool:
@@ -168,7 +168,7 @@ class UpstreamLink:
 
     @property
     def is_unready(self) -> bool:
-        """Whether the run is known to be as it was when it had nothing to play."""
+        """Whether the run still has the status at which it had nothing to play."""
         return self.is_growing and self.status == self.unready_at
 
 
@@ -223,7 +223,7 @@ def _quiet(link: UpstreamLink, *, is_drained: bool, now_s: float, times: LinkTim
 
 
 def _over(link: UpstreamLink) -> UpstreamLink:
-    """The stream has no more, and the run is over: all is there, or one more replay has it."""
+    """The stream has ended and the run is over: the log is complete, or needs one more replay."""
     state = LinkState.REPLAYING if link.was_growing else LinkState.COMPLETE
     return replace(link, state=state, retry_in_s=0.0)
 
@@ -244,7 +244,7 @@ def _fault(link: UpstreamLink, *, times: LinkTimes) -> UpstreamLink:
     if faults >= FAULTS_IN_A_ROW:
         return replace(link, state=LinkState.FAILED, faults=faults)
     attempt = link.attempt + 1
-    # No jitter: one run's fault is nobody else's, and three of them should not take a minute.
+    # No jitter: the fault is this run's alone, and three attempts should not take a minute.
     wait_s = full_jitter(
         attempt, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s, jitter=1.0
     )

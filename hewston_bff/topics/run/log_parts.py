@@ -1,4 +1,4 @@
-"""The parts of a whole run, read from its log."""
+"""Equity curve and orders of a whole run, read from its log."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _LOG_FRAMES = 4_096
 
 
 def log_curve(log: FrameLog) -> Curve:
-    """The curve of a log that holds all of its run: its frames with an equity."""
+    """The equity curve of a log that holds all of its run."""
     parts = list(points_in(log, 0, log.next_seq))
     if not parts:
         return Curve(np.empty(0, np.int64), np.empty(0))

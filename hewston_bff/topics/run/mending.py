@@ -1,7 +1,7 @@
-"""What can still be read of a frame that is not as the protocol wants it.
+"""Saves what is readable of a frame that violates the protocol.
 
-Only frames that the quick decoder refused come here. One member that cannot be read condemns no
-other: it becomes null, and everything else, orders first of all, stays as the text that it was.
+Only frames that the quick decoder refused come here. A member that cannot be read becomes null;
+all others, orders above all, keep their text.
 """
 
 import re
@@ -22,12 +22,12 @@ _COUNT = msgspec.json.Decoder(int)
 _NULL = msgspec.Raw(b"null")
 
 PLAIN_TIME = re.compile(rb'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"')
-"""A time as we write it, with its quotes."""
+"""A time as this server writes it, with its quotes."""
 _JSON_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def mended(text: bytes) -> tuple[bytes, Skip | None]:
-    """A frame's JSON with null for what cannot be read, and the worst of what that was.
+    """A frame's JSON with null for each unreadable member, and the worst reason.
 
     Raises:
         msgspec.MsgspecError: no JSON object with names as keys.
@@ -49,7 +49,7 @@ def mended(text: bytes) -> tuple[bytes, Skip | None]:
 
 
 _Mended = tuple[msgspec.Raw, bool]
-"""The text to go on with, and whether nothing of it was lost."""
+"""The text to continue with, and whether nothing was lost."""
 
 
 def _orders(raw: msgspec.Raw) -> _Mended:
@@ -92,7 +92,7 @@ def _equity(raw: msgspec.Raw) -> _Mended:
 
 
 def _number(raw: msgspec.Raw) -> _Mended:
-    """A number, also one in quotes, as some writers keep digits that a float has no room for."""
+    """A number, also a quoted one: some writers quote to keep more digits than a float has."""
     try:
         value = _NUMBER.decode(raw)
     except msgspec.MsgspecError:
@@ -101,12 +101,12 @@ def _number(raw: msgspec.Raw) -> _Mended:
         return _NULL, True
     if not bytes(raw).startswith(b'"'):
         return raw, True
-    # Its characters may be written as escapes.
+    # Its characters may be escaped.
     return msgspec.Raw(_TEXT.decode(raw).encode()), True
 
 
 def read_time(raw: msgspec.Raw) -> int | None:
-    """Nanoseconds since 1970 of a JSON text or number, exactly; None if it is no time."""
+    """Nanoseconds since 1970 of a JSON string or number, exactly; None if it is no time."""
     text = bytes(raw)
     if _JSON_NUMBER.fullmatch(text):
         return parse_time(Decimal(text.decode()))
@@ -117,9 +117,9 @@ def read_time(raw: msgspec.Raw) -> int | None:
 
 
 def plain_time(raw: msgspec.Raw) -> msgspec.Raw | None:
-    """The JSON of a time as RFC 3339 with `Z`, the text that it was if that is so; None: no time.
+    """A time as JSON text in RFC 3339 with `Z`, unchanged if it is; None if it is no time.
 
-    A null stays one.
+    null stays null.
     """
     if raw == _NULL:
         return raw
@@ -130,7 +130,7 @@ def plain_time(raw: msgspec.Raw) -> msgspec.Raw | None:
 
 
 def _with_time(members: dict[str, msgspec.Raw], name: str) -> bool:
-    """Write a member's time plainly, null if it is none; whether it could be read."""
+    """Normalise a member's time, or make it null; whether it could be read."""
     if name not in members:
         return True
     time = plain_time(members[name])
@@ -147,4 +147,4 @@ _MENDERS: tuple[tuple[str, Callable[[msgspec.Raw], _Mended], Skip], ...] = (
     ("ohlc", _bar, Skip.BAR_UNREADABLE),
     ("equity", _equity, Skip.EQUITY_UNREADABLE),
 )
-"""Worst first: an order is missed more than a bar, and a bar more than a point of a curve."""
+"""Worst first: a lost order matters more than a bar, a bar more than a point of equity."""

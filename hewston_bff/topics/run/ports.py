@@ -10,16 +10,16 @@ from hewston_bff.topics.run.wire import Message
 
 
 class LinkLost(Exception):
-    """The connection to the backend is gone, or could not be had; the text is for the log."""
+    """The connection to the backend broke or could not be made; the text is for the log."""
 
     def __init__(self, reason: str, *, is_unreachable: bool = False) -> None:
         super().__init__(reason)
         self.is_unreachable = is_unreachable
-        """Whether nobody listens where the backend should be."""
+        """Whether the backend could not be connected to."""
 
 
 class LinkRefused(Exception):
-    """The backend refuses the connection, clearly: HTTP `status` 401, 403 or 404."""
+    """The backend clearly refused the connection: HTTP `status` 401, 403 or 404."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"refused with {status}")
@@ -31,14 +31,14 @@ class Upstream(Protocol):
 
     @property
     def is_deafening(self) -> bool:
-        """Whether the backend serves nobody else while this is read as fast as it comes."""
+        """Whether the backend answers nothing else while this is read at full speed."""
 
     async def receive(self) -> Message:
         """The next message; a cancellation loses nothing.
 
         Raises:
-            ProtocolViolation: a message to count and skip.
-            LinkLost: the stream is gone.
+            ProtocolViolation: the message is to be counted and skipped.
+            LinkLost: the stream broke.
         """
 
 
@@ -65,9 +65,9 @@ class Backend(Describer, Protocol):
     def open_stream(
         self, run_id: RunId, credentials: Credentials
     ) -> AbstractAsyncContextManager[Upstream]:
-        """A stream of a run from its frame 0, aborted (not closed politely) on leaving.
+        """A stream of a run from its frame 0; leaving aborts the connection.
 
         Raises:
-            LinkLost: could not be opened in time.
+            LinkLost: it could not be opened in time.
             LinkRefused: 401, 403 or 404.
         """

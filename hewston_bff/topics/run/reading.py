@@ -1,8 +1,7 @@
 """The pace at which one stream of the backend is read.
 
-The backend is asked gently: a stream is read in slices with pauses between them, so that neither
-our ticks nor the backend's other requests wait, only a few streams pour at the same time, and
-requests of pages go first.
+A stream is read in slices with pauses between them, so that neither ticks here nor other requests
+at the backend wait; few streams run at full speed at the same time; requests of pages go first.
 """
 
 import asyncio
@@ -15,17 +14,17 @@ from hewston_bff.topics.run.replay_limiter import Slot
 from hewston_bff.topics.run.wire import Message, ProtocolViolation
 
 _WAITED_S = 0.005
-"""A message that took this long to come was not lying in the socket."""
+"""A message that took longer than this had not been waiting in the socket."""
 _ONE_BY_ONE = 8
 """So many frames may come with another: more at once are appended together."""
 _BURST = 512
-"""So many frames without waiting for one are a flood."""
+"""After so many frames without a wait, the stream needs a slot."""
 _SHOWN = 128
-"""Every so many frames a slot may go to a stream that has none to show."""
+"""Every so many frames the slot may be lent to a stream that has no frame yet."""
 _AT_ONCE = 1_000
-"""So many frames of a flood are read as fast as they come; it goes on at `gentle_fps`."""
+"""So many frames in a row are read at full speed; further ones at `gentle_fps`."""
 PAGES_FIRST_S = 1.0
-"""How long a load waits for requests of pages; at most, for they may come without end."""
+"""How long a load waits for requests of pages at most: they may never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,9 @@ class FeedTimes:
     slice_s: float = 0.002
     pause_s: float = 0.001
     load_s: float = links.LOAD_S
-    """From `play` to the first frame: a stream that has none by then gives its slot up."""
+    """From `play` to the first frame: a stream without one by then releases its slot."""
     gentle_fps: float = 4_500.0
-    """Frames a second of a flood that keeps the backend from answering others if read faster."""
+    """Frames a second at which the backend still answers other requests over WebSocket."""
 
 
 class Reading:
@@ -64,13 +63,13 @@ class Reading:
         self._burst = self._taken = 0
         self._is_deafening = is_deafening
         self.was_drained = False
-        """Whether the last message had to be waited for: nothing else lay in the socket."""
+        """Whether the last message had to be waited for: the socket held nothing else."""
 
     async def receive(self, upstream: Upstream) -> Message | ProtocolViolation:
-        """The next message, or what is wrong with it.
+        """The next message, or its violation of the protocol. A cancellation loses nothing.
 
         Raises:
-            LinkLost: the stream is gone.
+            LinkLost: the stream broke.
         """
         message: Message | ProtocolViolation
         try:
@@ -117,13 +116,13 @@ class Reading:
         self.restart()
 
     def _pause_s(self) -> float:
-        """As short as can be, or what a flood has to leave to others."""
+        """Seconds to pause: short, or long enough for the backend to answer others."""
         if not self._is_deafening or self._burst <= _AT_ONCE:
             return self._times.pause_s
         due_s = self._burst_s + (self._burst - _AT_ONCE) / self._times.gentle_fps
         return max(self._times.pause_s, due_s - self._loop.time())
 
     def restart(self) -> None:
-        """Measure the next wait, and silence, from now."""
+        """Measure the next wait and silence from now."""
         self.heard_s = self._slice_s = self._loop.time()
         self.deadline.reschedule(self.heard_s + self._times.silence_s)

@@ -1,4 +1,4 @@
-"""A stream that started again at frame 0, held against the log that has it already.
+"""Compares a stream that starts again at frame 0 with the log that has it already.
 
 The backend replays a run from its first frame on every connection. What the log holds is skipped
 while it is the same: frame by frame where the frames are held, block by block (by the rolling
@@ -13,22 +13,22 @@ from hewston_bff.topics.run.wire import RawFrame
 
 
 class Verdict(Enum):
-    """What one frame of a replay is to the log."""
+    """The relation of one frame of a replay to the log."""
 
     KNOWN = auto()
     """The log has it."""
     NEW = auto()
-    """The log ends just before it: append it."""
+    """The log ends right before it: append it."""
     DIVERGED = auto()
-    """The log has another frame there: `fork()` tells from where on."""
+    """The log has another frame there: `fork()` says from where on."""
     REPEATED = auto()
-    """The frame before it on this connection once more, byte for byte: nothing is lost by it."""
+    """A byte-for-byte repetition of the frame before it: nothing is lost by skipping it."""
     WENT_BACK = auto()
-    """Its time lies before that of the frame before it on this connection: leave it out."""
+    """Its time is earlier than that of the frame before it on this connection: skip it."""
 
 
 class Replay:
-    """One connection's way through the run, from frame 0."""
+    """One connection's progress through the run, from frame 0."""
 
     def __init__(self, log: FrameLog) -> None:
         self._log = log
@@ -52,14 +52,14 @@ class Replay:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether it has brought more than the log held when it began, or something else."""
+        """Whether it brought more than the log held when it began, or other frames."""
         return self._seq > self._held
 
     def check(self, frame: RawFrame) -> Verdict:
-        """What the connection's next frame is to the log; if NEW, all after it are, too.
+        """The verdict on the connection's next frame; once NEW, all later frames are new.
 
         Frames are in the order in which they arrive; several may share a time. What is REPEATED or
-        WENT_BACK depends on the connection alone, so that every replay leaves out the same.
+        WENT_BACK depends on the connection alone, so that every replay skips the same frames.
         """
         if frame.ts_ns <= self._last_ts_ns:
             if frame.ts_ns < self._last_ts_ns:
@@ -71,7 +71,7 @@ class Replay:
         seq, self._seq = self._seq, self._seq + 1
         log = self._log
         if self._is_appending or seq == log.next_seq:
-            # From here on it writes what it is compared with; the log may not have all of it yet.
+            # From here on the log holds what this replay appends, perhaps not all of it yet.
             self._is_appending = True
             return Verdict.NEW
         if seq < log.first_seq or self._unchecked:
@@ -83,7 +83,7 @@ class Replay:
         return Verdict.DIVERGED
 
     def fork(self) -> tuple[int, list[RawFrame]]:
-        """After DIVERGED: from which seq on the log differs, and the frames there so far."""
+        """After DIVERGED: the seq from which the log differs, and the frames from there so far."""
         at, frames = self._seq, self._unchecked
         self._held = -1
         self._seq += len(frames)
@@ -91,12 +91,12 @@ class Replay:
         return at, frames
 
     def go_on_with(self, log: FrameLog) -> None:
-        """The log was forked: this replay goes on with `log`."""
+        """Continue with `log`, the fork."""
         self._log = log
 
     def _check_evicted(self, seq: int, frame: RawFrame) -> Verdict:
         if not self._unchecked and seq % BLOCK:
-            # Evicted while it was being compared frame by frame: its beginning was the same.
+            # Evicted while it was compared frame by frame: its beginning was the same.
             return Verdict.KNOWN
         self._unchecked.append(frame)
         if (seq + 1) % BLOCK:

@@ -1,11 +1,11 @@
-"""How many replays the backend is asked for at the same time.
+"""The limit on concurrent replays from the backend.
 
-A slot is held from before the connection is asked for until the frames end: while the handshake
-hangs, while the backend loads, while frames pour. It is given up at an `hb`, a second without a
-frame after the first one, or the end of the connection.
+A stream holds a slot from before it connects until its frames end: during a handshake that hangs,
+while the backend loads, while frames come. It releases the slot at an `hb`, after a second without
+a frame once it had one, or when the connection ends.
 
 One stream loads at a time, because the backend does nothing else while it loads. A stream that
-has frames to show gives its slot to one that has none, and waits for another.
+has frames to show lends its slot to one that has none, and waits for another.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from hewston_bff.topics.run.replay_order import Waiting, next_in_line
 
 FRAME_GAP_S = 1.0
-"""A stream without a frame for this long is not pouring."""
+"""A stream without a frame for this long needs no slot."""
 LOADS_ALONE_S = 6.0
-"""A load that takes longer than any does keeps its slot, and keeps nobody else from loading."""
+"""Longer than any load takes: after it a stream keeps its slot, but others may load."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +28,7 @@ class _Waiter:
 
 
 class ReplayLimiter:
-    """So many slots, and who waits for one."""
+    """The slots, and the streams that wait for one."""
 
     def __init__(self, slots: int) -> None:
         self._free = slots
@@ -37,7 +37,7 @@ class ReplayLimiter:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether a stream that has no frame yet waits only for somebody's slot."""
+        """Whether a stream without frames could load if another one gave up its slot."""
         if self._free or self._loading is not None:
             return False
         return any(not waiter.waiting.is_loaded for waiter in self._waiters)
@@ -56,18 +56,18 @@ class ReplayLimiter:
             raise
 
     def loaded(self, slot: "Slot") -> None:
-        """`slot` loads no longer: another one may."""
+        """`slot` has finished loading: another stream may load."""
         if self._loading is slot:
             self._loading = None
             self._hand_out()
 
     def release(self) -> None:
-        """A slot is free."""
+        """Free a slot."""
         self._free += 1
         self._hand_out()
 
     def _hand_out(self) -> None:
-        # Who was cancelled is in the line until it wakes up.
+        # A cancelled waiter stays in the line until its task runs.
         self._waiters = [each for each in self._waiters if not each.granted.done()]
         while self._free:
             line = [waiter.waiting for waiter in self._waiters]
@@ -82,7 +82,7 @@ class ReplayLimiter:
 
 
 class Slot:
-    """One stream's hold on the limiter. `last_frame_s` (loop time) is the reader's to write."""
+    """One stream's slot, held or not. `last_frame_s` is loop time."""
 
     def __init__(self, limiter: ReplayLimiter, *, expected_s: float | None = None) -> None:
         self._limiter = limiter
@@ -97,16 +97,16 @@ class Slot:
 
     @property
     def was_lent(self) -> bool:
-        """Whether it was given up for another stream, and frames are still to be read."""
+        """Whether it was lent to another stream and not acquired again."""
         return self._was_lent
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it is held, and somebody who has no frame yet waits for it."""
+        """Whether it is held, and a stream without frames waits for it."""
         return self.is_held and self._limiter.is_wanted
 
     async def acquire(self) -> None:
-        """Wait for a slot, unless one is held. Before the first frame it is held while loading."""
+        """Wait for a slot, unless one is held. A cancellation gives it back."""
         if self.is_held:
             return
         waiting = Waiting(
@@ -121,12 +121,12 @@ class Slot:
             self._alone = self._loop.call_later(LOADS_ALONE_S, self._limiter.loaded, self)
 
     def expect_frames(self, within_s: float) -> None:
-        """Give the slot up if no frame comes: the run may have none for now."""
+        """Release the slot if no frame comes in time: the run may have none for now."""
         if self.is_held and not self._is_loaded:
             self._after(within_s, self.release)
 
     def note_frame(self, now_s: float) -> None:
-        """A frame came; from the first one on, a pause gives the slot up."""
+        """Record a frame; from the first one on, a pause releases the slot."""
         self.last_frame_s = now_s
         if not self._is_loaded:
             self._is_loaded = True
@@ -135,12 +135,12 @@ class Slot:
                 self._loaded()
 
     def lend(self) -> None:
-        """Give it up for a stream that has no frame yet; `acquire` gets it back."""
+        """Release the slot for a stream without frames; `acquire` gets one back."""
         self.release()
         self._was_lent = True
 
     def release(self) -> None:
-        """Let the next stream pour."""
+        """Release the slot, if it is held."""
         self._cancel_timer()
         if self.is_held:
             self.is_held = False

@@ -1,6 +1,6 @@
-"""What is known of one run and its stream, and what follows from each thing that happens to them.
+"""The state of one run and its stream, and the changes that follow from each event.
 
-Pure: every method takes what happened and returns the changes to the run's log, in order.
+Pure: every method takes an event and returns the changes to the run's log, in order.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ _SKIPPED: Final = {
 
 
 class RunState:
-    """One run: its link to the backend, its description, what was left out of its stream."""
+    """One run: its link to the backend, its description, and what its stream skipped."""
 
     def __init__(self, *, times: LinkTimes) -> None:
         self.times = times
@@ -65,13 +65,13 @@ class RunState:
     # -- the stream
 
     def opened(self, log: FrameLog, *, now_s: float) -> Iterator[Change]:
-        """A connection stands and will play from frame 0, into `log`."""
+        """A connection is open and will play from frame 0, into `log`."""
         self._replay = Replay(log)
         self.skips.begin()
         yield from self.step(links.Opened(), now_s=now_s)
 
     def take(self, frame: RawFrame, *, now_s: float) -> Iterator[Change] | None:
-        """The stream's next frame; None: it is new and nothing else, so it is to be appended."""
+        """The stream's next frame; None: it is simply new, and the caller appends it."""
         replay = self._replay
         assert replay is not None  # noqa: S101 - frames come after `opened`
         verdict = replay.check(frame)
@@ -107,12 +107,12 @@ class RunState:
         )
 
     def forked(self, log: FrameLog) -> None:
-        """The log is now `log`, of a new epoch, with which this connection goes on."""
+        """The log was forked: this connection continues with `log`."""
         if self._replay is not None:
             self._replay.go_on_with(log)
 
     def step(self, event: links.Event, *, now_s: float) -> Iterator[Change]:
-        """Something happened to the link."""
+        """Apply `event` to the link."""
         self.link = links.step(self.link, event, now_s=now_s, times=self.times)
         yield from self._tell_link(was_lost=isinstance(event, links.Lost))
         if self.link.state is LinkState.COMPLETE and not self._is_complete:
@@ -137,14 +137,14 @@ class RunState:
             yield told
 
     def fail(self, code: str, message: str, details: Details, *, now_s: float) -> Iterator[Change]:
-        """Nothing will come any more."""
+        """No more records will come."""
         yield from self.step(links.Refused(), now_s=now_s)
         yield Failed(code, message, details)
 
-    # -- what is left out
+    # -- skipped frames
 
     def skip(self, reason: Skip) -> Iterator[Change]:
-        """Something of the stream is left out; told once, then at each doubling."""
+        """Count a skipped frame or part of one; announced once, then at each doubling."""
         self._settle_skips()
         counted = str(reason) if self.skips.add(reason) else None
         is_news = reason.is_loss and self.skips.is_news(is_final=False)
@@ -152,7 +152,7 @@ class RunState:
             yield LeftOut(self.skips.lost, counted, is_news)
 
     def _settle_skips(self) -> None:
-        """What this connection leaves out is all, once it has passed what the log held."""
+        """Once the connection has passed what the log held, its own count is the whole count."""
         replay = self._replay
         if replay is not None and (replay.is_ahead or (self._is_complete and replay.is_caught_up)):
             self.skips.settle()
@@ -164,7 +164,7 @@ class RunState:
     # -- the run as a whole
 
     def describe(self, description: RunDescription) -> Iterator[Change]:
-        """What the backend says of the run now. One that was made anew starts its log anew."""
+        """Take the backend's description of the run. If the id stands for another run, restart."""
         if self.is_remade(description):
             if self.description is not None and description.is_overtaken(self.description):
                 return
@@ -183,7 +183,7 @@ class RunState:
             )
 
     def is_remade(self, description: RunDescription) -> bool:
-        """Whether this is another run of the same id: it tells so, or it runs after it was over."""
+        """Whether this is another run of this id: another identity, or it runs after its end."""
         if description.identity.is_other(self._identity):
             return True
         was = None if self.description is None else self.description.status
@@ -194,7 +194,7 @@ class RunState:
             self._remade = 0
             self._identity = description.identity
         else:
-            # Nothing but its coming back tells it from the one before.
+            # Only its running again distinguishes it from the one before.
             self._remade += 1
         self.link = UpstreamLink()
         self._told = LinkChange()
@@ -204,16 +204,16 @@ class RunState:
         yield Restart(self._origin())
 
     def _origin(self) -> str:
-        """What the epoch tells runs of this id apart by, beside the first frame."""
+        """What distinguishes runs of this id in the epoch, besides the first frame."""
         origin = self._identity.key()
         return f"{origin}\0{self._remade}" if self._remade else origin
 
     @property
     def status(self) -> str | None:
-        """The run's status as the backend last told it."""
+        """The run's status as last heard from the backend."""
         return None if self.description is None else self.description.status
 
     @property
     def expected_s(self) -> float | None:
-        """How long a replay takes, as far as the run's description tells."""
+        """How long a replay takes, estimated from the run's description; None if unknown."""
         return None if self.description is None else expected_s(self.description.days)

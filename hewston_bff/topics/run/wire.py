@@ -1,10 +1,10 @@
-"""The backend's stream protocol, read: bytes in, typed messages out.
+"""Decodes the backend's stream protocol: bytes in, typed messages out.
 
 A frame is kept as the bytes that follow ``{"t": "frame",`` (its *tail*) plus the numbers that
 conflation needs. Whatever of it is not normalised is never decoded again.
 
-What the quick decoder refuses is looked at again, slowly: members of unknown names, numbers that
-are none (`NaN`, `1e999`: null), members of a wrong type (see `mending`).
+What the quick decoder refuses is decoded again, slowly: members of unknown names, invalid numbers
+(`NaN`, `1e999`: null), members of a wrong type (see `mending`).
 
 Source: the backend's WebSocket protocol v0.1 as measured, and the normalisations of stream
 protocol v1: null members of `ohlc` are left out, a numeric `equity` becomes the object, `dropped`
@@ -24,19 +24,19 @@ from hewston_bff.topics.run.mending import PLAIN_TIME, mended, plain_time, read_
 from hewston_bff.topics.run.skips import Skip
 
 OUR_FIELDS = frozenset({"sid", "seq", "from", "n", "ts0"})
-"""Members of a frame that are ours to set: the backend's own, should it ever send them, go."""
+"""Members of a frame that this server sets; the backend's, if any, are removed."""
 
 _SPACED = b'{"t": "frame", "ts": "'
 _COMPACT = b'{"t":"frame","ts":"'
 _T, _Z, _QUOTE = b'TZ"'
 _LAST_NS = (1 << 63) - 1
-"""What a column of times can hold: the years 1677 to 2262."""
+"""The range of a column of times: the years 1677 to 2262."""
 
 _Number = float | UnsetType | None
 
 
 class ProtocolViolation(Exception):
-    """A message that the backend's protocol does not know; it is counted and skipped."""
+    """A message violates the backend's protocol; it is counted and skipped."""
 
     def __init__(self, reason: Skip, text: str) -> None:
         super().__init__(text)
@@ -92,8 +92,8 @@ class _AnyFrame(_Frame, tag_field="t", tag="frame", gc=False, forbid_unknown_fie
 class RawFrame(msgspec.Struct, frozen=True, gc=False):
     """One source frame: its time, the text after its ``t``, and its numbers (NaN where absent).
 
-    `orders` is the inner text of its orders list (no brackets), b"" when there are none. `lacks`
-    says what of the backend's frame could not be read, the worst of it.
+    `orders` is the inner text of its orders list (no brackets), b"" when there are none. `lacks`:
+    the worst reason why a part of the frame could not be read, None if all could.
     """
 
     ts_ns: int
@@ -110,15 +110,15 @@ class RawFrame(msgspec.Struct, frozen=True, gc=False):
 
 
 class Heartbeat(msgspec.Struct, tag_field="t", tag="hb", frozen=True):
-    """The backend is alive and has nothing to send."""
+    """The backend is alive and has no frame to send."""
 
 
 class End(msgspec.Struct, tag_field="t", tag="end", frozen=True):
-    """The stream says that it is over (documented; only the SSE stream does it)."""
+    """The stream announces its end (documented; only Server-Sent Events do so)."""
 
 
 class Fault(msgspec.Struct, tag_field="t", tag="err", frozen=True):
-    """The backend's `err`. `msg` may hold its internal paths: never passed on."""
+    """The backend's `err`. `msg` may hold internal paths: it never goes to clients."""
 
     code: str = ""
     msg: str = ""
@@ -151,7 +151,7 @@ def decode(data: bytes) -> Message:
     text = data
     try:
         if not data.isascii():
-            # Members that nobody decodes go on to browsers, which refuse text that is not UTF-8.
+            # Members that are not decoded go on to browsers, which refuse text that is not UTF-8.
             data.decode()
         message = _DECODER.decode(data)
         if not isinstance(message, _Frame):
@@ -179,8 +179,8 @@ def members(tail: bytes) -> dict[str, msgspec.Raw]:
 def _quick(  # noqa: C901 - the hot path of all frames, in one piece
     frame: _Frame, data: bytes
 ) -> RawFrame | None:
-    """The frame of the usual form, whose text is kept as it is; None if it is of another."""
-    # The time's text tells more than `datetime` holds: where it stands, it is of whole seconds.
+    """A frame in the usual form, whose text is kept as it is; None if in another form."""
+    # The position of `Z` in the text shows whole seconds, which `datetime` would not.
     if data.startswith(_SPACED) and data[32] == _T and data[41] == _Z and data[42] == _QUOTE:
         tail, time = data[15:], data[21:43]
     elif data.startswith(_COMPACT) and data[29] == _T and data[38] == _Z and data[39] == _QUOTE:
@@ -232,18 +232,18 @@ def _orders(text: bytes) -> tuple[bytes, int]:
     """The inner text of a list of orders, and their number.
 
     Raises:
-        msgspec.ValidationError: it is none, or has a time that is not written plainly.
+        msgspec.ValidationError: it is not one, or a time in it must be normalised.
     """
     orders = _ORDERS.decode(text)
     if not orders:
         return b"", 0
     if not all(_is_plain(order.ts_utc) for order in orders):
-        raise msgspec.ValidationError("the time of an order is to be written anew")
+        raise msgspec.ValidationError("the time of an order must be normalised")
     return text[1:-1].strip(), len(orders)
 
 
 def _is_plain(time: msgspec.Raw) -> bool:
-    """Whether a time, if there is one, is written as we write times."""
+    """Whether a time, if there is one, is normalised already."""
     return time in (_NOTHING, _NULL) or PLAIN_TIME.fullmatch(bytes(time)) is not None
 
 
@@ -251,7 +251,7 @@ def _is_plain(time: msgspec.Raw) -> bool:
 
 
 def _decode_slowly(text: bytes) -> Message:
-    """The message in JSON of which the quick way made nothing.
+    """The message in JSON that the quick decoder refused.
 
     Raises:
         ProtocolViolation: an unknown `t`, or a frame without a time.
@@ -264,7 +264,7 @@ def _decode_slowly(text: bytes) -> Message:
         parts = _MEMBERS.decode(text)
     kind = _KIND.decode(parts.get("t", _NULL))
     if kind != "frame":
-        # Also one of ours with members of a wrong type: no frame is lost by it.
+        # Also a known kind with members of a wrong type: no frame is lost by it.
         msg = f"a message of kind {kind[:40]!r}"
         raise ProtocolViolation(Skip.UNKNOWN, msg)
     if "ts" not in parts:
@@ -312,7 +312,7 @@ def _price(number: _Number) -> float:
 
 
 def _normalised(text: bytes, frame: _AnyFrame, ts_ns: int) -> bytes:
-    """The tail with the normalisations, written anew, and without members of our names."""
+    """The normalised tail, without members of the names that this server sets."""
     parts: dict[str, msgspec.Raw] = {
         name: raw
         for name, raw in _MEMBERS.decode(text).items()
@@ -322,7 +322,7 @@ def _normalised(text: bytes, frame: _AnyFrame, ts_ns: int) -> bytes:
         parts["ts"] = _raw(format_time(ts_ns))
     if frame.ohlc is not None:
         bar = {k: v for k, v in _MEMBERS.decode(parts["ohlc"]).items() if v != _NULL}
-        # A bar of which nothing is left is no bar: readers expect null there, not an empty object.
+        # A bar without members is no bar: readers expect null, not an empty object.
         parts["ohlc"] = _raw(bar or None)
     if isinstance(frame.equity, float):
         parts["equity"] = msgspec.Raw(b'{"ts":%b,"value":%b}' % (parts["ts"], parts["equity"]))
