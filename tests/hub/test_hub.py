@@ -27,7 +27,7 @@ from tests.topics.run.scripted import ScriptedBackend, runs_of
 
 ANN, BOB = Credentials("Bearer ann"), Credentials("Bearer bob")
 DAY = RunId("day")
-LINGER_S = 30.0
+LINGER_S = 6.0
 
 
 class Watched:
@@ -194,9 +194,9 @@ async def test_frames_come_once_and_in_order_over_cuts_and_an_outage() -> None:
             await asyncio.sleep(1)
             backend.cut(DAY)
             backend.is_down = True
-            await asyncio.sleep(3)
+            await asyncio.sleep(2)
             backend.is_down = False
-            await asyncio.sleep(25)
+            await asyncio.sleep(5)
         assert viewer.seqs() == list(range(500))
         assert backend.most_open[DAY] == 1
         viewer.leave()
@@ -214,7 +214,8 @@ class HubMachine(RuleBasedStateMachine):
         self.viewers: list[Watched] = []
         self.left_s: dict[RunId, float] = {}
         self.is_settled = True
-        self.hub = Hub([runs_of(self.backend)], options=HubOptions(linger_s=LINGER_S))
+        options = HubOptions(linger_s=LINGER_S, permits=PermitTimes(backoff_cap_s=2.0))
+        self.hub = Hub([runs_of(self.backend)], options=options)
         self.task = self.loop.create_task(self.hub.run())
         self.pass_time(0.1)
 
@@ -262,7 +263,7 @@ class HubMachine(RuleBasedStateMachine):
         self.backend.is_down = is_down
         self.is_settled = False
 
-    @rule(seconds=st.sampled_from([0.01, 0.5, 5.0, 29.0, 31.0]))
+    @rule(seconds=st.sampled_from([0.01, 0.5, 5.0, 7.0]))
     def wait(self, seconds: float) -> None:
         self.pass_time(seconds)
 
@@ -270,7 +271,7 @@ class HubMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         """Long enough for every wait to be over; not for a linger that has just begun."""
         self.backend.is_down = False
-        self.pass_time(25.0)
+        self.pass_time(15.0)
         self.is_settled = True
         now_s = self.loop.time()
         for run in self.RUNS:
@@ -295,7 +296,7 @@ class HubMachine(RuleBasedStateMachine):
                 viewer.leave()
 
         self.do(act())
-        self.pass_time(LINGER_S + 30)
+        self.pass_time(LINGER_S + 5)
         assert not any(self.backend.open.values())
         self.task.cancel()
         self.loop.run_until_complete(asyncio.wait([self.task]))
@@ -305,5 +306,5 @@ class HubMachine(RuleBasedStateMachine):
 
 TestHubMachine = HubMachine.TestCase
 TestHubMachine.settings = settings(
-    max_examples=8, stateful_step_count=12, deadline=None, phases=[Phase.generate]
+    max_examples=12, stateful_step_count=15, deadline=None, phases=[Phase.generate]
 )

@@ -224,7 +224,8 @@ async def test_a_run_that_is_not_ready_starts_by_itself(
 async def test_a_run_that_was_queued_is_shown_while_it_grows(upstream: dict[str, Any]) -> None:
     growing = Lifecycle(history=50, growth_fps=200.0, is_endless=True)
     run = generated_run("growing", frame_count=5_000, lifecycle=Lifecycle(queued_s=inf))
-    async with stack(run, **upstream) as (bff, backend, _), bff.viewer() as viewer:
+    asked_often = upstream | {"bff_hub_access_fresh_seconds": 1.0}
+    async with stack(run, **asked_often) as (bff, backend, _), bff.viewer() as viewer:
         await viewer.subscribe("growing")
         await _until_queued(viewer)
         backend.put_run(replace(run, lifecycle=growing))

@@ -13,6 +13,7 @@ from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.topics.run.descriptions import DescriptionTimes, RunDescriptions
 from hewston_bff.topics.run.feed import FeedOptions
 from hewston_bff.topics.run.kind import RunKind
+from hewston_bff.topics.run.link import LinkTimes
 from hewston_bff.topics.run.ports import LinkLost
 from hewston_bff.topics.run.replay_limiter import ReplayLimiter
 from hewston_bff.topics.run.wire import Heartbeat, Message
@@ -105,5 +106,5 @@ def runs_of(backend: ScriptedBackend, *, options: FeedOptions | None = None) -> 
         descriptions=RunDescriptions(backend, times=DescriptionTimes()),
         limiter=ReplayLimiter(2),
         activity=BackendActivity(),
-        options=options or FeedOptions(),
+        options=options or FeedOptions(link=LinkTimes(backoff_cap_s=2.0)),
     )
