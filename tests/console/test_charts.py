@@ -230,9 +230,10 @@ def number(text: str) -> float:
 
 
 async def test_what_is_in_sight_stays_there(browser: Browser) -> None:
-    quarter = generated_run("quarter", frame_count=63 * 390)
-    async with console(quarter) as (bff, _, _):
-        async with tab(browser, f"{bff.url}/#/run/quarter") as user:
+    # Long enough not to be over before somebody on a slow machine pauses it.
+    year = generated_run("year", frame_count=252 * 390)
+    async with console(year) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/year") as user:
             page = user.page
             await user.past(-1)
             await page.get_by_role("button", name="5m", exact=True).click()
