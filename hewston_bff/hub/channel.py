@@ -135,7 +135,8 @@ class Channel:
     def _link(self, change: LinkChange) -> Applied:
         before, self.link = self.link, change
         self.counters.reconnects += change.was_lost
-        is_same = change.status == before.status and (
+        # No connection, and the first attempt at one, are the same to viewers.
+        is_same = change.status == (before.status or "connecting") and (
             change.attempt == before.attempt or change.status == "up"
         )
         wakes = change.is_quiet and not self.log.is_quiet

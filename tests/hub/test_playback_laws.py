@@ -7,7 +7,7 @@ import pytest
 
 from hewston_bff.errors import BackendUnavailable
 from hewston_bff.hub.subscription import Subscription
-from hewston_bff.topics.run.link import Opened, Refused
+from hewston_bff.topics.run.link import Connect, Lost, Opened, Refused, Stopped
 from tests.hub.support import MemorySink, Message, Stage, say
 from tests.topics.run.frames import frame, plain, ts
 
@@ -483,3 +483,13 @@ def test_news_of_the_stream_is_told_once_to_a_client_of_several_subscriptions() 
     stage.step(Opened(), now_s=2.0)
     assert [m["status"] for m in sink.seen[before:] if m["t"] == "upstream"] == ["failed", "up"]
     assert stage.status_of(viewer) in {"playing", "live", "buffering"}
+
+
+def test_a_first_attempt_to_connect_is_no_news_and_a_further_one_is() -> None:
+    stage = growing(10)
+    stage.step(Stopped())
+    _, sink = stage.view()
+    for event in (Connect(), Opened(), Lost(jitter=0.5), Connect(), Opened()):
+        stage.step(event, now_s=1.0)
+    news = [(m["status"], m.get("attempt")) for m in sink.seen if m["t"] == "upstream"]
+    assert news == [("up", None), ("retrying", 1), ("connecting", 2), ("up", None)]
