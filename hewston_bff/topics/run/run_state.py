@@ -108,7 +108,8 @@ class RunState:
         )
 
     def forked(self, log: FrameLog) -> None:
-        """The log was forked: this connection continues with `log`."""
+        """The log was forked: this connection continues with `log`, which is not complete."""
+        self._is_complete = False
         if self._replay is not None:
             self._replay.go_on_with(log)
 
