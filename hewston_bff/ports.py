@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from hewston_bff.credentials import Credentials
-from hewston_bff.log.changes import LogChange, Status
+from hewston_bff.log.changes import LinkChange, LogChange, Status
 from hewston_bff.log.log import AnyLog
 from hewston_bff.protocol.close_codes import CloseCode
 from hewston_bff.protocol.ids import Epoch
@@ -25,7 +25,7 @@ class Delivery(Enum):
     LATEST = auto()
     """From the edge on: the newest state, at most `max_fps` times a second."""
     EVERY = auto()
-    """From the edge on: each record as it comes."""
+    """Each record as it comes, none left out: from the start, unless asked for elsewhere."""
 
 
 class Codec(Protocol):
@@ -142,6 +142,12 @@ class TopicKind(Protocol):
 
     def news(self, topic: Topic, status: Status, skipped: SkippedFrames | None) -> Notice | None:
         """The message about the topic as a whole, for viewers that subscribed to it; None: none."""
+
+    def link_news(self, topic: Topic, link: LinkChange) -> Notice | None:
+        """The message about the connection to the source, for every viewer; None: none.
+
+        Asked for only while `link` has a status.
+        """
 
 
 # -- clients

@@ -113,9 +113,7 @@ class Audience:
     def _hear(self, news: News) -> None:
         match news:
             case LinkNews():
-                upstream = self.channel.upstream_news()
-                if upstream is not None:
-                    self.broadcast(upstream)
+                self.broadcast(self.channel.link_news())
             case StatusNews():
                 self._tell_status(lambda listener: listener.wants_status)
             case SkippedNews():
@@ -149,9 +147,10 @@ class Audience:
         if notice is not None:
             self._notify(notice, lambda listener: listener.permit.is_granted and is_told(listener))
 
-    def broadcast(self, notice: Notice) -> None:
-        """Notify every client."""
-        self._notify(notice, lambda _: True)
+    def broadcast(self, notice: Notice | None) -> None:
+        """Notify every client, if there is something to say."""
+        if notice is not None:
+            self._notify(notice, lambda _: True)
 
     def _notify(self, notice: Notice, is_told: Callable[[Listener], bool]) -> None:
         """Notify each client once, however many subscriptions it has here."""

@@ -17,8 +17,7 @@ from hewston_bff.log.changes import (
 )
 from hewston_bff.log.log import AnyLog
 from hewston_bff.ports import Codec, TopicKind
-from hewston_bff.protocol.ids import RunId
-from hewston_bff.protocol.notices import ResetReason, SkippedFrames, UpstreamNews
+from hewston_bff.protocol.notices import Notice, ResetReason, SkippedFrames
 from hewston_bff.protocol.topics import Topic
 
 
@@ -135,7 +134,8 @@ class Channel:
     def _link(self, change: LinkChange) -> Applied:
         before, self.link = self.link, change
         self.counters.reconnects += change.was_lost
-        is_same = change.status == before.status and (
+        # No connection, and the first attempt at one, are the same to viewers.
+        is_same = change.status == (before.status or "connecting") and (
             change.attempt == before.attempt or change.status == "up"
         )
         wakes = change.is_quiet and not self.log.is_quiet
@@ -167,22 +167,6 @@ class Channel:
             return _NOTHING
         return self._reset(self.log.restarted(origin), "run_remade")
 
-    # -- as a message
-
-    def upstream_news(self) -> UpstreamNews | None:
-        """The state of the connection to the source; None while there is nothing to report."""
-        link, run_id = self.link, RunId(self.topic.name)
-        match link.status:
-            case None:
-                return None
-            case "retrying":
-                return UpstreamNews(
-                    run_id=run_id,
-                    status="retrying",
-                    attempt=link.attempt,
-                    retry_in_ms=link.retry_in_ms,
-                )
-            case "connecting" if link.state == "connecting":
-                return UpstreamNews(run_id=run_id, status="connecting", attempt=link.attempt + 1)
-            case status:
-                return UpstreamNews(run_id=run_id, status=status)
+    def link_news(self) -> Notice | None:
+        """The message about the connection to the source; None while there is nothing to report."""
+        return None if self.link.status is None else self.kind.link_news(self.topic, self.link)

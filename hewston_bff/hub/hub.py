@@ -182,7 +182,7 @@ class Hub:
             message = (
                 "this run cannot be shown because of an error on this server, which was logged"
             )
-            entry.apply(LinkChange(state="failed", status="failed"))
+            entry.apply(LinkChange(state="failed", status="failed", is_quiet=True))
             entry.apply(Failed(ErrorCode.INTERNAL, message, {}))
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":

@@ -66,7 +66,7 @@ class Subscription:
         self.is_answered = True
         channel = self.audience.channel
         self._notify(self.viewer.begin(self._now_s))
-        upstream = None if channel.link.status in _QUIETLY else channel.upstream_news()
+        upstream = None if channel.link.status in _QUIETLY else channel.link_news()
         if upstream is not None:
             self.sink.notify(upstream)
         can_hear = self.wants_status and self.permit.is_granted

@@ -11,11 +11,9 @@ from hewston_bff.hub.permits import Permit, Permits
 from hewston_bff.hub.span_cache import SpanCache
 from hewston_bff.hub.stats import Counters, TopicStats
 from hewston_bff.hub.ticker import Ticker
-from hewston_bff.log.changes import LogChange
+from hewston_bff.log.changes import LinkChange, LogChange
 from hewston_bff.log.log import AnyLog
 from hewston_bff.ports import TopicKind
-from hewston_bff.protocol.ids import RunId
-from hewston_bff.protocol.notices import UpstreamNews
 from hewston_bff.protocol.topics import Topic
 
 
@@ -94,14 +92,9 @@ class TopicEntry:
     def unanswered(self, attempt: int, wait_s: float) -> None:
         """See `PermitEvents`: clients hear of it while the topic has no connection yet."""
         if self.channel.link.status is None:
-            self.audience.broadcast(
-                UpstreamNews(
-                    run_id=RunId(self.channel.topic.name),
-                    status="retrying",
-                    attempt=attempt,
-                    retry_in_ms=round(wait_s * 1e3),
-                )
-            )
+            retry_in_ms = round(wait_s * 1e3)
+            link = LinkChange(status="retrying", attempt=attempt, retry_in_ms=retry_in_ms)
+            self.audience.broadcast(self.channel.kind.link_news(self.channel.topic, link))
 
     def stats(self, *, now_s: float) -> TopicStats:
         """This topic's figures."""

@@ -248,6 +248,8 @@ def test_the_time_to_the_next_attempt_is_counted_down(
         ({}, True, ["Pause", True, True, True]),
         ({}, False, ["Play", True, True, True]),
         ({"state": {"complete": True}}, True, ["Pause", True, True, False]),
+        ({"upstream": {"status": "complete"}}, True, ["Pause", True, True, False]),
+        ({"upstream": {"status": "up"}}, True, ["Pause", True, True, True]),
         ({"connection": {"transport": "backend"}}, True, ["Pause", True, False, False]),
         (
             {"state": {"status": "ended"}, "hasPicture": False},

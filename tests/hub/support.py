@@ -16,19 +16,26 @@ from hewston_bff.hub.subscription import Subscription
 from hewston_bff.hub.ticker import Ticker
 from hewston_bff.hub.topic_entry import TopicEntry
 from hewston_bff.hub.viewer import SubscriptionOptions
-from hewston_bff.log.changes import Append, Fork, LogChange, Restart, Status
+from hewston_bff.log.changes import Append, Fork, LinkChange, LogChange, Restart, Status
 from hewston_bff.log.log import AnyLog
 from hewston_bff.ports import Delivery, Intake
 from hewston_bff.protocol.close_codes import CloseCode
 from hewston_bff.protocol.commands import Ctrl, Subscribe
 from hewston_bff.protocol.ids import Epoch, RunId
-from hewston_bff.protocol.notices import CursorStatus, Notice, RunNews, SkippedFrames, encode
+from hewston_bff.protocol.notices import (
+    CursorStatus,
+    Notice,
+    RunNews,
+    SkippedFrames,
+    UpstreamNews,
+    encode,
+)
 from hewston_bff.protocol.topics import RUN, Topic
 from hewston_bff.protocol.updates import updates_of
 from hewston_bff.topics.run.codec import RunCodec
 from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.topics.run.frame_block import FrameLog, frame_log
-from hewston_bff.topics.run.kind import run_news
+from hewston_bff.topics.run.kind import run_news, upstream_news
 from hewston_bff.topics.run.link import Event, LinkTimes, Quiet
 from hewston_bff.topics.run.run_state import RunState
 from hewston_bff.topics.run.skips import Skip
@@ -129,6 +136,9 @@ class StageKind:
 
     def news(self, topic: Topic, status: Status, skipped: SkippedFrames | None) -> RunNews | None:
         return run_news(topic, status, skipped)
+
+    def link_news(self, topic: Topic, link: LinkChange) -> UpstreamNews | None:
+        return upstream_news(topic, link)
 
 
 class Stage:

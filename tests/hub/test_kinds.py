@@ -51,3 +51,17 @@ async def test_a_socket_mixes_kinds_and_unknown_ones_are_refused() -> None:
         kind.sources["a"].count(1)
         await viewer.until(is_a("event", sid=2, value=1))
         await viewer.until(is_a("frame", sid=1))
+
+
+async def test_what_happens_to_another_kinds_source_is_no_news_of_a_run_of_the_same_name() -> None:
+    kind = CounterKind("counter", Delivery.EVERY)
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        bff.hub.register(kind)
+        await viewer.say(t="subscribe", id=1, topic="counter:day")
+        await viewer.until(is_a("subscribed", re=1))
+        kind.sources["day"].lose()
+        await viewer.say(t="subscribe", id=2, topic="counter:day")
+        await viewer.until(is_a("subscribed", re=2))
+        await viewer.say(t="ping", ts=1)
+        await viewer.until(is_a("pong"))
+        assert viewer.of("upstream") == []

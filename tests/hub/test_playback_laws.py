@@ -7,7 +7,7 @@ import pytest
 
 from hewston_bff.errors import BackendUnavailable
 from hewston_bff.hub.subscription import Subscription
-from hewston_bff.topics.run.link import Opened, Refused
+from hewston_bff.topics.run.link import Connect, Lost, Opened, Quiet, Refused, Stopped
 from tests.hub.support import MemorySink, Message, Stage, say
 from tests.topics.run.frames import frame, plain, ts
 
@@ -483,3 +483,28 @@ def test_news_of_the_stream_is_told_once_to_a_client_of_several_subscriptions() 
     stage.step(Opened(), now_s=2.0)
     assert [m["status"] for m in sink.seen[before:] if m["t"] == "upstream"] == ["failed", "up"]
     assert stage.status_of(viewer) in {"playing", "live", "buffering"}
+
+
+def test_a_first_attempt_to_connect_is_no_news_and_a_further_one_is() -> None:
+    stage = growing(10)
+    stage.step(Stopped())
+    _, sink = stage.view()
+    for event in (Connect(), Opened(), Lost(jitter=0.5), Connect(), Opened()):
+        stage.step(event, now_s=1.0)
+    news = [(m["status"], m.get("attempt")) for m in sink.seen if m["t"] == "upstream"]
+    assert news == [("up", None), ("retrying", 1), ("connecting", 2), ("up", None)]
+
+
+def test_a_run_that_was_complete_and_turns_out_to_differ_is_complete_again_at_its_end() -> None:
+    stage = growing(10)
+    stage.complete()
+    stage.step(Refused())
+    stage.step(Connect())
+    stage.open(now_s=1e7)
+    stage.feed(plain(0, shift=1))
+    assert not stage.log.is_complete
+    for now_s in (2e7, 3e7):
+        stage.step(Quiet(), now_s=now_s)
+    _, sink = stage.view()
+    stage.tick(60)
+    assert sink.seen[-1] == {"t": "end", "seq": 0}

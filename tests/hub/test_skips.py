@@ -3,6 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hewston_bff.topics.run.description import RunDescription
+from hewston_bff.topics.run.link import Quiet
 from hewston_bff.topics.run.skips import Skip
 from tests.hub.support import MemorySink, Message, Stage
 from tests.topics.run.frames import plain
@@ -94,3 +96,20 @@ def test_however_often_the_stream_breaks_the_count_is_that_of_one_way_through(
         assert stage.source.state.skips.frames == highest // 3
         assert stage.counters.skipped[LOST] == highest // 3
     assert stage.channel.log.next_seq == 8
+
+
+def test_who_comes_late_hears_what_the_last_replay_lacks() -> None:
+    stage = Stage(status="RUNNING")
+    stage.feed(plain(0))
+    skip(stage, 3)
+    stage.describe(RunDescription(status="DONE"))
+    # This replay lacks less: as much as was told at the last doubling.
+    stage.open(now_s=1e6)
+    skip(stage, 2)
+    stage.feed(plain(0))
+    for now_s in (2e6, 3e6):
+        stage.step(Quiet(), now_s=now_s)
+    assert stage.log.is_complete
+    assert stage.source.state.skips.frames == 2
+    _, late = stage.view()
+    assert told(late) == [{"frames": 2, "reasons": {"time_unreadable": 2}}]

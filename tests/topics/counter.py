@@ -5,7 +5,7 @@ from array import array
 from typing import NamedTuple
 
 from hewston_bff.credentials import Credentials
-from hewston_bff.log.changes import Append, Status
+from hewston_bff.log.changes import Append, LinkChange, Status
 from hewston_bff.log.log import Log
 from hewston_bff.ports import Delivery, Intake
 from hewston_bff.protocol.topics import Topic
@@ -76,6 +76,9 @@ class CounterSource:
         records = [Count(seq + n, b"%d" % value) for n, value in enumerate(values)]
         self._intake.apply(Append(seq, records))
 
+    def lose(self) -> None:
+        self._intake.apply(LinkChange(state="retrying", status="retrying", attempt=1))
+
     async def feed(self) -> None:
         self._intake.apply(Status(None, is_growing=True))
         await self._end.wait()
@@ -113,4 +116,7 @@ class CounterKind:
         return source
 
     def news(self, topic: Topic, status: Status, skipped: object) -> None:
+        return None
+
+    def link_news(self, topic: Topic, link: LinkChange) -> None:
         return None

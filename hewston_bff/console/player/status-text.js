@@ -70,11 +70,13 @@ export function statusText(situation) {
 export function controlsOf(situation, isMoving) {
   const canPlay = !hasNothing(situation);
   const knowsFrames = situation.connection.transport !== "backend";
+  // A run that was first read while it is shown is known to be complete from the news alone.
+  const isComplete = situation.state.complete || situation.upstream?.status === "complete";
   return {
     playLabel: isMoving && canPlay ? "Pause" : "Play",
     canPlay,
     canStep: canPlay && knowsFrames,
-    canFollow: canPlay && knowsFrames && !situation.state.complete,
+    canFollow: canPlay && knowsFrames && !isComplete,
   };
 }
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from msgspec import UNSET
 
-from hewston_bff.log.changes import Status
+from hewston_bff.log.changes import LinkChange, Status
 from hewston_bff.ports import Delivery, Intake
 from hewston_bff.protocol.ids import RunId, parse_run_id
-from hewston_bff.protocol.notices import RunNews, SkippedFrames
+from hewston_bff.protocol.notices import RunNews, SkippedFrames, UpstreamNews
 from hewston_bff.protocol.topics import RUN, Topic
 from hewston_bff.topics.run.backend_activity import BackendActivity
 from hewston_bff.topics.run.codec import RunCodec
@@ -76,6 +76,10 @@ class RunKind:
         """See `ports.TopicKind`."""
         return run_news(topic, status, skipped)
 
+    def link_news(self, topic: Topic, link: LinkChange) -> UpstreamNews | None:
+        """See `ports.TopicKind`."""
+        return upstream_news(topic, link)
+
     # -- what is known of a run
 
     def _hear(self, run_id: RunId, description: RunDescription) -> None:
@@ -105,3 +109,22 @@ def run_news(topic: Topic, status: Status, skipped: SkippedFrames | None) -> Run
         updated_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         skipped=skipped or UNSET,
     )
+
+
+def upstream_news(topic: Topic, link: LinkChange) -> UpstreamNews | None:
+    """The `upstream` message; None while there is no connection to speak of."""
+    run_id = RunId(topic.name)
+    match link.status:
+        case None:
+            return None
+        case "retrying":
+            return UpstreamNews(
+                run_id=run_id,
+                status="retrying",
+                attempt=link.attempt,
+                retry_in_ms=link.retry_in_ms,
+            )
+        case "connecting" if link.state == "connecting":
+            return UpstreamNews(run_id=run_id, status="connecting", attempt=link.attempt + 1)
+        case status:
+            return UpstreamNews(run_id=run_id, status=status)

@@ -61,6 +61,7 @@ class RunState:
         self._replay: Replay | None = None
         self._is_complete = False
         self._told = LinkChange()
+        self._told_lost: dict[str, int] = {}
 
     # -- the stream
 
@@ -92,7 +93,7 @@ class RunState:
             yield Fork(*replay.fork())
             self._settle_skips()
             if self.skips.was_told:
-                yield from self._tell_skips(is_final=True)
+                yield from self._tell_skips()
         if frame.lacks is not None:
             yield from self.skip(frame.lacks)
         if not is_known and self._is_news_to_link():
@@ -107,7 +108,8 @@ class RunState:
         )
 
     def forked(self, log: FrameLog) -> None:
-        """The log was forked: this connection continues with `log`."""
+        """The log was forked: this connection continues with `log`, which is not complete."""
+        self._is_complete = False
         if self._replay is not None:
             self._replay.go_on_with(log)
 
@@ -119,7 +121,7 @@ class RunState:
             self._is_complete = True
             yield Complete()
             self._settle_skips()
-            yield from self._tell_skips(is_final=True)
+            yield from self._tell_skips()
 
     def _tell_link(self, *, was_lost: bool) -> Iterator[Change]:
         link = self.link
@@ -149,7 +151,8 @@ class RunState:
         counted = str(reason) if self.skips.add(reason) else None
         is_news = reason.is_loss and self.skips.is_news(is_final=False)
         if counted or is_news:
-            yield LeftOut(self.skips.lost, counted, is_news)
+            self._told_lost = self.skips.lost
+            yield LeftOut(self._told_lost, counted, is_news)
 
     def _settle_skips(self) -> None:
         """Once the connection has passed what the log held, its own count is the whole count."""
@@ -157,9 +160,12 @@ class RunState:
         if replay is not None and (replay.is_ahead or (self._is_complete and replay.is_caught_up)):
             self.skips.settle()
 
-    def _tell_skips(self, *, is_final: bool) -> Iterator[Change]:
-        if self.skips.is_news(is_final=is_final):
-            yield LeftOut(self.skips.lost, is_news=True)
+    def _tell_skips(self) -> Iterator[Change]:
+        """Tell the settled count: it may be less than was told, or as much for other reasons."""
+        lost, is_news = self.skips.lost, self.skips.is_news(is_final=True)
+        if is_news or lost != self._told_lost:
+            self._told_lost = lost
+            yield LeftOut(lost, is_news=is_news)
 
     # -- the run as a whole
 
@@ -201,6 +207,7 @@ class RunState:
         self._replay = None
         self._is_complete = False
         self.skips = Skips()
+        self._told_lost = {}
         yield Restart(self._origin())
 
     def _origin(self) -> str:
