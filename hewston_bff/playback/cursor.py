@@ -262,7 +262,7 @@ class Cursor:
         else:
             cut = self._cut = self._grid.next_cut(start)
             last = (min(available, cut)) - 1
-            # `playhead.time_at`, without a call.
+            # When the playhead is there; without a call, for this is done for every message.
             self.wake_s = playhead.anchor_s + (last - playhead.anchor_at) / playhead.rate
 
     def _chunk_end(self) -> int:

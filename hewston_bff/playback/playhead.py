@@ -39,11 +39,6 @@ class Playhead:
         assert self.anchor_s is not None  # noqa: S101 - see above
         return self.anchor_at + (now_s - self.anchor_s) * self.rate
 
-    def time_at(self, position: float) -> float:
-        """When it reaches `position`; only while it runs, at a rate above 0."""
-        assert self.anchor_s is not None  # noqa: S101 - see above
-        return self.anchor_s + (position - self.anchor_at) / self.rate
-
     def set_speed(self, speed: float, *, now_s: float, at_most: Callable[[], float]) -> None:
         """Change the speed from the present position, or from `at_most` if that is earlier."""
         if self.speed == 0:
