@@ -28,6 +28,10 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     FRAMES_SKIPPED = "FRAMES_SKIPPED"
+    SOURCE_UNAVAILABLE = "SOURCE_UNAVAILABLE"
+    JOB_NOT_FOUND = "JOB_NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    ORDER_OUTCOME_UNKNOWN = "ORDER_OUTCOME_UNKNOWN"
     INTERNAL = "INTERNAL"
 
 
@@ -59,6 +63,10 @@ OUTCOMES = {
     ErrorCode.FEATURE_DISABLED: Outcome(503),
     # On streams only, for viewers that did not subscribe to `run`.
     ErrorCode.FRAMES_SKIPPED: Outcome(502),
+    ErrorCode.SOURCE_UNAVAILABLE: Outcome(503),
+    ErrorCode.JOB_NOT_FOUND: Outcome(404),
+    ErrorCode.CONFLICT: Outcome(409),
+    ErrorCode.ORDER_OUTCOME_UNKNOWN: Outcome(502),
     ErrorCode.INTERNAL: Outcome(500, CloseCode.INTERNAL),
 }
 
@@ -185,6 +193,13 @@ class Busy(BffError):
     """The server is draining or full: try again later."""
 
     code = ErrorCode.BUSY
+    retry_after_s = 2
+
+
+class SourceUnavailable(BffError):
+    """The Redis of a topic, or of jobs, does not answer now."""
+
+    code = ErrorCode.SOURCE_UNAVAILABLE
     retry_after_s = 2
 
 

@@ -1,14 +1,19 @@
 """What topics, the hub and clients need of each other, as protocols: none imports the other."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from hewston_bff.credentials import Credentials
+from hewston_bff.credentials import ApiCaller, Credentials
+from hewston_bff.errors import BffError
+from hewston_bff.events.event import EntryId, Event
+from hewston_bff.events.source_state import HistoryPage, Lost, SourceLink, SourceStats
 from hewston_bff.log.changes import LinkChange, LogChange, Status
 from hewston_bff.log.log import AnyLog
 from hewston_bff.protocol.close_codes import CloseCode
+from hewston_bff.protocol.commands import EventMode
 from hewston_bff.protocol.ids import Epoch
 from hewston_bff.protocol.notices import Notice, SkippedFrames
 from hewston_bff.protocol.topics import Topic
@@ -150,6 +155,76 @@ class TopicKind(Protocol):
         """
 
 
+# -- kinds of topics that carry events
+
+
+class EventIntake(Protocol):
+    """The hub, as a source of events sees it. No method waits."""
+
+    def begin(
+        self,
+        remembered: Sequence[Event],
+        held: Sequence[Event],
+        *,
+        floor: EntryId,
+        skew_ms: int,
+    ) -> None:
+        """Begin with what the source has; called once, before `publish`.
+
+        `held`: all its events after `floor`, in order; `remembered`: the newest of each topic that
+        has none among them. `skew_ms`: how far the clock that makes the ids is ahead of ours.
+        """
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Take new events, in order of arrival."""
+
+    def lost(self, lost: Lost, topics: Callable[[str], bool] | None = None) -> None:
+        """Events that were written will never come; of the topics with these names, or of all."""
+
+    def link(self, link: SourceLink) -> None:
+        """The state of the connection changed."""
+
+
+class EventSource(Protocol):
+    """Feeds one kind of topics. Only the source knows how it is connected."""
+
+    stats: SourceStats
+
+    async def run(self) -> None:
+        """Publish events until cancelled; trouble is waited out and told by `link`, not raised."""
+
+    def history(
+        self, after: EntryId, before: EntryId, wanted: Callable[[str], bool]
+    ) -> AsyncIterator[HistoryPage]:
+        """Events between two ids, both excluded, of topics with wanted names, in pages.
+
+        `wanted` takes a topic's name without its kind. A cancellation loses nothing.
+
+        Raises:
+            SourceUnavailable: it cannot be asked now.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventKind:
+    """One kind of topics that carry events; `app` registers it with the hub."""
+
+    name: str
+    is_mergeable: Callable[[str], bool]
+    """Whether the events of a topic with this name replace each other."""
+    default_mode: EventMode
+    refusal: Callable[[ApiCaller], BffError | None]
+    """Why a caller may not read; None if it may. Asked when it subscribes, and when keys change."""
+    open: Callable[[EventIntake], EventSource]
+    is_simulated: bool = False
+    ring_bytes: int = 64 << 20
+    max_topics: int = 20_000
+    last_bytes: int = 32 << 20
+    """Of the newest events of all topics together."""
+    broad: int = 10_000
+    """A pattern that matches more topics is served, and its client is told."""
+
+
 # -- clients
 
 
@@ -158,6 +233,9 @@ class Framing(Protocol):
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
         """The framed message `text`, whose last record is `seq`."""
+
+    def event(self, text: bytes, *, event_id: EntryId) -> bytes:
+        """The framed `event` message `text`."""
 
 
 class Sink(Protocol):

@@ -15,7 +15,7 @@ import pytest
 from tests.sources import PACKAGE, aliases, dotted, module_name, python_sources
 
 _ROOT = ""  # the package itself: its version
-_PURE = {"protocol", "log", "playback", "market", "backoff", "credentials", "errors"}
+_PURE = {"protocol", "events", "log", "playback", "market", "backoff", "credentials", "errors"}
 _SHELL = {*_PURE, "feature_flags", "ports", "tasks", "settings", "log_setup"}
 
 # Unit (a folder or a module right below the package) → the units it may import besides itself.
@@ -26,10 +26,11 @@ MAY_IMPORT = {
     "credentials": set[str](),
     "feature_flags": set[str](),
     "errors": {"protocol"},
+    "events": {"protocol"},
     "log": {"protocol"},
     "playback": {"protocol", "log"},
     "market": {"protocol"},
-    "ports": {"protocol", "log", "credentials"},
+    "ports": {"protocol", "events", "log", "credentials", "errors"},
     "tasks": set[str](),
     "settings": {"protocol", "errors", "feature_flags"},
     "log_setup": {_ROOT, "protocol", "errors", "settings"},

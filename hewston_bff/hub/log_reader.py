@@ -8,6 +8,7 @@ from sys import maxsize
 
 from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BffError, error_of
+from hewston_bff.events.event import EntryId
 from hewston_bff.hub.audience import Audience
 from hewston_bff.hub.channel import FailureNews, ResetNews, SkippedNews
 from hewston_bff.hub.hub import Hub
@@ -28,6 +29,9 @@ class _Nowhere:
         return self
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:  # noqa: ARG002 - a port
+        return text
+
+    def event(self, text: bytes, *, event_id: EntryId) -> bytes:  # noqa: ARG002 - a port
         return text
 
     def can_take(self) -> bool:

@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from hewston_bff.protocol.topics import EVENT_KINDS
+
 SafeInt = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 """Integers that JavaScript and our encoder return exactly."""
 RequestId = SafeInt | Annotated[str, msgspec.Meta(max_length=128)]
 Mode = Literal["merge", "all"]
+EventMode = Literal["latest", "all"]
 Position = Annotated[str, msgspec.Meta(max_length=64)] | SafeInt
 
 MAX_SPEED = 100_000
@@ -65,6 +68,44 @@ class Subscribe(msgspec.Struct, tag_field="t", tag="subscribe", frozen=True):
     )
 
 
+class EventResumePoint(msgspec.Struct, frozen=True):
+    """The last event that a returning client has. `topic` distinguishes events of one id."""
+
+    id: Annotated[str, msgspec.Meta(max_length=64)]
+    topic: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
+
+
+class SubscribeEvents(msgspec.Struct, tag_field="t", tag="subscribe", frozen=True):
+    """Watch topics that carry events: `kind:name`, or a pattern of names with `*` and `?`."""
+
+    topic: Annotated[str, msgspec.Meta(max_length=600)]
+    id: RequestId | None = None
+    mode: (
+        Annotated[
+            EventMode,
+            msgspec.Meta(
+                description="the newest of each topic, or every event; by default, the kind's"
+            ),
+        ]
+        | None
+    ) = None
+    max_fps: Annotated[
+        float,
+        msgspec.Meta(ge=0.1, le=MAX_FPS, description="messages a second of one topic, at most"),
+    ] = 10.0
+    from_: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=64, description="`last`, `live`, `start`, or the id of an entry"
+            ),
+        ]
+        | None
+    ) = msgspec.field(default=None, name="from")
+    resume: EventResumePoint | None = None
+    paused: bool = False
+
+
 class Unsubscribe(msgspec.Struct, tag_field="t", tag="unsubscribe", frozen=True):
     """Stop watching."""
 
@@ -94,7 +135,14 @@ class ClientHeartbeat(msgspec.Struct, tag_field="t", tag="hb", frozen=True):
     """A sign of life."""
 
 
-Command = Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat
+Command = Subscribe | SubscribeEvents | Unsubscribe | Ctrl | Ping | ClientHeartbeat
+
+
+class Addressed(msgspec.Struct, frozen=True):
+    """What tells which kind of `subscribe` a message is."""
+
+    t: object = None
+    topic: object = None
 
 
 class Echoed(msgspec.Struct, frozen=True):
@@ -106,8 +154,9 @@ class Echoed(msgspec.Struct, frozen=True):
 _COMMANDS: msgspec.json.Decoder[Command] = msgspec.json.Decoder(
     Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat
 )
+_EVENT_SUBSCRIPTIONS = msgspec.json.Decoder(SubscribeEvents)
 _ECHOED = msgspec.json.Decoder(Echoed)
-_ANYTHING = msgspec.json.Decoder()
+_ADDRESSED = msgspec.json.Decoder(Addressed)
 _QUOTED = re.compile(r"(?<=^Invalid enum value) .* (?=- at )", re.DOTALL)
 ECHO_FIELDS = frozenset({"t", "cmd", "pos", "ts", "val", "speed", "id", "sid"})
 
@@ -122,7 +171,11 @@ def decode_command(data: bytes | str) -> Command:
     try:
         if isinstance(data, bytes) and not data.isascii():
             data.decode()
-        command = _COMMANDS.decode(data)
+        command: Command
+        if _is_of_events(data):
+            command = _EVENT_SUBSCRIPTIONS.decode(data)
+        else:
+            command = _COMMANDS.decode(data)
     except (msgspec.ValidationError, OverflowError) as exc:
         raise InvalidMessage(_reason(str(exc)), request_id(data)) from exc
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
@@ -135,6 +188,16 @@ def decode_command(data: bytes | str) -> Command:
             msg = f"{reason} - at `$.speed`"
             raise InvalidMessage(msg, command.id)
     return command
+
+
+def _is_of_events(data: bytes | str) -> bool:
+    """Whether it subscribes to topics that carry events."""
+    if '"topic"' not in data if isinstance(data, str) else b'"topic"' not in data:
+        return False
+    addressed = _ADDRESSED.decode(data)
+    if addressed.t != "subscribe" or not isinstance(addressed.topic, str):
+        return False
+    return addressed.topic.partition(":")[0] in EVENT_KINDS
 
 
 def speed_error(speed: float, *, mode: Mode) -> str | None:

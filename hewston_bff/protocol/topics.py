@@ -16,6 +16,12 @@ class Topic(NamedTuple):
 RUN = "run"
 """The kind that `run_id` stands for in messages."""
 
+BUS = "bus"
+JOB = "job"
+SYSTEM = "system"
+EVENT_KINDS = frozenset({BUS, JOB, SYSTEM})
+"""The kinds that carry events: names may be patterns, `subscribe` has members of its own."""
+
 
 def parse_topic(text: str) -> Topic | None:
     """Parse `kind:name`; None if it has another form. A name may hold colons."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from hewston_bff.errors import ErrorCode
+from hewston_bff.events.event import EntryId
 from hewston_bff.net.clients.ws_frames import PING_FRAME, WebSocketFraming, text_frame
 from hewston_bff.ports import Framing
 from hewston_bff.protocol.close_codes import CloseCode
@@ -110,6 +111,10 @@ class EventFraming:
         return self._pack(
             event("frame", text, event_id=f"{epoch}:{seq}" if self._has_ids else None)
         )
+
+    def event(self, text: bytes, *, event_id: EntryId) -> bytes:
+        """See `ports.Framing`."""
+        return self._pack(event("event", text, event_id=str(event_id) if self._has_ids else None))
 
 
 _FRAMINGS: Final[dict[tuple[Pack, bool], EventFraming]] = {

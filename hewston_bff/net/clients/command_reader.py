@@ -25,6 +25,7 @@ from hewston_bff.protocol.commands import (
     Ping,
     RequestId,
     Subscribe,
+    SubscribeEvents,
     Unsubscribe,
     decode_command,
     echo,
@@ -118,7 +119,11 @@ class CommandReader:
             self._obey(command, data)
         except BffError as error:
             sid = command.sid if isinstance(command, Ctrl | Unsubscribe) else None
-            re = command.id if isinstance(command, Ctrl | Unsubscribe | Subscribe) else None
+            re = (
+                command.id
+                if isinstance(command, Ctrl | Unsubscribe | Subscribe | SubscribeEvents)
+                else None
+            )
             self._session.send_error(error, sid=sid, re=re)
 
     def _obey(self, command: Command, data: bytes) -> None:
@@ -134,6 +139,10 @@ class CommandReader:
             case Subscribe():
                 self._require_many_runs("subscribe to others at /api/v1/stream")
                 session.subscriptions.subscribe(command, session)
+                self._hub.ticker.wake(session)
+            case SubscribeEvents():
+                self._require_many_runs("subscribe to others at /api/v1/stream")
+                session.subscriptions.subscribe_events(command, session)
                 self._hub.ticker.wake(session)
             case Unsubscribe():
                 self._require_many_runs("close the socket instead")

@@ -10,6 +10,7 @@ import asyncio
 import socket
 from typing import Final
 
+from hewston_bff.events.event import EntryId
 from hewston_bff.protocol.ids import Epoch
 
 _TEXT: Final = 0x81
@@ -43,6 +44,10 @@ class WebSocketFraming:
     """How `frame` messages go over a WebSocket: as text messages."""
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:  # noqa: ARG002 - the port's
+        """See `ports.Framing`."""
+        return text_frame(text)
+
+    def event(self, text: bytes, *, event_id: EntryId) -> bytes:  # noqa: ARG002 - the port's
         """See `ports.Framing`."""
         return text_frame(text)
 

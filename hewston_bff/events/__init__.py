@@ -1,0 +1,1 @@
+"""Events of topics, as values: ids, patterns, what may be merged, the ring that holds them."""
