@@ -44,3 +44,7 @@ class ApiCaller:
 
     key: str | None = field(default=None, repr=False)
     is_trusted: bool = False
+
+
+NOBODY = ApiCaller()
+"""A caller without a key, from elsewhere."""

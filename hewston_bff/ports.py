@@ -234,8 +234,8 @@ class Framing(Protocol):
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
         """The framed message `text`, whose last record is `seq`."""
 
-    def event(self, text: bytes, *, event_id: EntryId) -> bytes:
-        """The framed `event` message `text`."""
+    def event(self, event: Event, *, n: int, sid: int | None) -> bytes:
+        """The framed message of an event that stands for `n`; empty if the endpoint has none."""
 
 
 class Sink(Protocol):

@@ -1,4 +1,7 @@
-"""What is known of each topic of a kind: counts, the newest event, its rate. Bounded."""
+"""What is known of each topic of a kind: counts, the newest event, its rate. Bounded.
+
+A matcher is whatever is to be found quickly for a topic that it matches; the hub has some.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -10,28 +13,30 @@ from hewston_bff.events.event import Event
 _RATE_S = 10.0
 """Time constant of the rate: events of the last ten seconds or so make it."""
 
-GroupT = TypeVar("GroupT")
+MatcherT = TypeVar("MatcherT")
 
 
-class TopicRecord(Generic[GroupT]):
-    """One topic. `groups` are those whose pattern matches it."""
+class TopicRecord(Generic[MatcherT]):
+    """One topic. `matchers` are those that match it."""
 
-    __slots__ = ("_rate", "_rated_s", "events", "groups", "is_mergeable", "last", "name")
+    __slots__ = ("_rate", "_rated_s", "events", "is_mergeable", "last", "matchers", "name")
 
     def __init__(self, name: str, *, is_mergeable: bool) -> None:
         self.name = name
-        """The topic's name, without its kind."""
+        """`kind:name`."""
         self.is_mergeable = is_mergeable
         self.events = 0
         self.last: Event | None = None
-        self.groups: list[GroupT] = []
+        self.matchers: list[MatcherT] = []
         self._rate = 0.0
         self._rated_s = 0.0
 
-    def count(self, event: Event, now_s: float) -> None:
-        """Take the newest event, at this loop time."""
+    def count(self, event: Event, now_s: float | None) -> None:
+        """Take the newest event, at this loop time; None: it is old, and says nothing of rates."""
         self.events += 1
         self.last = event
+        if now_s is None:
+            return
         if now_s != self._rated_s:
             self._rate *= exp((self._rated_s - now_s) / _RATE_S)
             self._rated_s = now_s
@@ -42,7 +47,7 @@ class TopicRecord(Generic[GroupT]):
         return self._rate * exp((self._rated_s - now_s) / _RATE_S)
 
 
-class TopicTable(Generic[GroupT]):
+class TopicTable(Generic[MatcherT]):
     """The topics of one kind; the one that was silent longest is forgotten beyond the bounds."""
 
     def __init__(
@@ -52,7 +57,7 @@ class TopicTable(Generic[GroupT]):
         self._is_mergeable = is_mergeable
         self._max_topics = max_topics
         self._max_bytes = max_bytes
-        self._records: OrderedDict[str, TopicRecord[GroupT]] = OrderedDict()
+        self._records: OrderedDict[str, TopicRecord[MatcherT]] = OrderedDict()
         self.size_bytes = 0
         self.forgotten = 0
         """How many topics were forgotten since the start."""
@@ -60,19 +65,23 @@ class TopicTable(Generic[GroupT]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def __iter__(self) -> Iterator[TopicRecord[GroupT]]:
+    def __contains__(self, name: str) -> bool:
+        return name in self._records
+
+    def __iter__(self) -> Iterator[TopicRecord[MatcherT]]:
         return iter(self._records.values())
 
-    def get(self, name: str) -> TopicRecord[GroupT] | None:
+    def get(self, name: str) -> TopicRecord[MatcherT] | None:
         """The record of a topic, if it is known."""
         return self._records.get(name)
 
-    def add(self, name: str) -> TopicRecord[GroupT]:
+    def add(self, name: str) -> TopicRecord[MatcherT]:
         """A record for a topic that has none."""
-        record = self._records[name] = TopicRecord(name, is_mergeable=self._is_mergeable(name))
+        record = TopicRecord[MatcherT](name, is_mergeable=self._is_mergeable(name))
+        self._records[name] = record
         return record
 
-    def count(self, record: TopicRecord[GroupT], event: Event, now_s: float) -> None:
+    def count(self, record: TopicRecord[MatcherT], event: Event, now_s: float | None) -> None:
         """Take the newest event of a topic, and forget others if it does not fit."""
         before = record.last
         self.size_bytes += event.size_bytes - (0 if before is None else before.size_bytes)

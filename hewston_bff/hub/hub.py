@@ -11,6 +11,7 @@ from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BffError, ErrorCode, LimitReached
 from hewston_bff.hub.audience import Audience, Listener
 from hewston_bff.hub.budget import Budget
+from hewston_bff.hub.event_channels import EventChannels
 from hewston_bff.hub.permits import Permit, PermitTimes, watch_permit
 from hewston_bff.hub.span_cache import SpanCache
 from hewston_bff.hub.stats import Counters, HubStats
@@ -48,6 +49,7 @@ class Hub:
         self.counters = Counters()
         self.cache = SpanCache(max_bytes=options.cache_bytes)
         self.ticker = Ticker(after_tick=self._after_tick)
+        self.events = EventChannels(ticker=self.ticker, counters=self.counters, spawn=self._spawn)
         self.unflushed: list[Flushable] = []
         """Clients that gathered messages in this tick; flushed at its end."""
 
@@ -57,6 +59,7 @@ class Hub:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 group.create_task(self.ticker.run(), name="ticker")
+                self.events.start()
         finally:
             self._group = None
 

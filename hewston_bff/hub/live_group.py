@@ -6,18 +6,14 @@ takes no data, takes it out. This is the only place that sends while it decides,
 returning a decision: a message costs one call of the client's `offer`, and no new object.
 """
 
-from collections.abc import Callable
 from math import floor, inf
 from typing import Protocol
 
 from hewston_bff.hub.channel import Channel
+from hewston_bff.hub.fan_out import Member, Offer, send_to_all
 from hewston_bff.hub.span_cache import Shape, SpanCache
-from hewston_bff.hub.ticker import Ticked, contain
 
 _EPSILON = 1e-6
-
-Offer = Callable[[bytes], bool]
-"""Writes data to a client unless it is slow or closing; whether it did."""
 
 
 class GrowingTopic(Protocol):
@@ -26,16 +22,6 @@ class GrowingTopic(Protocol):
     channel: Channel
     log_key: int
     cache: SpanCache
-
-
-class Member(Ticked, Protocol):
-    """A viewer that can stand in a group."""
-
-    def leave_group(self) -> bool:
-        """Leave the group at its position; whether it was in one."""
-
-    def wake(self) -> None:
-        """Be driven at the next tick."""
 
 
 class LiveGroup:
@@ -67,32 +53,13 @@ class LiveGroup:
             return (self._beat + 1) / self._max_fps
         self._beat = beat
         data = of.cache.get(channel, of.log_key, start, stop, self._shape, self._lost)
-        self._send(data)
+        sent = send_to_all(self.members, data)
         self.next_seq = stop
-        sent = len(self.members)
         counters = channel.counters
         counters.frames_out += sent
         counters.bytes_out += sent * len(data)
         counters.merged += sent * (stop - start - 1)
         return inf
-
-    def _send(self, data: bytes) -> None:
-        """Offer `data` to all members; those that do not take it leave, those that raise end."""
-        slow: list[Member] = []
-        broken: list[tuple[Member, Exception]] = []
-        for member, offer in self.members.items():
-            # Inside the loop: members that were served already must not be served again.
-            try:
-                if not offer(data):
-                    slow.append(member)
-            except Exception as error:  # noqa: BLE001 - one viewer's bug must not hit others
-                broken.append((member, error))
-        for member in slow:
-            member.leave_group()
-            member.wake()
-        for member, trouble in broken:
-            member.leave_group()
-            contain(member, "viewer.crashed", trouble)
 
     def crashed(self) -> None:
         """See `Ticked`: alone, the member at fault will crash by itself."""

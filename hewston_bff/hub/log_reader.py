@@ -8,7 +8,7 @@ from sys import maxsize
 
 from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BffError, error_of
-from hewston_bff.events.event import EntryId
+from hewston_bff.events.event import Event
 from hewston_bff.hub.audience import Audience
 from hewston_bff.hub.channel import FailureNews, ResetNews, SkippedNews
 from hewston_bff.hub.hub import Hub
@@ -31,8 +31,8 @@ class _Nowhere:
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:  # noqa: ARG002 - a port
         return text
 
-    def event(self, text: bytes, *, event_id: EntryId) -> bytes:  # noqa: ARG002 - a port
-        return text
+    def event(self, event: Event, *, n: int, sid: int | None) -> bytes:  # noqa: ARG002 - a port
+        return b""
 
     def can_take(self) -> bool:
         return False

@@ -20,6 +20,12 @@ class Counters:
     """Bytes of those messages as framed."""
     merged: int = 0
     """Source frames sent merged with others, less one for each message."""
+    events_in: int = 0
+    """Events taken from the sources of topics that carry them."""
+    events_out: int = 0
+    """`event` messages sent to clients."""
+    events_merged: int = 0
+    """Events sent merged with others, less one for each message."""
     dropped: int = 0
     """Source frames that clients lost because they were evicted unread."""
     reconnects: int = 0

@@ -7,14 +7,14 @@ from typing import Final
 from hewston_bff.errors import BffError
 from hewston_bff.hub.audience import Audience
 from hewston_bff.hub.channel import FailureNews, ResetNews, SkippedNews
+from hewston_bff.hub.control import cursor_command
 from hewston_bff.hub.live_group import LiveGroup
 from hewston_bff.hub.permits import Permit
 from hewston_bff.hub.ticker import PERIOD_S
 from hewston_bff.hub.viewer import SubscriptionOptions, Viewer
-from hewston_bff.playback.commands import CursorCommand
 from hewston_bff.ports import Sink
 from hewston_bff.protocol.close_codes import INTERNAL_REASON, CloseCode
-from hewston_bff.protocol.commands import RequestId
+from hewston_bff.protocol.commands import Ctrl, RequestId
 from hewston_bff.protocol.notices import Notice
 from hewston_bff.protocol.updates import Updates
 
@@ -80,11 +80,25 @@ class Subscription:
             self.sink.notify(self.viewer.failed(channel.failure))
         self.wake()
 
-    def command(self, command: CursorCommand, re: RequestId | None) -> None:
-        """Obey a command, and answer it."""
-        self.answer()
+    @property
+    def request_id(self) -> RequestId | None:
+        """The id of the request, by which it is answered."""
+        return self.options.request.id
+
+    @property
+    def sid(self) -> int | None:
+        """Its number, where subscriptions have one."""
+        return self.options.sid
+
+    def obey(self, ctrl: Ctrl) -> None:
+        """Obey a command, and answer it.
+
+        Raises:
+            InvalidRequest: a value is missing or out of range.
+        """
+        command = cursor_command(ctrl, self.viewer.cursor.mode)
         was_in_group = self.leave_group()
-        reply = self.viewer.command(command, re, self._now_s)
+        reply = self.viewer.command(command, ctrl.id, self._now_s)
         self._notify(reply.notices)
         if reply.wakes or was_in_group:
             self.wake()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from hewston_bff.credentials import Credentials
+from hewston_bff.credentials import ApiCaller, Credentials
 from hewston_bff.errors import (
     AlreadySubscribed,
     BffError,
@@ -13,12 +13,13 @@ from hewston_bff.errors import (
     NotSubscribed,
 )
 from hewston_bff.hub.control import as_delivered, start_of
+from hewston_bff.hub.event_subscription import EventSubscription
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.permits import Permit
 from hewston_bff.hub.subscription import Subscription
 from hewston_bff.hub.viewer import SubscriptionOptions
 from hewston_bff.ports import Sink
-from hewston_bff.protocol.commands import RequestId, Subscribe
+from hewston_bff.protocol.commands import RequestId, Subscribe, SubscribeEvents
 from hewston_bff.protocol.ids import RunId
 from hewston_bff.protocol.positions import SeekTarget
 from hewston_bff.protocol.topics import RUN, Topic, parse_topic
@@ -36,8 +37,10 @@ class SubscriptionLimits:
 class RefusalHandler(Protocol):
     """Told when the backend does not allow a subscription; `re` while its request is unanswered."""
 
-    def __call__(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
-        """Notify the client."""
+    def __call__(
+        self, error: BffError, *, sid: int | None, re: RequestId | None, closes: bool = False
+    ) -> None:
+        """Notify the client; `closes`: nothing is left that it could watch here."""
 
 
 class Subscriptions:
@@ -49,13 +52,15 @@ class Subscriptions:
         credentials: Credentials,
         limits: SubscriptionLimits,
         *,
+        caller: ApiCaller,
         refused: "RefusalHandler",
     ) -> None:
         self._hub = hub
         self._credentials = credentials
         self._limits = limits
+        self._caller = caller
         self._refused = refused
-        self._by_sid: dict[int, Subscription] = {}
+        self._by_sid: dict[int, Subscription | EventSubscription] = {}
         self._overdue_s: dict[int, float] = {}
         """When to answer requests that the source has not decided on."""
 
@@ -71,20 +76,56 @@ class Subscriptions:
             LimitReached: the limit of subscriptions on this socket, or of memory, is reached.
         """
         topic = self._topic_of(request)
-        if len(self) >= self._limits.subscriptions:
-            limit = self._limits.subscriptions
-            msg = f"the limit of {limit} subscriptions on a socket is reached: unsubscribe first"
-            raise LimitReached(msg)
-        if request.id is not None and request.id in self._request_ids():
-            raise AlreadySubscribed("another subscription has this `id`: choose a new one")
+        self._require_room(request.id)
         request = as_delivered(request, self._hub.delivery(topic))
         start = start_of(request)
         permit = self._hub.acquire(topic, self._credentials)
-        sid = next(n for n in range(1, len(self) + 2) if n not in self._by_sid)
+        sid = self._free_sid()
         options = SubscriptionOptions(
             sid=sid, request=request, start=start, updates=updates_of(request)
         )
         self._watch(sid, permit, sink, options)
+
+    def subscribe_events(self, request: SubscribeEvents, sink: Sink) -> None:
+        """Watch topics that carry events, under the lowest free number; answered at once.
+
+        Raises:
+            FeatureDisabled: this server has no such kind.
+            Unauthorized, Forbidden: the caller may not read topics of this kind.
+            InvalidRequest: the topic or position is invalid.
+            AlreadySubscribed: the request's id is in use.
+            LimitReached: the limit of subscriptions on this socket is reached.
+        """
+        self._require_room(request.id)
+        self._watch_events(self._free_sid(), request, sink, has_sid=True)
+
+    def watch_events(self, request: SubscribeEvents, sink: Sink) -> None:
+        """Watch the topics of an endpoint of one subscription. Raises as `subscribe_events`."""
+        self._watch_events(1, request, sink, has_sid=False)
+
+    def _watch_events(
+        self, sid: int, request: SubscribeEvents, sink: Sink, *, has_sid: bool
+    ) -> None:
+        subscription = self._hub.events.subscription(
+            request,
+            sink,
+            sid=sid if has_sid else None,
+            caller=self._caller,
+            refused=self._on_withdrawn,
+        )
+        self._by_sid[sid] = subscription
+        subscription.answer()
+
+    def _require_room(self, request_id: RequestId | None) -> None:
+        if len(self) >= self._limits.subscriptions:
+            limit = self._limits.subscriptions
+            msg = f"the limit of {limit} subscriptions on a socket is reached: unsubscribe first"
+            raise LimitReached(msg)
+        if request_id is not None and request_id in self._request_ids():
+            raise AlreadySubscribed("another subscription has this `id`: choose a new one")
+
+    def _free_sid(self) -> int:
+        return next(n for n in range(1, len(self) + 2) if n not in self._by_sid)
 
     def watch_one(
         self,
@@ -150,7 +191,7 @@ class Subscriptions:
         self._drop(number)
         return number
 
-    def find(self, sid: int | None) -> Subscription:
+    def find(self, sid: int | None) -> Subscription | EventSubscription:
         """The subscription of a number; without one, the only one.
 
         Raises:
@@ -175,7 +216,8 @@ class Subscriptions:
     def repeat_news(self) -> None:
         """Tell a client that was silent until now what its topics lack."""
         for subscription in self._by_sid.values():
-            subscription.introduce_skips()
+            if isinstance(subscription, Subscription):
+                subscription.introduce_skips()
 
     def answer_overdue(self, now_s: float) -> None:
         """Answer the requests that the source has not decided on in time."""
@@ -196,6 +238,10 @@ class Subscriptions:
     def _drop(self, sid: int) -> None:
         subscription = self._by_sid.pop(sid)
         self._overdue_s.pop(sid, None)
+        if isinstance(subscription, EventSubscription):
+            subscription.close()
+            subscription.channel.remove(subscription)
+            return
         self._hub.remove(subscription)
         self._hub.release(subscription.permit)
 
@@ -206,9 +252,14 @@ class Subscriptions:
         shown = None if re is not None or subscription.options.sid is None else number
         self._refused(error, sid=shown, re=re)
 
-    def _number(self, subscription: Subscription) -> int:
+    def _on_withdrawn(self, subscription: EventSubscription, error: BffError) -> None:
+        """A key that events were read with is good no more."""
+        self._drop(self._number(subscription))
+        self._refused(error, sid=subscription.sid, re=None, closes=not self._by_sid)
+
+    def _number(self, subscription: Subscription | EventSubscription) -> int:
         return next(sid for sid, each in self._by_sid.items() if each is subscription)
 
     def _request_ids(self) -> set[RequestId]:
-        ids = (each.options.request.id for each in self._by_sid.values())
+        ids = (each.request_id for each in self._by_sid.values())
         return {request_id for request_id in ids if request_id is not None}

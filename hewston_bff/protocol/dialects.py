@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from hewston_bff.protocol import commands, notices
+from hewston_bff.protocol import commands, event_messages, notices
 from hewston_bff.protocol.frame_messages import EchoedCtrl, Frame, MergedFrame
 
 MessageType = type[msgspec.Struct]
@@ -57,6 +57,8 @@ class Dialect:
     """What we may say there: any other notice is withheld."""
     subscribes: commands.Subscribe | None = None
     """At an endpoint of one run: what is subscribed to on connect. None: runs by `subscribe`."""
+    is_of_one_pattern: bool = False
+    """Whether a client watches the events of one topic or pattern from connect on."""
     takes_query: bool = False
     """Whether the query changes what is subscribed to on connect."""
     refusal: Refusal = Refusal.STAYS
@@ -68,9 +70,9 @@ class Dialect:
     """Whether the stream is over after `end`."""
 
     @property
-    def is_of_one_run(self) -> bool:
-        """Whether a client watches one run from connect on, and subscribes to no other."""
-        return self.subscribes is not None
+    def is_of_one_topic(self) -> bool:
+        """Whether a client has one subscription, from connect on, and makes no other."""
+        return self.subscribes is not None or self.is_of_one_pattern
 
     @property
     def introduces_itself(self) -> bool:
@@ -91,11 +93,19 @@ _NEWS: tuple[MessageType, ...] = (
 )
 _OPENING: tuple[MessageType, ...] = (notices.Hello, notices.Subscribed, notices.Snapshot)
 _OF_ONE_RUN: tuple[MessageType, ...] = (commands.Ctrl, commands.Ping, commands.ClientHeartbeat)
-_OF_MANY_RUNS: tuple[MessageType, ...] = (commands.Subscribe, commands.Unsubscribe, *_OF_ONE_RUN)
+_OF_MANY_RUNS: tuple[MessageType, ...] = (
+    *(commands.Subscribe, commands.SubscribeEvents, commands.Unsubscribe),
+    *_OF_ONE_RUN,
+)
+_OF_EVENTS: tuple[MessageType, ...] = (
+    *(event_messages.EventsSubscribed, event_messages.EventMessage, event_messages.EventsState),
+    *(event_messages.SourceNews, event_messages.EventsLag),
+)
 ANSWERS: dict[MessageType, tuple[MessageType, ...]] = {
     commands.Subscribe: (notices.Subscribed, notices.Err),
+    commands.SubscribeEvents: (event_messages.EventsSubscribed, notices.Err),
     commands.Unsubscribe: (notices.Unsubscribed, notices.Err),
-    commands.Ctrl: (notices.State, notices.Err),
+    commands.Ctrl: (notices.State, event_messages.EventsState, notices.Err),
     commands.Ping: (notices.Pong,),
     commands.ClientHeartbeat: (),
 }
@@ -114,7 +124,7 @@ STREAM: Final = Dialect(
     description="Every subscription has a `sid`, the lowest free number.",
     carrier=Carrier.SOCKET,
     received=_OF_MANY_RUNS,
-    sent=(*_OPENING, *_NEWS, notices.Unsubscribed, notices.Pong),
+    sent=(*_OPENING, *_NEWS, *_OF_EVENTS, notices.Unsubscribed, notices.Pong),
 )
 RUN_STREAM: Final = Dialect(
     name="run",
@@ -152,7 +162,7 @@ EVENTS: Final = Dialect(
         "subscribes with `resume`."
     ),
     carrier=Carrier.EVENTS,
-    sent=(*_OPENING, *_NEWS, notices.Unsubscribed, notices.Pong, notices.Closed),
+    sent=(*_OPENING, *_NEWS, *_OF_EVENTS, notices.Unsubscribed, notices.Pong, notices.Closed),
 )
 EVENT_COMMANDS: Final = Dialect(
     name="event_commands",
@@ -185,4 +195,17 @@ BACKEND_EVENTS: Final = Dialect(
     takes_query=True,
     refusal=Refusal.ENDS,
     ends_with_run=True,
+)
+TOPIC_EVENTS: Final = Dialect(
+    name="topic_events",
+    title="Events of a topic or pattern as Server-Sent Events",
+    description=(
+        "Server-Sent Events, one way only: `event`, `source`, `lag`, `state` and `err`, each with "
+        "one of these messages as its data. The id of an event is that of its entry; sent as "
+        "`Last-Event-ID` it resumes."
+    ),
+    carrier=Carrier.EVENTS,
+    sent=(*_OF_EVENTS[1:], notices.Err),
+    is_of_one_pattern=True,
+    refusal=Refusal.ENDS,
 )

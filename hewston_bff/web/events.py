@@ -1,6 +1,7 @@
 """Server-Sent Events: one run, or many with commands by POST."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from secrets import token_urlsafe
@@ -9,6 +10,7 @@ import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 from pydantic import Field
 
+from hewston_bff.credentials import NOBODY, ApiCaller
 from hewston_bff.errors import Forbidden, InvalidRequest, NotFound, PayloadTooLarge
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.control import start_of
@@ -25,10 +27,12 @@ from hewston_bff.net.clients.session import Session
 from hewston_bff.protocol import dialects
 from hewston_bff.protocol.commands import (
     ClientHeartbeat,
+    Command,
     Ctrl,
     InvalidMessage,
     Ping,
     Subscribe,
+    SubscribeEvents,
     Unsubscribe,
     decode_command,
 )
@@ -51,7 +55,7 @@ from hewston_bff.web.stream_requests import (
 from hewston_bff.web.streams import OPENING_ERRORS, RUN_OPENING_ERRORS
 
 _TYPE = "text/event-stream"
-_NO_RUN = "subscribe: must be a run id, or one JSON object with a `run_id`"
+_NO_RUN = "subscribe: must be a run id, or one JSON object with a `run_id` or a `topic`"
 _LAST_EVENT_ID = Header(
     "Last-Event-ID",
     "Where to go on: the id of the last event received, `<epoch>:<seq>`. Wins over `from`.",
@@ -99,7 +103,7 @@ def events_endpoint(
             return await _serve_many(request, dialect)
         return await _serve_one(request, dialect, dialect.subscribes)
 
-    is_one = dialect.is_of_one_run
+    is_one = dialect.is_of_one_topic
     parameters = Subscribe if dialect.takes_query else None
     return Endpoint(
         name=name,
@@ -134,8 +138,9 @@ async def _serve_one(
         if permit.is_granted and log.is_complete and _is_last(start, log):
             return web.Response(status=204)
         with request.app[CLIENTS].slot(client_address(request)):
-            return await _send_events(
-                request, dialect, RunRequest(RunId(permit.topic.name), asked, start)
+            wanted = RunRequest(RunId(permit.topic.name), asked, start)
+            return await send_events(
+                request, dialect, lambda session: watch(session, wanted, dialect)
             )
 
 
@@ -149,10 +154,12 @@ def _is_last(start: SeekTarget | None, log: AnyLog) -> bool:
 async def _serve_many(request: web.Request, dialect: Dialect) -> web.StreamResponse:
     wanted = [_subscribe_of(text) for text in request.query.getall("subscribe", ())]
     with request.app[CLIENTS].slot(client_address(request)):
-        return await _send_events(request, dialect, wanted)
+        return await send_events(
+            request, dialect, lambda session: _subscribe(session, wanted), caller=caller_of(request)
+        )
 
 
-def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
+def _subscribe_of(text: str) -> Command | InvalidMessage:
     """What one `subscribe` of the query asks for: a run id, or the message's members as JSON.
 
     A message that means nothing is answered on the stream: the other runs go on.
@@ -166,16 +173,15 @@ def _subscribe_of(text: str) -> Subscribe | InvalidMessage:
         return Subscribe(run_id=text)
     try:
         members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        if not bytes(members.get("run_id", b"")).startswith(b'"'):
+        named = members.get("run_id", members.get("topic", b""))
+        if not bytes(named).startswith(b'"'):
             raise InvalidRequest(_NO_RUN)
         members["t"] = msgspec.Raw(b'"subscribe"')
-        command = decode_command(msgspec.json.encode(members))
+        return decode_command(msgspec.json.encode(members))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise InvalidRequest(_NO_RUN) from exc
     except InvalidMessage as exc:
         return exc
-    assert isinstance(command, Subscribe)  # noqa: S101 - its tag was set above
-    return command
 
 
 async def event_command(request: web.Request) -> web.Response:
@@ -220,11 +226,14 @@ async def _message(request: web.Request) -> bytes:
 # -- what both share
 
 
-async def _send_events(
+async def send_events(
     request: web.Request,
     dialect: Dialect,
-    wanted: RunRequest | list[Subscribe | InvalidMessage],
+    begin: Callable[[Session], None],
+    *,
+    caller: ApiCaller = NOBODY,
 ) -> web.StreamResponse:
+    """Serve an event stream until its client goes or has to go; `begin` subscribes."""
     response = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: _TYPE,
@@ -240,25 +249,22 @@ async def _send_events(
     transport = request.transport
     if transport is None:
         return response
-    stream_id = None if dialect.is_of_one_run else token_urlsafe(24)
+    stream_id = None if dialect.is_of_one_topic else token_urlsafe(24)
     carrier = EventCarrier(dialect, _pack(request))
     streams, credentials = request.app[EVENT_STREAMS], credentials_of(request)
     with (
-        open_session(request, transport, dialect, carrier, stream_id=stream_id) as session,
+        open_session(
+            request, transport, dialect, carrier, caller=caller, stream_id=stream_id
+        ) as session,
         nullcontext() if stream_id is None else streams.joined(stream_id, session, credentials),
     ):
-        await session.serve(_forever, begin=partial(_begin, session, dialect, wanted))
+        await session.serve(_forever, begin=partial(begin, session))
         await _finish(response, transport, within_s=request.app[SETTINGS].bff_ws_close_seconds)
     return response
 
 
-def _begin(
-    session: Session, dialect: Dialect, wanted: RunRequest | list[Subscribe | InvalidMessage]
-) -> None:
+def _subscribe(session: Session, wanted: Sequence[Command | InvalidMessage]) -> None:
     """Subscribe to what the request asked for."""
-    if isinstance(wanted, RunRequest):
-        watch(session, wanted, dialect)
-        return
     for command in wanted:
         if isinstance(command, InvalidMessage):
             session.commands.refuse(command)
@@ -306,7 +312,7 @@ ENDPOINTS = (
         tag=Tag.STREAMS,
         summary="One message to an open event stream",
         description="With the credentials that opened it. Answered on the stream, by `re`.",
-        body=(Subscribe, Unsubscribe, Ctrl, Ping, ClientHeartbeat),
+        body=(Subscribe, SubscribeEvents, Unsubscribe, Ctrl, Ping, ClientHeartbeat),
         answers=(ApiAnswer(202, "Taken.", None, None),),
         errors=(InvalidRequest, NotFound, Forbidden, PayloadTooLarge),
         feature=Feature.WEBSOCKET_PROXY,

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from aiohttp import hdrs, web
 
+from hewston_bff.credentials import NOBODY, ApiCaller
 from hewston_bff.errors import Forbidden, InvalidRequest
 from hewston_bff.hub.permits import Permit
 from hewston_bff.hub.subscriptions import SubscriptionLimits
@@ -136,6 +137,7 @@ def open_session(
     dialect: Dialect,
     carrier: ClientCarrier,
     *,
+    caller: ApiCaller = NOBODY,
     stream_id: str | None = None,
 ) -> Iterator[Session]:
     """A session that writes to `transport`, counted among the clients while the block lasts."""
@@ -148,6 +150,7 @@ def open_session(
         dialect=dialect,
         carrier=carrier,
         credentials=credentials_of(request),
+        caller=caller,
         limits=limits,
         jitter=random(),  # noqa: S311 - spread, not secrecy
         stream_id=stream_id,

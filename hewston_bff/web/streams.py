@@ -70,7 +70,7 @@ def socket_endpoint(
         description=f"A WebSocket: without an upgrade it answers 422. {description}",
         query=Subscribe if dialect.takes_query else None,
         answers=(_OPENED,),
-        errors=RUN_OPENING_ERRORS if dialect.is_of_one_run else OPENING_ERRORS,
+        errors=RUN_OPENING_ERRORS if dialect.is_of_one_topic else OPENING_ERRORS,
         feature=feature,
         dialect=dialect,
         is_for_viewers=True,

@@ -8,7 +8,9 @@ import msgspec
 
 from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BffError
-from hewston_bff.hub.control import cursor_command, start_of
+from hewston_bff.events.encoding import event_text
+from hewston_bff.events.event import Event
+from hewston_bff.hub.control import start_of
 from hewston_bff.hub.permits import Permit
 from hewston_bff.hub.span_cache import SpanCache
 from hewston_bff.hub.stats import Counters
@@ -36,7 +38,7 @@ from hewston_bff.topics.run.codec import RunCodec
 from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.topics.run.frame_block import FrameLog, frame_log
 from hewston_bff.topics.run.kind import run_news, upstream_news
-from hewston_bff.topics.run.link import Event, LinkTimes, Quiet
+from hewston_bff.topics.run.link import LinkEvent, LinkTimes, Quiet
 from hewston_bff.topics.run.run_state import RunState
 from hewston_bff.topics.run.skips import Skip
 from hewston_bff.topics.run.wire import RawFrame
@@ -49,6 +51,9 @@ class PlainFraming:
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
         return text + b"\n"
+
+    def event(self, event: Event, *, n: int, sid: int | None) -> bytes:
+        return event_text(event, n, sid) + b"\n"
 
 
 FRAMING = PlainFraming()
@@ -178,7 +183,7 @@ class Stage:
         """A connection plays the run from its first frame."""
         self.source.apply(self.source.state.opened(self.log, now_s=now_s))
 
-    def step(self, event: Event, *, now_s: float = 0.0) -> None:
+    def step(self, event: LinkEvent, *, now_s: float = 0.0) -> None:
         """Something happens to the connection."""
         self.source.apply(self.source.state.step(event, now_s=now_s))
 
@@ -237,7 +242,7 @@ class Stage:
 def say(subscription: Subscription, cmd: str, **values: Any) -> None:
     """Give a command."""
     ctrl = msgspec.convert({"t": "ctrl", "cmd": cmd, **values}, Ctrl)
-    subscription.command(cursor_command(ctrl, subscription.viewer.cursor.mode), ctrl.id)
+    subscription.obey(ctrl)
 
 
 def _never(subscription: Subscription, error: BffError) -> None:

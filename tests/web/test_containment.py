@@ -30,7 +30,9 @@ def subscription_of(bff: Bff) -> Subscription:
     """What the one client watches that watches something."""
     sessions = [client for client in bff.app[CLIENTS].open if isinstance(client, Session)]
     (watching,) = [session for session in sessions if session.subscriptions]
-    return watching.subscriptions.find(None)
+    subscription = watching.subscriptions.find(None)
+    assert isinstance(subscription, Subscription)
+    return subscription
 
 
 def break_cursor(subscription: Subscription) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from hewston_bff.errors import ErrorCode
-from hewston_bff.events.event import EntryId
+from hewston_bff.events.encoding import event_text
+from hewston_bff.events.event import Event
 from hewston_bff.net.clients.ws_frames import PING_FRAME, WebSocketFraming, text_frame
 from hewston_bff.ports import Framing
 from hewston_bff.protocol.close_codes import CloseCode
 from hewston_bff.protocol.dialects import Dialect
-from hewston_bff.protocol.event_stream import event
+from hewston_bff.protocol.event_stream import event as as_event
 from hewston_bff.protocol.ids import Epoch
 from hewston_bff.protocol.notices import Bye, Closed, Err, Hb, Notice, encode
 
@@ -109,12 +110,13 @@ class EventFraming:
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
         """See `ports.Framing`."""
         return self._pack(
-            event("frame", text, event_id=f"{epoch}:{seq}" if self._has_ids else None)
+            as_event("frame", text, event_id=f"{epoch}:{seq}" if self._has_ids else None)
         )
 
-    def event(self, text: bytes, *, event_id: EntryId) -> bytes:
+    def event(self, event: Event, *, n: int, sid: int | None) -> bytes:
         """See `ports.Framing`."""
-        return self._pack(event("event", text, event_id=str(event_id) if self._has_ids else None))
+        event_id = str(event.id) if self._has_ids else None
+        return self._pack(as_event("event", event_text(event, n, sid), event_id=event_id))
 
 
 _FRAMINGS: Final[dict[tuple[Pack, bool], EventFraming]] = {
@@ -137,11 +139,11 @@ class EventCarrier:
     def __init__(self, dialect: Dialect, pack: Pack = chunk) -> None:
         self._sent = frozenset(dialect.sent)
         self._pack = pack
-        self.framing: Framing = _FRAMINGS[pack, dialect.is_of_one_run]
+        self.framing: Framing = _FRAMINGS[pack, dialect.is_of_one_topic]
 
     def text(self, name: str, text: bytes) -> bytes:
         """See `Carrier`."""
-        return self._pack(event(name, text))
+        return self._pack(as_event(name, text))
 
     def message(self, notice: Notice) -> bytes:
         """See `Carrier`."""
@@ -151,7 +153,7 @@ class EventCarrier:
     def _event(self, notice: Notice) -> bytes:
         if type(notice) not in self._sent:
             return b""
-        return event(str(notice.__struct_config__.tag), encode(notice))
+        return as_event(str(notice.__struct_config__.tag), encode(notice))
 
     def heartbeat(self, now_ms: int) -> bytes:
         """See `Carrier`: an event if there is one, for a page's watchdog sees no comments."""

@@ -6,7 +6,6 @@ from aiohttp import WSMessage, WSMsgType, web
 from msgspec import UNSET
 
 from hewston_bff.errors import BffError, InvalidRequest, RateLimited
-from hewston_bff.hub.control import cursor_command
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.subscriptions import Subscriptions
 from hewston_bff.hub.ticker import Ticked, contain
@@ -134,8 +133,7 @@ class CommandReader:
                 subscription.answer()
                 if self._dialect.echoes_ctrl:
                     session.writer.send_control(session.carrier.text("ctrl", echo(data)))
-                mode = subscription.viewer.cursor.mode
-                subscription.command(cursor_command(command, mode), command.id)
+                subscription.obey(command)
             case Subscribe():
                 self._require_many_runs("subscribe to others at /api/v1/stream")
                 session.subscriptions.subscribe(command, session)
@@ -156,7 +154,7 @@ class CommandReader:
                 pass
 
     def _require_many_runs(self, instead: str) -> None:
-        if self._dialect.is_of_one_run:
+        if self._dialect.is_of_one_topic:
             msg = f"this address watches one run: {instead}"
             raise InvalidRequest(msg)
 

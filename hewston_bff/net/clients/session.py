@@ -8,7 +8,7 @@ from math import inf
 import structlog
 from msgspec import UNSET
 
-from hewston_bff.credentials import Credentials
+from hewston_bff.credentials import ApiCaller, Credentials
 from hewston_bff.errors import BffError
 from hewston_bff.hub.hub import Hub
 from hewston_bff.hub.subscriptions import SubscriptionLimits, Subscriptions
@@ -50,6 +50,7 @@ class Session:
         dialect: Dialect,
         carrier: ClientCarrier,
         credentials: Credentials,
+        caller: ApiCaller,
         limits: SessionLimits,
         jitter: float,
         stream_id: str | None = None,
@@ -63,7 +64,7 @@ class Session:
         self._limits = limits
         self.scheduled = -1
         self.subscriptions = Subscriptions(
-            hub, credentials, limits.subscriptions, refused=self._on_refused
+            hub, credentials, limits.subscriptions, caller=caller, refused=self._on_refused
         )
         self.writer = ClientWriter(
             transport,
@@ -110,7 +111,7 @@ class Session:
         try:
             self.notify(_hello(self.session_id, self._stream_id, self._limits))
             begin()
-            if self._dialect.is_of_one_run:
+            if self._dialect.is_of_one_topic:
                 self.subscriptions.answer_all()
         except BffError as error:
             self.send_error(error)
@@ -194,7 +195,7 @@ class Session:
         if self.writer.is_ended:
             return inf
         self.subscriptions.answer_overdue(now_s)
-        if self.subscriptions or self._dialect.is_of_one_run:
+        if self.subscriptions or self._dialect.is_of_one_topic:
             return self.subscriptions.overdue_s
         closes_s = self._empty_since_s + self._limits.subscribe_within_s
         if now_s >= closes_s:
@@ -207,11 +208,16 @@ class Session:
         self._empty_since_s = self._hub.ticker.next_s
         self._hub.ticker.wake(self)
 
-    def _on_refused(self, error: BffError, *, sid: int | None, re: RequestId | None) -> None:
-        """The backend does not allow a subscription (any more)."""
+    def _on_refused(
+        self, error: BffError, *, sid: int | None, re: RequestId | None, closes: bool = False
+    ) -> None:
+        """A subscription is not allowed (any more)."""
         self.subscription_gone()
         self.send_error(error, sid=sid, re=re)
         close = error.outcome.close
+        if closes and close is not None:
+            self.end(close, error.message)
+            return
         match self._dialect.refusal:
             case Refusal.CLOSES_IF_CODED if close is not None:
                 self.end(close, error.message)

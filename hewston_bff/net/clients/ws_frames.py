@@ -10,7 +10,8 @@ import asyncio
 import socket
 from typing import Final
 
-from hewston_bff.events.event import EntryId
+from hewston_bff.events.encoding import event_text
+from hewston_bff.events.event import Event
 from hewston_bff.protocol.ids import Epoch
 
 _TEXT: Final = 0x81
@@ -47,9 +48,9 @@ class WebSocketFraming:
         """See `ports.Framing`."""
         return text_frame(text)
 
-    def event(self, text: bytes, *, event_id: EntryId) -> bytes:  # noqa: ARG002 - the port's
+    def event(self, event: Event, *, n: int, sid: int | None) -> bytes:
         """See `ports.Framing`."""
-        return text_frame(text)
+        return text_frame(event_text(event, n, sid))
 
 
 def prepare_transport(transport: asyncio.Transport, *, high_water_bytes: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 
 from hewston_bff.tools.loadtest import notices
-from hewston_bff.tools.loadtest.events import ChunkReader, Event, EventReader
+from hewston_bff.tools.loadtest.events import ChunkReader, EventReader, StreamEvent
 from hewston_bff.tools.loadtest.peek import FRAME_STARTS, Peek, peek
 from hewston_bff.tools.loadtest.plan import PLAY, ClientTarget
 from hewston_bff.tools.loadtest.record import UNKNOWN, StreamRecord
@@ -301,7 +301,7 @@ class EventsClient(Client):
         if self._chunks.is_over and self._transport is not None:
             self._transport.close()
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: StreamEvent) -> None:
         stream = self._streams[0]
         if event.name == "frame":
             self._note(stream, peek(event.data, 0, len(event.data)))

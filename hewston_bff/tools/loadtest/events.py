@@ -8,7 +8,7 @@ from hewston_bff.tools.loadtest.wire import MAX_PAYLOAD_BYTES, BadReply
 _MAX_SIZE_LINE = 1_024
 
 
-class Event(NamedTuple):
+class StreamEvent(NamedTuple):
     """One event; `data` is its lines joined by line feeds."""
 
     name: str
@@ -61,7 +61,7 @@ def _chunk_size(line: bytes) -> int:
 class EventReader:
     """Takes an event stream apart; `on_event` gets each event that has data."""
 
-    def __init__(self, *, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, *, on_event: Callable[[StreamEvent], None]) -> None:
         self._on_event = on_event
         self._rest = b""
 
@@ -78,7 +78,7 @@ class EventReader:
                 self._on_event(event)
 
 
-def _event(block: bytes) -> Event:
+def _event(block: bytes) -> StreamEvent:
     name = "message"
     lines: list[bytes] = []
     for line in block.split(b"\n"):
@@ -88,4 +88,4 @@ def _event(block: bytes) -> Event:
             lines.append(value)
         elif field == b"event":
             name = value.decode("utf-8", "replace")
-    return Event(name, b"\n".join(lines))
+    return StreamEvent(name, b"\n".join(lines))

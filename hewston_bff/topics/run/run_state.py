@@ -113,10 +113,10 @@ class RunState:
         if self._replay is not None:
             self._replay.go_on_with(log)
 
-    def step(self, event: links.Event, *, now_s: float) -> Iterator[Change]:
+    def step(self, event: links.LinkEvent, *, now_s: float) -> Iterator[Change]:
         """Apply `event` to the link."""
         self.link = links.step(self.link, event, now_s=now_s, times=self.times)
-        yield from self._tell_link(was_lost=isinstance(event, links.Lost))
+        yield from self._tell_link(was_lost=isinstance(event, links.Broken))
         if self.link.state is LinkState.COMPLETE and not self._is_complete:
             self._is_complete = True
             yield Complete()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hewston_bff.tools.loadtest.events import ChunkReader, Event, EventReader
+from hewston_bff.tools.loadtest.events import ChunkReader, EventReader, StreamEvent
 from hewston_bff.tools.loadtest.wire import BadReply
 
 
@@ -38,12 +38,12 @@ def test_events_are_found_however_the_network_cuts_them(
         b"data:one\ndata: two\n\nevent: end\ndata: {}\n\nevent: frame\ndata: cut of"
     ).replace(b"\n", line_end)
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=10).map(sorted))
-    events: list[Event] = []
+    events: list[StreamEvent] = []
     reader = EventReader(on_event=events.append)
     for part in _parts(stream, cuts):
         reader.feed(part)
     assert events == [
-        Event("frame", b'{"seq":1}'),
-        Event("message", b"one\ntwo"),
-        Event("end", b"{}"),
+        StreamEvent("frame", b'{"seq":1}'),
+        StreamEvent("message", b"one\ntwo"),
+        StreamEvent("end", b"{}"),
     ]

@@ -13,7 +13,7 @@ TIMES = LinkTimes()
 UP = step(UpstreamLink(), links.Opened(), now_s=0.0, times=TIMES)
 
 
-def after(link: UpstreamLink, *events: tuple[links.Event, float]) -> UpstreamLink:
+def after(link: UpstreamLink, *events: tuple[links.LinkEvent, float]) -> UpstreamLink:
     """The link after events at their times."""
     for event, now_s in events:
         link = step(link, event, now_s=now_s, times=TIMES)
@@ -52,20 +52,20 @@ def test_a_loss_backs_off_further_each_time_until_something_new_comes() -> None:
     link = UpstreamLink()
     waits = []
     for _ in range(8):
-        link = after(link, (links.Connect(), 0), (links.Lost(jitter=1.0), 0))
+        link = after(link, (links.Connect(), 0), (links.Broken(jitter=1.0), 0))
         waits.append(link.retry_in_s)
     assert waits == [0.5, 1, 2, 4, 8, 16, 20, 20]
     assert link.state is LinkState.RETRYING
-    link = after(link, (links.Opened(), 0), (links.KnownFrame(), 0), (links.Lost(1.0), 1))
+    link = after(link, (links.Opened(), 0), (links.KnownFrame(), 0), (links.Broken(1.0), 1))
     assert link.attempt == 9
-    link = after(link, (links.Opened(), 0), (links.NewFrame(), 0), (links.Lost(1.0), 1))
+    link = after(link, (links.Opened(), 0), (links.NewFrame(), 0), (links.Broken(1.0), 1))
     assert (link.attempt, link.retry_in_s) == (1, 0.5)
 
 
 def test_thirty_seconds_of_health_start_the_attempts_again() -> None:
-    link = after(UpstreamLink(), *[(links.Lost(jitter=1.0), 0.0)] * 5, (links.Opened(), 100))
-    assert after(link, (links.Lost(jitter=1.0), 129)).attempt == 6
-    assert after(link, (links.Lost(jitter=1.0), 130)).attempt == 1
+    link = after(UpstreamLink(), *[(links.Broken(jitter=1.0), 0.0)] * 5, (links.Opened(), 100))
+    assert after(link, (links.Broken(jitter=1.0), 129)).attempt == 6
+    assert after(link, (links.Broken(jitter=1.0), 130)).attempt == 1
 
 
 def test_stream_errors_poll_a_run_that_goes_on_and_fail_one_that_is_over() -> None:
@@ -153,7 +153,7 @@ def test_silence_before_a_first_frame_is_no_end_while_the_backend_may_load() -> 
     "end", [[(links.Quiet(), 11.0), (links.Quiet(), 16.0)], [(links.EndSaid(), 11.0)]]
 )
 def test_a_stream_opened_before_the_run_was_over_is_replayed_once(
-    end: list[tuple[links.Event, float]],
+    end: list[tuple[links.LinkEvent, float]],
 ) -> None:
     growing = after(
         with_status(UpstreamLink(), "RUNNING"), (links.Opened(), 0.0), (links.NewFrame(), 1.0)
