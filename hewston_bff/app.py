@@ -16,6 +16,7 @@ from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
 from hewston_bff.net.clock import today
+from hewston_bff.net.files.api_keys import ApiKeys
 from hewston_bff.net.files.artifacts import Artifacts
 from hewston_bff.net.files.catalog import Catalog
 from hewston_bff.net.files.feature_file import Features
@@ -82,6 +83,7 @@ def create_app(settings: Settings, *, endpoints: Sequence[Endpoint] = ENDPOINTS)
         },
         file=settings.bff_features_file,
     )
+    app[keys.API_KEYS] = ApiKeys(settings.bff_api_keys_file)
     if settings.hewston_catalog_path is not None:
         app[keys.CATALOG] = Catalog(settings.hewston_catalog_path)
     if settings.hewston_data_dir is not None:
@@ -93,7 +95,9 @@ def create_app(settings: Settings, *, endpoints: Sequence[Endpoint] = ENDPOINTS)
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_descriptors, _features, _redis, _backend, _responses, _hub, _runs])
+    app.cleanup_ctx.extend(
+        [_descriptors, _features, _api_keys, _redis, _backend, _responses, _hub, _runs]
+    )
     add_routes(app, settings, endpoints)
     return app
 
@@ -115,6 +119,14 @@ async def _features(app: web.Application) -> AsyncIterator[None]:
     features = app[keys.FEATURES]
     features.look()
     async with running(features.run(), name="features", crashed=_stop_loudly(app)):
+        yield
+
+
+async def _api_keys(app: web.Application) -> AsyncIterator[None]:
+    for hint in app[keys.SETTINGS].open_without_keys():
+        logger.warning("api_keys.none", hint=hint)
+    watching = app[keys.API_KEYS].run()
+    async with running(watching, name="API keys", crashed=_stop_loudly(app)):
         yield
 
 

@@ -76,6 +76,8 @@ class BffError(Exception):
 
     code = ErrorCode.INTERNAL
     retry_after_s: int | None = None
+    challenge: str | None = None
+    """The `WWW-Authenticate` of an answer that asks for an API key."""
 
     def __init__(
         self, message: str, *, details: Details | None = None, retry_after_s: int | None = None
@@ -128,8 +130,14 @@ class Unauthorized(BffError):
     code = ErrorCode.UNAUTHORIZED
 
 
+class ApiKeyRequired(Unauthorized):
+    """An API key is missing, or is not, or no longer, one of ours."""
+
+    challenge = 'ApiKey realm="hewston-bff", header="X-API-Key"'
+
+
 class Forbidden(BffError):
-    """The backend refuses these credentials, or we refuse this origin."""
+    """The backend refuses these credentials, or we refuse this origin or API key."""
 
     code = ErrorCode.FORBIDDEN
 

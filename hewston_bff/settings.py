@@ -22,6 +22,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hewston_bff.api_keys import parse_api_keys
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1_024)]
@@ -32,6 +34,8 @@ Origins = Annotated[tuple[str, ...], NoDecode]
 
 _URL = TypeAdapter(AnyHttpUrl)
 _SECRETS = {"bff_backend_token", "redis_url"}
+_GUARDED = ("bff_bus_url", "bff_jobs_url", "bff_services", "bff_mcp_url", "bff_mcp_orders")
+"""Settings of what an API key is asked for, once there are keys."""
 
 
 class SettingsError(Exception):
@@ -106,6 +110,8 @@ class Settings(BaseSettings):
     bff_ws_close_seconds: Seconds = 2.0
     bff_shutdown_seconds: Seconds = 10.0
 
+    bff_api_keys_file: Path | None = None
+
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
         """The settings of this process; `overrides`, named like the fields, win.
@@ -124,6 +130,25 @@ class Settings(BaseSettings):
                 for error in exc.errors()
             ]
             raise SettingsError("\n".join(lines)) from exc
+
+    @field_validator("bff_api_keys_file", mode="before")
+    @classmethod
+    def _names_a_file(cls, value: object) -> object:
+        # Unset it would open what it shall guard.
+        if value == "":
+            raise ValueError("must name a file: unset it to do without API keys")
+        return value
+
+    @field_validator("bff_api_keys_file")
+    @classmethod
+    def _has_valid_keys(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                parse_api_keys(value.read_bytes())
+            except OSError as exc:
+                msg = f"can't be read ({type(exc).__name__})"
+                raise ValueError(msg) from exc
+        return value
 
     @field_validator("hewston_catalog_path", "hewston_data_dir", mode="before")
     @classmethod
@@ -196,6 +221,16 @@ class Settings(BaseSettings):
         if features is not None and not features.is_file():
             missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings decide")
         return missing
+
+    def open_without_keys(self) -> list[str]:
+        """A warning if something is served that keys would guard, and there is no file of them."""
+        served = [name.upper() for name in _GUARDED if getattr(self, name, None)]
+        if self.bff_api_keys_file is not None or not served:
+            return []
+        return [
+            f"BFF_API_KEYS_FILE: none, so what {', '.join(served)} serves is open to all programs "
+            "of this machine and to pages of allowed origins, and any client can claim to be one"
+        ]
 
     @property
     def allowed_origins(self) -> frozenset[str]:

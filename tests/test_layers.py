@@ -16,7 +16,7 @@ from tests.sources import PACKAGE, aliases, dotted, module_name, python_sources
 
 _ROOT = ""  # the package itself: its version
 _PURE = {"protocol", "events", "log", "playback", "market", "backoff", "credentials", "errors"}
-_SHELL = {*_PURE, "feature_flags", "ports", "tasks", "settings", "log_setup"}
+_SHELL = {*_PURE, "api_keys", "feature_flags", "ports", "tasks", "settings", "log_setup"}
 
 # Unit (a folder or a module right below the package) → the units it may import besides itself.
 MAY_IMPORT = {
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "backoff": set[str](),
     "credentials": set[str](),
     "feature_flags": set[str](),
+    "api_keys": {"credentials"},
     "errors": {"protocol"},
     "events": {"protocol"},
     "log": {"protocol"},
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "market": {"protocol"},
     "ports": {"protocol", "events", "log", "credentials", "errors"},
     "tasks": set[str](),
-    "settings": {"protocol", "errors", "feature_flags"},
+    "settings": {"protocol", "errors", "feature_flags", "api_keys"},
     "log_setup": {_ROOT, "protocol", "errors", "settings"},
     "topics": {*_PURE, "ports"},
     "hub": {*_PURE, "ports", "tasks"},
@@ -41,11 +42,11 @@ MAY_IMPORT = {
     "web": {_ROOT, *_SHELL, "topics", "hub", "net", "services"},
     "app": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web"},
     "tools": {"protocol"},
-    "cli": {_ROOT, "app", "tools", "settings", "log_setup", "errors"},
+    "cli": {_ROOT, "app", "tools", "settings", "log_setup", "errors", "api_keys"},
     "__main__": {_ROOT, "app", "cli", "settings", "log_setup", "errors"},
 }
 # Below these, no I/O and no clock; so neither in these modules of the run's topic.
-PURE_UNITS = {*_PURE, "feature_flags"}
+PURE_UNITS = {*_PURE, "api_keys", "feature_flags"}
 
 # Modules outside the package that a unit must not know.
 _IO = {
@@ -79,6 +80,7 @@ LATE_IMPORTS = {
         (
             *("hewston_bff.cli.serve", "hewston_bff.cli.demo", "hewston_bff.cli.backend"),
             *("hewston_bff.cli.check_config", "hewston_bff.cli.watch", "hewston_bff.cli.loadtest"),
+            "hewston_bff.cli.key",
         ),
         "each command is imported when it is called, so that `serve` loads none of the tools",
     ),

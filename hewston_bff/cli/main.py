@@ -1,4 +1,4 @@
-"""`hewston-bff`: serve, demo, backend, check-config, watch, loadtest.
+"""`hewston-bff`: serve, demo, backend, check-config, key, watch, loadtest.
 
 Each command is imported when it is called, or listed: `serve` loads none of the tools.
 """
@@ -40,6 +40,12 @@ def _check_config() -> Command:
     return check_config
 
 
+def _key() -> typer.Typer:
+    from hewston_bff.cli.key import key
+
+    return key
+
+
 def _watch() -> Command:
     from hewston_bff.cli.watch import watch
 
@@ -52,11 +58,12 @@ def _loadtest() -> Command:
     return loadtest
 
 
-COMMANDS: dict[str, Callable[[], Command]] = {
+COMMANDS: dict[str, Callable[[], Command | typer.Typer]] = {
     "serve": _serve,
     "demo": _demo,
     "backend": _backend,
     "check-config": _check_config,
+    "key": _key,
     "watch": _watch,
     "loadtest": _loadtest,
 }
@@ -71,12 +78,15 @@ class LazyCommands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ANN401, ARG002
-        """The command of this name, imported now."""
+        """The command of this name, or the group of commands, imported now."""
         load = COMMANDS.get(cmd_name)
         if load is None:
             return None
+        loaded = load()
+        if isinstance(loaded, typer.Typer):
+            return cast("TyperCommand", get_command(loaded))
         program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        program.command(cmd_name)(load())
+        program.command(cmd_name)(loaded)
         return cast("TyperCommand", get_command(program))
 
 

@@ -29,7 +29,7 @@ def load_settings(**overrides: object) -> Settings:
 def warn(settings: Settings) -> None:
     """Say what is odd about the settings, although they hold."""
     warnings = [f"unknown setting {name} (ignored)" for name in unknown_variables()]
-    for text in [*warnings, *settings.missing_paths()]:
+    for text in [*warnings, *settings.missing_paths(), *settings.open_without_keys()]:
         with err.capture() as shown:
             err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
         say(shown.get(), sys.stderr)

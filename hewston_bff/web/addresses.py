@@ -1,8 +1,14 @@
 """Who a request is from and under which address it came, behind the proxies that are trusted."""
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from hewston_bff.web.forwarded_headers import Way, is_loopback, same_origin, way_of
+from hewston_bff.web.forwarded_headers import (
+    Way,
+    is_loopback,
+    is_loopback_address,
+    same_origin,
+    way_of,
+)
 from hewston_bff.web.keys import SETTINGS
 
 FORWARDED_FOR = "X-Forwarded-For"
@@ -12,6 +18,8 @@ _HEADERS = {
     "host": "X-Forwarded-Host",
     "prefix": "X-Forwarded-Prefix",
 }
+_OF_PROXIES = (FORWARDED_FOR, hdrs.FORWARDED, hdrs.VIA, "X-Real-IP", "X-Forwarded-Host")
+_FETCH_SITE = "Sec-Fetch-Site"
 
 
 def way(request: web.Request) -> Way:
@@ -44,12 +52,47 @@ def is_allowed_origin(request: web.Request, origin: str) -> bool:
     addresses only: a page whose name was made to lead to this machine must not read what is here
     (DNS rebinding).
     """
-    settings = request.app[SETTINGS]
-    if origin in settings.allowed_origins:
+    if origin in request.app[SETTINGS].allowed_origins:
         return True
     scheme, host = public_origin(request)
-    if origin.lower() != same_origin(scheme, host):
-        return False
+    return origin.lower() == same_origin(scheme, host) and _is_host_of_ours(request, host)
+
+
+def _is_host_of_ours(request: web.Request, host: str) -> bool:
+    """Whether `host`, under which the request came, can be no name that others made to lead here.
+
+    See `is_allowed_origin`.
+    """
     # No page can make a browser's handshake say what a proxy says here.
     is_vouched_for = way(request).host is not None
-    return is_vouched_for or is_loopback(host) or not is_loopback(settings.bff_host)
+    return is_vouched_for or is_loopback(host) or not is_loopback(request.app[SETTINGS].bff_host)
+
+
+def is_trusted(request: web.Request) -> bool:
+    """Whether it is of a page that may read what we answer, or of a program on this machine.
+
+    A program sends no `Origin`. Nor does a page with a plain GET: new browsers then say in
+    `Sec-Fetch-Site` whose it is (Fetch Metadata, 2.1), old ones nothing, so that it counts as a
+    program; it cannot read the answer, and under a name that was made to lead here it is refused.
+    A proxy on this machine that is not in `BFF_TRUSTED_PROXIES` is not this machine: others are
+    behind it.
+    """
+    _, host = public_origin(request)
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None:
+        return is_allowed_origin(request, origin)
+    if not _is_host_of_ours(request, host):
+        return False
+    match request.headers.get(_FETCH_SITE):
+        case "same-origin":
+            return True
+        case None | "none":
+            came = way(request)
+            has_passed_others = not came.is_proxied and _names_a_proxy(request)
+            return is_loopback_address(came.client) and not has_passed_others
+        case _:
+            return False
+
+
+def _names_a_proxy(request: web.Request) -> bool:
+    return any(name in request.headers for name in _OF_PROXIES)

@@ -8,6 +8,8 @@ from hewston_bff.protocol.dialects import SUBPROTOCOL
 from hewston_bff.web.proxy_headers import is_text
 
 _BEARER = "bearer."
+_API_KEY = "apikey."
+_SECRETS = (_BEARER, _API_KEY)
 
 
 def credentials_of(request: web.Request) -> Credentials:
@@ -28,10 +30,18 @@ def credentials_of(request: web.Request) -> Credentials:
     return Credentials(authorization=authorization, cookie=cookie)
 
 
+def offered_api_key(request: web.Request) -> str | None:
+    """The API key that is offered as a subprotocol: browsers can send a socket's no other way."""
+    for offer in _offers(request):
+        if offer.startswith(_API_KEY):
+            return offer.removeprefix(_API_KEY)
+    return None
+
+
 def without_token(request: web.Request) -> web.Request:
-    """The request without an offered token: aiohttp logs the subprotocols that it does not know."""
+    """The request without what it offers of tokens: aiohttp logs subprotocols it does not know."""
     offers = _offers(request)
-    kept = [offer for offer in offers if not offer.startswith(_BEARER)]
+    kept = [offer for offer in offers if not offer.startswith(_SECRETS)]
     if len(kept) == len(offers):
         return request
     headers = request.headers.copy()

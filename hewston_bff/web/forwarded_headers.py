@@ -116,6 +116,12 @@ def is_loopback(host: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
+def is_loopback_address(text: str) -> bool:
+    """Whether an address, as proxies write it, is this machine's own."""
+    address = parse_address(text)
+    return address is not None and address.is_loopback
+
+
 def _checked_prefix(text: str) -> str:
     prefix = text.rstrip("/")
     is_path = len(prefix) <= _MOST_PREFIX and _PREFIX.fullmatch(prefix) is not None

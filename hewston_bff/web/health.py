@@ -7,7 +7,9 @@ from aiohttp import web
 from pydantic import BaseModel
 
 import hewston_bff
+from hewston_bff.credentials import Scope
 from hewston_bff.hub.stats import HubStats
+from hewston_bff.web.access import API_KEY_ERRORS, API_KEY_HEADER, require
 from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import (
     ARTIFACTS,
@@ -170,6 +172,7 @@ async def live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handle
 
 async def websocket_stats(request: web.Request) -> web.Response:
     """`GET /api/v1/websocket/stats`: the hub in numbers."""
+    require(request, Scope.STATS)
     stats = request.app[HUB].stats()
     return _json(
         StatsPage(
@@ -295,7 +298,9 @@ ENDPOINTS = (
         handler=websocket_stats,
         tag=Tag.OPERATIONS,
         summary="Streaming in numbers",
+        headers=(API_KEY_HEADER,),
         answers=(ApiAnswer(200, "The numbers.", StatsPage),),
+        errors=API_KEY_ERRORS,
     ),
     Endpoint(
         name="get_websocket_health",

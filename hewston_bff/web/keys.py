@@ -5,6 +5,7 @@ from aiohttp import web
 from hewston_bff.hub.hub import Hub
 from hewston_bff.net.backend.http_backend import HttpBackend
 from hewston_bff.net.backend.requests import BackendRequests
+from hewston_bff.net.files.api_keys import ApiKeys
 from hewston_bff.net.files.artifacts import Artifacts
 from hewston_bff.net.files.catalog import Catalog
 from hewston_bff.net.files.feature_file import Features
@@ -36,6 +37,7 @@ RUN_KIND = web.AppKey("run_kind", RunKind)
 HUB = web.AppKey("hub", Hub)
 RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
 FEATURES = web.AppKey("features", Features)
+API_KEYS = web.AppKey("api_keys", ApiKeys)
 DESCRIPTORS = web.AppKey("descriptors", Descriptors)
 CLIENTS = web.AppKey("clients", Clients)
 EVENT_STREAMS = web.AppKey("event_streams", EventStreams)

@@ -11,12 +11,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from hewston_bff.credentials import Scope
 from hewston_bff.hub.hub import Hub
 from hewston_bff.log_setup import Lines
 from hewston_bff.net.cache import CacheCounters, MemoryCache
 from hewston_bff.net.redis.shared_redis import SharedRedis
 from hewston_bff.topics.run.link import LinkState
 from hewston_bff.topics.run.skips import Skip
+from hewston_bff.web.access import API_KEY_ERRORS, API_KEY_HEADER, require
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 
@@ -114,6 +116,7 @@ def make_registry() -> CollectorRegistry:
 
 async def metrics(request: web.Request) -> web.Response:
     """`GET /metrics`."""
+    require(request, Scope.STATS)
     body = generate_latest(request.app[REGISTRY])
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -125,6 +128,8 @@ ENDPOINTS = (
         handler=metrics,
         tag=Tag.OPERATIONS,
         summary="Numbers for Prometheus",
+        headers=(API_KEY_HEADER,),
         answers=(ApiAnswer(200, "Prometheus text.", None, "text/plain"),),
+        errors=API_KEY_ERRORS,
     ),
 )

@@ -134,6 +134,8 @@ def error_response(request: web.Request, error: BffError) -> web.Response:
         ErrorBody(error.code, error.message, dict(error.details), request.get(CORRELATION_ID, "-"))
     )
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if error.challenge is not None:
+        headers["WWW-Authenticate"] = error.challenge
     return web.Response(
         status=error.outcome.status,
         body=msgspec.json.encode(body),

@@ -12,7 +12,7 @@ from tests.support import Message
 
 _URI = "urn:document"
 OURS = (
-    *("X-Correlation-ID", "ETag", "Retry-After"),
+    *("X-Correlation-ID", "ETag", "Retry-After", "WWW-Authenticate"),
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
 )
 _JSON = "application/json"

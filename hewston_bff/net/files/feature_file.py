@@ -7,14 +7,12 @@ from pathlib import Path
 import structlog
 
 from hewston_bff.feature_flags import BadFeatures, Feature, parse_features
+from hewston_bff.net.files.signature import Signature, signature
 
 logger = structlog.get_logger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _FILE_BYTES = 1 << 16
-
-_Signature = tuple[int, int, int]
-_UNREADABLE = (0, 0, 0)
 
 
 class Features:
@@ -23,7 +21,7 @@ class Features:
     def __init__(self, settings: Mapping[Feature, bool], *, file: Path | None = None) -> None:
         self._settings = dict(settings)
         self._file = file
-        self._seen: _Signature | None = None
+        self._seen: Signature | None = None
         self._values = dict(settings)
 
     def is_on(self, feature: Feature) -> bool:
@@ -39,11 +37,11 @@ class Features:
         if self._file is None:
             return
         try:
-            signature = _signature(self._file)
-            if signature == self._seen:
+            found = signature(self._file)
+            if found == self._seen:
                 return
-            self._seen = signature
-            switched = {} if signature is None else parse_features(_read(self._file))
+            self._seen = found
+            switched = {} if found is None else parse_features(_read(self._file))
         except (OSError, BadFeatures) as error:
             logger.warning("features.bad_file", file=str(self._file), reason=str(error))
             return
@@ -61,17 +59,6 @@ class Features:
             if is_on != was_on:
                 logger.warning("features.changed", feature=feature.value, old=was_on, new=is_on)
         self._values = values
-
-
-def _signature(file: Path) -> _Signature | None:
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return _UNREADABLE
-    # Not when it was written: a copy may keep that, and a change of who may read it does.
-    return status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _read(file: Path) -> bytes:

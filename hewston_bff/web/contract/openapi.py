@@ -21,6 +21,7 @@ _PATH_SCHEMAS: dict[str, JsonObject] = {
 _HEADERS = {
     HEADER: ("The request's own, if it had one; also in our log.", "string"),
     "ETag": ("Comes back as `If-None-Match`.", "string"),
+    "WWW-Authenticate": ("That an API key is asked for, and where.", "string"),
     "Retry-After": ("Seconds after which to try again.", "integer"),
     "RateLimit-Limit": ("Requests a minute, if there is a limit.", "integer"),
     "RateLimit-Remaining": ("Those that are left.", "integer"),
@@ -32,7 +33,8 @@ _ABOUT = """\
 Fewer, faster and safer calls for browsers. `HEAD` is answered like `GET`, without a body; a slash
 too many on an address of the backend's is passed on to it. Parameters that are not named here are
 ignored, on addresses of the backend's passed on. The caller's `Authorization` and `Cookie` go to
-the backend, which decides what they may see."""
+the backend, which decides what they may see. An `X-API-Key` goes nowhere: it is for what the
+backend knows nothing of."""
 
 
 def openapi(endpoints: Sequence[Endpoint]) -> JsonObject:
@@ -154,8 +156,11 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
         others = responses["default"]["content"]
         either = {"anyOf": [schemas.ref(ErrorEnvelope), others[JSON]["schema"]]}
         content = {**others, JSON: {"schema": either}}
+    asks_for_keys = any(error.challenge is not None for error in endpoint.all_errors)
     for status, codes in sorted(_by_status((*endpoint.all_errors, BffError)).items()):
-        headers = _headers((*common, *(("Retry-After",) if status in _RETRY_LATER else ())))
+        later = ("Retry-After",) if status in _RETRY_LATER else ()
+        challenge = ("WWW-Authenticate",) if status == 401 and asks_for_keys else ()
+        headers = _headers((*common, *later, *challenge))
         told = ", ".join(f"`{code}`" for code in codes)
         error = {"description": told, "headers": headers, "content": content}
         responses.setdefault(str(status), error)
