@@ -39,6 +39,7 @@ from hewston_bff.protocol.commands import (
 from hewston_bff.protocol.dialects import Dialect
 from hewston_bff.protocol.ids import RunId, parse_run_id
 from hewston_bff.protocol.positions import Resumed, SeekTarget
+from hewston_bff.web.access import caller_of
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.credentials import credentials_of
 from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Header, Tag
@@ -54,7 +55,7 @@ from hewston_bff.web.stream_requests import (
 )
 from hewston_bff.web.streams import OPENING_ERRORS, RUN_OPENING_ERRORS
 
-_TYPE = "text/event-stream"
+EVENT_STREAM = "text/event-stream"
 _NO_RUN = "subscribe: must be a run id, or one JSON object with a `run_id` or a `topic`"
 _LAST_EVENT_ID = Header(
     "Last-Event-ID",
@@ -66,7 +67,7 @@ _ANSWERS = (
         200,
         "Each message an event of its name. The messages are in the AsyncAPI document.",
         None,
-        _TYPE,
+        EVENT_STREAM,
     ),
 )
 _RUN_ANSWERS = (
@@ -75,7 +76,7 @@ _RUN_ANSWERS = (
         "Events `frame`, `end` and `err` until the end of the run. The messages in them are in the "
         "AsyncAPI document.",
         None,
-        _TYPE,
+        EVENT_STREAM,
     ),
     ApiAnswer(204, "`Last-Event-ID` is the end of the run: nothing will follow.", None, None),
 )
@@ -155,7 +156,10 @@ async def _serve_many(request: web.Request, dialect: Dialect) -> web.StreamRespo
     wanted = [_subscribe_of(text) for text in request.query.getall("subscribe", ())]
     with request.app[CLIENTS].slot(client_address(request)):
         return await send_events(
-            request, dialect, lambda session: _subscribe(session, wanted), caller=caller_of(request)
+            request,
+            dialect,
+            lambda session: _subscribe(session, wanted),
+            caller=caller_of(request, bearer_counts=False),
         )
 
 
@@ -236,7 +240,7 @@ async def send_events(
     """Serve an event stream until its client goes or has to go; `begin` subscribes."""
     response = web.StreamResponse(
         headers={
-            hdrs.CONTENT_TYPE: _TYPE,
+            hdrs.CONTENT_TYPE: EVENT_STREAM,
             hdrs.CACHE_CONTROL: "no-store",
             "X-Accel-Buffering": "no",
         }

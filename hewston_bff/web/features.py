@@ -6,13 +6,17 @@ from pydantic import BaseModel
 from hewston_bff.errors import FeatureDisabled
 from hewston_bff.feature_flags import Feature
 from hewston_bff.web.endpoint import ApiAnswer, Endpoint, RequestHandler, Tag
-from hewston_bff.web.keys import FEATURES
+from hewston_bff.web.keys import FEATURES, HUB
 
 
 class FeaturesPage(BaseModel):
     """`GET /api/v1/features`."""
 
     features: dict[Feature, bool]
+    topics: list[str]
+    """The kinds of topics that carry events here: `bus`, `job`, `system`."""
+    simulated: list[str]
+    """Those of them whose events are made up, to look around."""
 
 
 _INSTEAD = {
@@ -24,7 +28,14 @@ _INSTEAD = {
 
 async def features(request: web.Request) -> web.Response:
     """`GET /api/v1/features`: the frontend's roll-back switch."""
-    page = FeaturesPage.model_validate({"features": request.app[FEATURES].by_name()})
+    kinds = [channel.kind for channel in request.app[HUB].events]
+    page = FeaturesPage.model_validate(
+        {
+            "features": request.app[FEATURES].by_name(),
+            "topics": [kind.name for kind in kinds],
+            "simulated": [kind.name for kind in kinds if kind.is_simulated],
+        }
+    )
     return web.Response(body=page.model_dump_json().encode(), content_type="application/json")
 
 

@@ -16,6 +16,7 @@ from hewston_bff.web import (
     metrics,
     runs,
     streams,
+    topics,
 )
 from hewston_bff.web.contract import documents
 from hewston_bff.web.cors import set_up_cors
@@ -29,6 +30,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *frames.ENDPOINTS,
     *streams.ENDPOINTS,
     *events.ENDPOINTS,
+    *topics.ENDPOINTS,
     *health.ENDPOINTS,
     *features.ENDPOINTS,
     *metrics.ENDPOINTS,

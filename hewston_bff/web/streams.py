@@ -21,6 +21,7 @@ from hewston_bff.protocol import dialects
 from hewston_bff.protocol.commands import Subscribe
 from hewston_bff.protocol.dialects import SUBPROTOCOL, Dialect
 from hewston_bff.protocol.ids import RunId
+from hewston_bff.web.access import caller_of
 from hewston_bff.web.addresses import client_address
 from hewston_bff.web.credentials import credentials_of, without_token
 from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
@@ -106,7 +107,9 @@ async def _serve_socket(
         transport = request.transport
         if transport is None:
             return ws
-        with open_session(request, transport, dialect, SocketCarrier(dialect)) as session:
+        caller = caller_of(request, bearer_counts=False)
+        carrier = SocketCarrier(dialect)
+        with open_session(request, transport, dialect, carrier, caller=caller) as session:
 
             def begin() -> None:
                 if wanted is not None:
