@@ -32,7 +32,7 @@ class TopicRecord(Generic[MatcherT]):
         self._rated_s = 0.0
 
     def count(self, event: Event, now_s: float | None) -> None:
-        """Take the newest event, at this nominal time; None: it is old, and says nothing of rates."""
+        """Take the newest event, at this nominal time; None: it is old, and no part of the rate."""
         self.events += 1
         self.last = event
         if now_s is None:

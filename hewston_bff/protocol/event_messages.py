@@ -1,6 +1,6 @@
 """Stream protocol v1: what the server says of topics that carry events."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -22,7 +22,7 @@ class EventMessage(msgspec.Struct, tag_field="t", tag="event", frozen=True, kw_o
     id: str
     ts: str
     type: str
-    data: object
+    data: Any
     n: int
 
 
