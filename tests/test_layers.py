@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "tools": {"protocol", "events"},
     "cli": {
         *(_ROOT, "app", "tools", "settings", "log_setup", "errors", "api_keys"),
-        *("credentials", "events", "ports"),
+        *("protocol", "credentials", "events", "ports"),
     },
     "__main__": {_ROOT, "app", "cli", "settings", "log_setup", "errors"},
 }

@@ -1,5 +1,6 @@
 """Strategies that trade: `events.order`, `events.fills`, `events.position`, `events.account`."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
@@ -55,7 +56,9 @@ class TradingDesk:
         self.timeline = timeline
         self.rng = rng
         self._positions = [Position(m, strategy) for m in markets[::4] for strategy in STRATEGIES]
-        self._cash = dict.fromkeys((m.instrument.venue for m in markets), _ACCOUNT_CASH)
+        self._cash: dict[str, dict[str, float]] = defaultdict(dict)
+        for market in markets:
+            self._cash[market.instrument.venue][market.instrument.currency] = _ACCOUNT_CASH
         self._orders = 0
         timeline.after(1.0, self._trade)
 
@@ -68,15 +71,8 @@ class TradingDesk:
 
     def pay(self, venue: str, amount: float, currency: str) -> None:
         """Book a result, and tell the account's new state."""
-        self._cash[venue] += amount
-        cash = f"{self._cash[venue]:.2f}"
-        balance = {
-            "type": "AccountBalance",
-            "total": cash,
-            "locked": "0.00",
-            "free": cash,
-            "currency": currency,
-        }
+        self._cash[venue][currency] += amount
+        balances = [_balance(each, cash) for each, cash in self._cash[venue].items()]
         account = f"{venue}-001"
         self.tell(
             f"events.account.{account}",
@@ -84,7 +80,7 @@ class TradingDesk:
             account_id=account,
             account_type="MARGIN",
             base_currency=None,
-            balances=[balance],
+            balances=balances,
             margins=[],
             reported=False,
             info={},
@@ -95,6 +91,17 @@ class TradingDesk:
         now = str(self.timeline.now_ns)
         stamps = {"event_id": event_id(self.rng), "ts_event": now, "ts_init": now}
         self.timeline.write(topic, kind, json_bytes({"type": kind, **members, **stamps}))
+
+
+def _balance(currency: str, cash: float) -> dict[str, str]:
+    amount = f"{cash:.2f}"
+    return {
+        "type": "AccountBalance",
+        "total": amount,
+        "locked": "0.00",
+        "free": amount,
+        "currency": currency,
+    }
 
 
 class DeskOrder:
