@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 import structlog
 from aiohttp import web
 
+from hewston_bff.events.pattern import any_of
+from hewston_bff.events.streams_setting import parse_streams
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.permits import PermitTimes
@@ -30,6 +32,8 @@ from hewston_bff.services.run_parts import PartSources
 from hewston_bff.services.runs import Runs
 from hewston_bff.settings import Settings
 from hewston_bff.tasks import running
+from hewston_bff.topics.bus.decode import DecodeRules
+from hewston_bff.topics.bus.source import BusOptions
 from hewston_bff.topics.run.backend_activity import BackendActivity
 from hewston_bff.topics.run.descriptions import DescriptionTimes, RunDescriptions
 from hewston_bff.topics.run.feed import FeedOptions
@@ -242,6 +246,22 @@ def hub_options(settings: Settings) -> HubOptions:
             backoff_base_s=settings.bff_hub_backoff_base_seconds,
             backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
         ),
+    )
+
+
+def bus_options(settings: Settings) -> BusOptions:
+    """The bus source's part of the settings."""
+    heartbeat = [settings.bff_bus_heartbeat] if settings.bff_bus_heartbeat else []
+    return BusOptions(
+        streams=parse_streams(
+            settings.bff_bus_streams, has_prefix_topic=settings.bff_bus_prefix_topic
+        ),
+        rules=DecodeRules(
+            is_denied=any_of(settings.bff_bus_deny),
+            is_heartbeat=any_of(heartbeat),
+            payload_bytes=settings.bff_bus_payload_bytes,
+        ),
+        ring_bytes=settings.bff_bus_ring_bytes,
     )
 
 

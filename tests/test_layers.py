@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "market": {"protocol"},
     "ports": {"protocol", "events", "log", "credentials", "errors"},
     "tasks": set[str](),
-    "settings": {"protocol", "errors", "feature_flags"},
+    "settings": {"protocol", "events", "errors", "feature_flags"},
     "log_setup": {_ROOT, "protocol", "errors", "settings"},
     "topics": {*_PURE, "ports"},
     "hub": {*_PURE, "ports", "tasks"},
