@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import structlog
 from aiohttp import web
 
+from hewston_bff.event_kinds import event_kinds
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.permits import PermitTimes
@@ -207,6 +208,9 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     )
     hub = app[keys.HUB] = Hub([runs], options=hub_options(settings))
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
+    for kind in event_kinds(settings, app[keys.API_KEYS]):
+        hub.events.register(kind)
+    app[keys.API_KEYS].on_change(hub.events.check_callers)
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
         yield
 

@@ -3,6 +3,7 @@
 Units and effects are in `docs/reference.md`.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -20,9 +21,17 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from hewston_bff.api_keys import parse_api_keys
+from hewston_bff.events.pattern import Pattern
+from hewston_bff.events.streams_setting import parse_streams
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -31,15 +40,56 @@ CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode]
+Patterns = Annotated[tuple[str, ...], NoDecode]
 
 _URL = TypeAdapter(AnyHttpUrl)
-_SECRETS = {"bff_backend_token", "redis_url"}
+_SECRETS = {"bff_backend_token", "redis_url", "bff_bus_url"}
 _GUARDED = ("bff_bus_url", "bff_jobs_url", "bff_services", "bff_mcp_url", "bff_mcp_orders")
 """Settings of what an API key is asked for, once there are keys."""
 
 
 class SettingsError(Exception):
     """Invalid settings; the text names each variable and what it accepts."""
+
+
+class _DashboardNames(BaseSettings):
+    """Variables that a dashboard of the same message bus has already, under its own names."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    host: str | None = None
+    port: str | None = None
+    debug: str | None = None
+    environment: str | None = None
+    cors_origins: Annotated[str | None, NoDecode] = None
+    nautilus_stream_key: str | None = None
+
+
+_OURS = {
+    "host": "bff_host",
+    "port": "bff_port",
+    "debug": "bff_debug",
+    "environment": "bff_environment",
+    "cors_origins": "bff_cors_origins",
+    "nautilus_stream_key": "bff_bus_streams",
+}
+
+
+class _Dashboard(PydanticBaseSettingsSource):
+    """The last source that is asked: whatever is set under a name of ours wins."""
+
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the base class asks for it
+        field_name: str,
+    ) -> tuple[None, str, bool]:
+        """Nothing by field: they are read together."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, str]:
+        """The values, by our names."""
+        given: dict[str, str] = _DashboardNames().model_dump(exclude_none=True)
+        return {_OURS[name]: value for name, value in given.items()}
 
 
 class Settings(BaseSettings):
@@ -111,6 +161,22 @@ class Settings(BaseSettings):
     bff_shutdown_seconds: Seconds = 10.0
 
     bff_api_keys_file: Path | None = None
+    bff_debug: bool = False
+    bff_bus_url: Annotated[str | None, Field(repr=False)] = None
+    redis_host: str | None = None
+    redis_port: Annotated[int, Field(ge=1, le=65_535)] = 6_379
+    redis_db: Annotated[int, Field(ge=0, le=65_535)] = 0
+    bff_bus_streams: str = "nautilus-streams"
+    bff_bus_prefix_topic: bool = True
+    bff_bus_deny: Patterns = ("commands.*",)
+    bff_bus_latest: Patterns = (
+        *("data.quotes.*", "data.trades.*", "data.bars.*", "data.book.snapshots.*"),
+        *("data.status.*", "ticks:*", "system:*"),
+    )
+    bff_bus_heartbeat: str = "health:heartbeat"
+    bff_bus_ring_bytes: Bytes = 64 << 20
+    bff_bus_matches: Count = 10_000
+    bff_bus_payload_bytes: Bytes = 1 << 20
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
@@ -150,7 +216,22 @@ class Settings(BaseSettings):
                 raise ValueError(msg) from exc
         return value
 
-    @field_validator("hewston_catalog_path", "hewston_data_dir", mode="before")
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual ones, in the usual order, and a dashboard's names after them."""
+        usual = (init_settings, env_settings, dotenv_settings, file_secret_settings)
+        return (*usual, _Dashboard(settings_cls))
+
+    @field_validator(
+        *("hewston_catalog_path", "hewston_data_dir", "bff_bus_url", "redis_host"), mode="before"
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -179,6 +260,9 @@ class Settings(BaseSettings):
     @field_validator("bff_cors_origins", "bff_public_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            # A dashboard's list.
+            value = ",".join(str(origin) for origin in json.loads(value))
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
@@ -191,9 +275,11 @@ class Settings(BaseSettings):
             raise ValueError("must be an http or https address without query, fragment or user")
         return value.rstrip("/")
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "bff_bus_url")
     @classmethod
-    def _is_redis_url(cls, value: str) -> str:
+    def _is_redis_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         try:
             url = urlsplit(value)
             is_address = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
@@ -204,10 +290,47 @@ class Settings(BaseSettings):
             raise ValueError("must be a redis, rediss or unix address")
         return value
 
-    @field_serializer("redis_url")
-    def _without_password(self, value: str) -> str:
+    @field_serializer("redis_url", "bff_bus_url")
+    def _without_password(self, value: str | None) -> str | None:
+        if value is None:
+            return None
         url = urlsplit(value)
         return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+
+    @field_validator("bff_bus_streams")
+    @classmethod
+    def _names_streams(cls, value: str) -> str:
+        parse_streams(value, has_prefix_topic=True)
+        return value
+
+    @field_validator("bff_bus_deny", "bff_bus_latest", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("bff_bus_deny", "bff_bus_latest")
+    @classmethod
+    def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Pattern(text)
+        return value
+
+    @field_validator("bff_bus_heartbeat")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        if value:
+            Pattern(value)
+        return value
+
+    @property
+    def bus_url(self) -> str | None:
+        """Where the message bus is, with its password; None if it is off."""
+        if self.bff_bus_url is not None or self.redis_host is None:
+            return self.bff_bus_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}/{self.redis_db}"
 
     def missing_paths(self) -> list[str]:
         """A warning for each path that does not exist: it may appear later, so it is no error."""

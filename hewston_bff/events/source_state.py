@@ -41,6 +41,7 @@ class SourceStats:
 
     connected_at_ms: int | None = None
     last_event_at_ms: int | None = None
+    heartbeat_at_ms: int | None = None
     reconnects: int = 0
     """Connections lost and tried again, since the start."""
     error: str | None = None

@@ -40,7 +40,7 @@ async def test_a_file_switches_without_a_restart_and_never_the_proxy(tmp_path: P
                 "chart_data_aggregation": True,
                 "run_data_aggregation": True,
                 "websocket_proxy": True,
-            }
+            },
         }
         with structlog.testing.capture_logs() as logs:
             _put(file, '{"websocket_proxy": false, "chart_data_aggregation": false}')
