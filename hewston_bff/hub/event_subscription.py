@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import BffError, InvalidRequest
-from hewston_bff.events.cursor import EventCursor, Missing
+from hewston_bff.events.cursor import EventCursor, LostEvents
 from hewston_bff.events.event import FIRST_ID, EntryId
 from hewston_bff.events.merging import Merged, merged
 from hewston_bff.events.source_state import HistoryPage
@@ -230,7 +230,7 @@ class EventSubscription:
         """See `HistoryReader`."""
         self._set_recovered(is_exact=page.lost is None)
         if page.lost is not None and self._begin.place != "start":
-            self._lag(Missing(page.lost, "trimmed"))
+            self._lag(LostEvents(page.lost, "trimmed"))
         if self._owes_recovery and self._recovered is not None:
             self._announce()
         log = self.channel.log
@@ -290,8 +290,8 @@ class EventSubscription:
                 self._drained.set()
                 return inf
             taken = self.cursor.take(self.channel.log)
-            if taken.missing is not None:
-                self._lag(taken.missing)
+            if taken.lost is not None:
+                self._lag(taken.lost)
             elif taken.events:
                 self._push(taken.events)
             elif taken.is_all:
@@ -343,7 +343,7 @@ class EventSubscription:
             )
         )
 
-    def _lag(self, missing: Missing) -> None:
+    def _lag(self, missing: LostEvents) -> None:
         self.sink.notify(
             EventsLag(
                 sid=UNSET if self.sid is None else self.sid,
