@@ -46,7 +46,13 @@ from hewston_bff.web.contract.documents import DOCUMENTS, Documents
 from hewston_bff.web.cors import answer_options
 from hewston_bff.web.endpoint import Endpoint
 from hewston_bff.web.event_streams import EventStreams
-from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
+from hewston_bff.web.metrics import (
+    REGISTRY,
+    CacheCollector,
+    EventCollector,
+    HubCollector,
+    make_registry,
+)
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope, let_go
 from hewston_bff.web.rate_limits import add_rate_limits
 from hewston_bff.web.routes import ENDPOINTS, add_routes
@@ -208,6 +214,7 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     )
     hub = app[keys.HUB] = Hub([runs], options=hub_options(settings))
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
+    app[REGISTRY].register(EventCollector(hub))
     for kind in event_kinds(settings, app[keys.API_KEYS]):
         hub.events.register(kind)
     app[keys.API_KEYS].on_change(hub.events.check_callers)
