@@ -9,6 +9,7 @@ from msgspec import UNSET
 from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import BffError, InvalidRequest
 from hewston_bff.events.cursor import EventCursor, LostEvents
+from hewston_bff.events.event import FIRST_ID
 from hewston_bff.events.merging import Merged
 from hewston_bff.hub.event_channel import EventChannel
 from hewston_bff.hub.event_control import begin_of, pattern_of
@@ -219,6 +220,9 @@ class EventSubscription:
 
     def _settle(self, now_s: float) -> float:
         """All is sent: join those who wait for the same."""
+        if self.cursor.skip_until > FIRST_ID:
+            # Its client is ahead of us: until we are level, each event has to be looked at.
+            return now_s + PERIOD_S
         group = self.channel.group(self.cursor.pattern, self._key)
         group.keep_beat(now_s)
         if not group.join(self, self.sink.offer):
