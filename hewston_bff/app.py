@@ -15,17 +15,20 @@ from hewston_bff.net.backend.connections import connections
 from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
-from hewston_bff.net.clock import today
+from hewston_bff.net.clock import now_ms, today
 from hewston_bff.net.files.api_keys import ApiKeys
 from hewston_bff.net.files.artifacts import Artifacts
 from hewston_bff.net.files.catalog import Catalog
 from hewston_bff.net.files.feature_file import Features
+from hewston_bff.net.http_probe import http_probes
 from hewston_bff.net.limits.descriptors import Descriptors, room_for_streams
 from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass
+from hewston_bff.net.mcp_requests import mcp_requests
 from hewston_bff.net.redis.redis_cache import RedisCache
 from hewston_bff.net.redis.shared_redis import shared_redis
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.cooperative_runner import CooperativeRunner
+from hewston_bff.services.mcp import Mcp, McpLogin
 from hewston_bff.services.response_cache import ResponseCache
 from hewston_bff.services.run_parts import PartSources
 from hewston_bff.services.runs import Runs
@@ -38,11 +41,13 @@ from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import LinkTimes
 from hewston_bff.topics.run.reading import FeedTimes
 from hewston_bff.topics.run.replay_limiter import ReplayLimiter
+from hewston_bff.topics.system.services import Services
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
 from hewston_bff.web.contract.documents import DOCUMENTS, Documents
 from hewston_bff.web.cors import answer_options
+from hewston_bff.web.dashboard import EVENT_SOURCES
 from hewston_bff.web.endpoint import Endpoint
 from hewston_bff.web.event_streams import EventStreams
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
@@ -93,10 +98,22 @@ def create_app(settings: Settings, *, endpoints: Sequence[Endpoint] = ENDPOINTS)
     app[keys.COOPERATIVE_RUNNER] = CooperativeRunner()
     app[CRASHED] = []
     app[REGISTRY] = make_registry()
+    app[EVENT_SOURCES] = {}
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend(
-        [_descriptors, _features, _api_keys, _redis, _backend, _responses, _hub, _runs]
+        [
+            _descriptors,
+            _features,
+            _api_keys,
+            _services,
+            _mcp,
+            _redis,
+            _backend,
+            _responses,
+            _hub,
+            _runs,
+        ]
     )
     add_routes(app, settings, endpoints)
     return app
@@ -127,6 +144,32 @@ async def _api_keys(app: web.Application) -> AsyncIterator[None]:
         logger.warning("api_keys.none", hint=hint)
     watching = app[keys.API_KEYS].run()
     async with running(watching, name="API keys", crashed=_stop_loudly(app)):
+        yield
+
+
+async def _services(app: web.Application) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        probes = await stack.enter_async_context(http_probes(app[keys.SETTINGS].bff_services))
+        services = app[keys.SERVICES] = Services(probes, now_ms=now_ms)
+        if probes:
+            crashed = _stop_loudly(app)
+            await stack.enter_async_context(
+                running(services.run(), name="services", crashed=crashed)
+            )
+        yield
+
+
+async def _mcp(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    async with AsyncExitStack() as stack:
+        if settings.bff_mcp_url is not None:
+            mcp = app[keys.MCP] = Mcp(
+                await stack.enter_async_context(mcp_requests(settings.bff_mcp_url)),
+                account=mcp_account(settings),
+                deadline_s=settings.bff_backend_timeout,
+            )
+            api_keys = app[keys.API_KEYS]
+            api_keys.on_change(lambda: mcp.keep_only(api_keys.digests()))
         yield
 
 
@@ -255,6 +298,14 @@ def hub_options(settings: Settings) -> HubOptions:
             backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
         ),
     )
+
+
+def mcp_account(settings: Settings) -> McpLogin | None:
+    """The account of callers who give none, if it is whole."""
+    username, password = settings.bff_mcp_username, settings.bff_mcp_password
+    if username is None or password is None:
+        return None
+    return McpLogin(username, password.get_secret_value())
 
 
 def feed_options(settings: Settings) -> FeedOptions:

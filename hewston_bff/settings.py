@@ -4,6 +4,7 @@ Units and effects are in `docs/reference.md`.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
@@ -12,6 +13,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
+    AliasChoices,
     AnyHttpUrl,
     Field,
     SecretStr,
@@ -31,9 +33,19 @@ CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode]
+ServiceAddress = tuple[str, str]
+"""Name and URL; the URL may hold a password."""
+Services = Annotated[tuple[ServiceAddress, ...], NoDecode, Field(repr=False)]
 
 _URL = TypeAdapter(AnyHttpUrl)
-_SECRETS = {"bff_backend_token", "redis_url"}
+_SECRETS = {
+    *("bff_backend_token", "redis_url", "bff_services"),
+    *("bff_mcp_url", "bff_mcp_username", "bff_mcp_password"),
+}
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_OWN_NAMES = {"backend_api", "redis", "catalog"}
+"""What `/api/v1/health` calls what is no service of this list."""
+_TRUE = {"1", "true", "yes", "on", "y", "t"}
 _GUARDED = ("bff_bus_url", "bff_jobs_url", "bff_services", "bff_mcp_url", "bff_mcp_orders")
 """Settings of what an API key is asked for, once there are keys."""
 
@@ -111,6 +123,12 @@ class Settings(BaseSettings):
     bff_shutdown_seconds: Seconds = 10.0
 
     bff_api_keys_file: Path | None = None
+    bff_services: Services = ()
+    bff_mcp_url: str | None = None
+    bff_mcp_username: str | None = None
+    bff_mcp_password: SecretStr | None = None
+    bff_mcp_orders: bool = False
+    bff_debug: Annotated[bool, Field(validation_alias=AliasChoices("bff_debug", "debug"))] = False
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
@@ -130,6 +148,50 @@ class Settings(BaseSettings):
                 for error in exc.errors()
             ]
             raise SettingsError("\n".join(lines)) from exc
+
+    @field_validator("bff_debug", mode="before")
+    @classmethod
+    def _is_true_in_words(cls, value: object) -> object:
+        # `DEBUG` belongs to everybody: what it says to others must not keep us from starting.
+        return value.strip().lower() in _TRUE if isinstance(value, str) else value
+
+    @field_validator("bff_services", mode="before")
+    @classmethod
+    def _split_services(cls, value: object) -> object:
+        if isinstance(value, str):
+            pairs = (part.partition("=") for part in value.split(",") if part.strip())
+            return tuple((name.strip(), url.strip()) for name, _, url in pairs)
+        return value
+
+    @field_validator("bff_services")
+    @classmethod
+    def _are_services(cls, value: tuple[ServiceAddress, ...]) -> tuple[ServiceAddress, ...]:
+        names = [name for name, _ in value]
+        for number, (name, url) in enumerate(value, start=1):
+            if not _SERVICE_NAME.fullmatch(name) or name in _OWN_NAMES or names.count(name) > 1:
+                msg = f"service {number}: must have a name of its own, letters, digits, - and _"
+                raise ValueError(msg)
+            try:
+                _URL.validate_python(url)
+            except ValidationError as exc:
+                # Not quoted: it may hold a password.
+                msg = f"service {number}: must be name=URL, with an http or https address"
+                raise ValueError(msg) from exc
+        return value
+
+    @field_serializer("bff_services")
+    def _without_passwords(self, value: tuple[ServiceAddress, ...]) -> str:
+        return ",".join(f"{name}={_shown_url(url)}" for name, url in value)
+
+    @field_validator("bff_mcp_url", "bff_mcp_username", "bff_mcp_password", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("bff_mcp_url")
+    @classmethod
+    def _is_plain_url(cls, value: str | None) -> str | None:
+        return None if value is None else cls._is_url(value)
 
     @field_validator("bff_api_keys_file", mode="before")
     @classmethod
@@ -206,8 +268,7 @@ class Settings(BaseSettings):
 
     @field_serializer("redis_url")
     def _without_password(self, value: str) -> str:
-        url = urlsplit(value)
-        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+        return _shown_url(value)
 
     def missing_paths(self) -> list[str]:
         """A warning for each path that does not exist: it may appear later, so it is no error."""
@@ -239,6 +300,12 @@ class Settings(BaseSettings):
             f"http://{host}:{self.bff_port}" for host in ("127.0.0.1", "localhost", "[::1]")
         )
         return frozenset(self.bff_cors_origins) | frozenset(own)
+
+
+def _shown_url(value: str) -> str:
+    """An address without user, password and query."""
+    url = urlsplit(value)
+    return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
 
 def unknown_variables(

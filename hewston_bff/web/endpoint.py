@@ -39,6 +39,8 @@ class Tag(StrEnum):
     RUNS = "Run data"
     STREAMS = "Streams"
     OPERATIONS = "Operations"
+    DASHBOARD = "A trading dashboard's own"
+    ACCOUNT = "Market-connectivity service"
     BACKEND = "Backend"
     UNPREFIXED = "Backend, without the prefix"
     PAGES = "Pages and documents"
