@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 from aiohttp import hdrs
 
+from hewston_bff.net.own_resolver import OwnResolver
 from hewston_bff.net.sent_once import sent_once
 from hewston_bff.topics.system.statuses import ProbeFailure, ProbeOutcome
 
@@ -80,10 +81,14 @@ async def http_probes(services: Sequence[tuple[str, str]]) -> AsyncIterator[list
 
     They share nothing with requests of clients but the event loop.
     """
+    resolver = OwnResolver(threads=max(1, len(services)))
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        connector=aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         headers={hdrs.ACCEPT: "application/json, */*;q=0.5"},
     ) as session:
-        yield [HttpProbe(name, url, session=session) for name, url in services]
+        try:
+            yield [HttpProbe(name, url, session=session) for name, url in services]
+        finally:
+            await resolver.close()

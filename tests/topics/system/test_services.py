@@ -98,7 +98,10 @@ async def test_a_service_that_does_not_come_to_an_end_is_not_waited_for(
 
 async def test_a_service_that_is_not_there_is_unreachable() -> None:
     assert (await _outcome(f"http://127.0.0.1:{free_port()}")).failure == "unreachable"
+    assert (await _outcome("http://no-such-host.invalid/")).failure == "unknown_host"
     async with platform_service() as service:
+        named = service.url.replace("127.0.0.1", "localhost")
+        assert (await _outcome(named)).http_status == 200
         secure = service.url.replace("http:", "https:")
         assert (await _outcome(secure)).failure in {"certificate", "unreachable"}
 
