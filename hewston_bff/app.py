@@ -47,7 +47,7 @@ from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
 from hewston_bff.web.contract.documents import DOCUMENTS, Documents
 from hewston_bff.web.cors import answer_options
-from hewston_bff.web.dashboard import EVENT_SOURCES
+from hewston_bff.web.dashboard_status import EVENT_SOURCES
 from hewston_bff.web.endpoint import Endpoint
 from hewston_bff.web.event_streams import EventStreams
 from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry

@@ -9,7 +9,7 @@ import pytest
 from hewston_bff.events.source_state import SourceLink, SourceStats
 from hewston_bff.settings import Settings, SettingsError
 from hewston_bff.tools.simulator import generated_run
-from hewston_bff.web.dashboard import EVENT_SOURCES, SourceReport, bus_status
+from hewston_bff.web.dashboard_status import EVENT_SOURCES, SourceReport, bus_status
 from hewston_bff.web.keys import SERVICES
 from tests.api_key_files import key_file
 from tests.platform_service import hangs_up, is_silent, platform_service
