@@ -211,6 +211,12 @@ class SourceUnavailable(BffError):
     retry_after_s = 2
 
 
+class OrderOutcomeUnknown(BffError):
+    """An order was sent, and no answer tells what became of it."""
+
+    code = ErrorCode.ORDER_OUTCOME_UNKNOWN
+
+
 REFUSALS = (RunNotFound, Unauthorized, Forbidden)
 """The backend's clear no to whoever asks for a run."""
 OUTAGES = (BackendUnavailable, BackendTimeout, Busy, RateLimited)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from hewston_bff.credentials import Scope
+from hewston_bff.credentials import ApiCaller, Scope
+from hewston_bff.errors import BffError
 from hewston_bff.events.pattern import any_of
 from hewston_bff.events.streams_setting import parse_streams
 from hewston_bff.net.clock import now_ms
@@ -13,17 +14,25 @@ from hewston_bff.settings import Settings
 from hewston_bff.topics.bus.decode import DecodeRules
 from hewston_bff.topics.bus.kind import bus_kind
 from hewston_bff.topics.bus.source import BusOptions
+from hewston_bff.topics.system.kind import system_kind
+from hewston_bff.topics.system.services import Services
 
 
-def event_kinds(settings: Settings, api_keys: ApiKeys) -> Iterator[EventKind]:
+def event_kinds(settings: Settings, api_keys: ApiKeys, services: Services) -> Iterator[EventKind]:
     """Those that are configured."""
+
+    def bus_refusal(caller: ApiCaller) -> BffError | None:
+        return api_keys.refusal(caller, Scope.BUS)
+
+    if settings.bff_services:
+        yield system_kind(services, refusal=bus_refusal, now_ms=now_ms)
     if settings.bus_url is not None:
         yield bus_kind(
             RedisBus(settings.bus_url),
             bus_options(settings),
             latest=settings.bff_bus_latest,
             broad=settings.bff_bus_matches,
-            refusal=lambda caller: api_keys.refusal(caller, Scope.BUS),
+            refusal=bus_refusal,
             now_ms=now_ms,
         )
 

@@ -4,13 +4,11 @@ Units and effects are in `docs/reference.md`.
 """
 
 import json
-import os
-from collections.abc import Mapping
+import re
 from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AnyHttpUrl,
@@ -21,10 +19,8 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -32,64 +28,34 @@ from pydantic_settings import (
 from hewston_bff.api_keys import parse_api_keys
 from hewston_bff.events.pattern import Pattern
 from hewston_bff.events.streams_setting import parse_streams
-
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Bytes = Annotated[int, Field(ge=1_024)]
-CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
-Count = Annotated[int, Field(ge=1)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
-Origins = Annotated[tuple[str, ...], NoDecode]
-Patterns = Annotated[tuple[str, ...], NoDecode]
+from hewston_bff.setting_types import (
+    Bytes,
+    Count,
+    CountOrNone,
+    DashboardNames,
+    Networks,
+    Origins,
+    Patterns,
+    Port,
+    Seconds,
+    ServiceAddress,
+    Services,
+    shown_url,
+)
 
 _URL = TypeAdapter(AnyHttpUrl)
-_SECRETS = {"bff_backend_token", "redis_url", "bff_bus_url"}
-_GUARDED = ("bff_bus_url", "bff_jobs_url", "bff_services", "bff_mcp_url", "bff_mcp_orders")
-"""Settings of what an API key is asked for, once there are keys."""
+_SECRETS = {
+    *("bff_backend_token", "redis_url", "bff_bus_url", "bff_services"),
+    *("bff_mcp_url", "bff_mcp_username", "bff_mcp_password"),
+}
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_OWN_NAMES = {"backend_api", "redis", "catalog"}
+"""What `/api/v1/health` calls what is no service of this list."""
+_TRUE = {"1", "true", "yes", "on", "y", "t"}
 
 
 class SettingsError(Exception):
     """Invalid settings; the text names each variable and what it accepts."""
-
-
-class _DashboardNames(BaseSettings):
-    """Variables that a dashboard of the same message bus has already, under its own names."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
-
-    host: str | None = None
-    port: str | None = None
-    debug: str | None = None
-    environment: str | None = None
-    cors_origins: Annotated[str | None, NoDecode] = None
-    nautilus_stream_key: str | None = None
-
-
-_OURS = {
-    "host": "bff_host",
-    "port": "bff_port",
-    "debug": "bff_debug",
-    "environment": "bff_environment",
-    "cors_origins": "bff_cors_origins",
-    "nautilus_stream_key": "bff_bus_streams",
-}
-
-
-class _Dashboard(PydanticBaseSettingsSource):
-    """The last source that is asked: whatever is set under a name of ours wins."""
-
-    def get_field_value(
-        self,
-        field: FieldInfo,  # noqa: ARG002 - the base class asks for it
-        field_name: str,
-    ) -> tuple[None, str, bool]:
-        """Nothing by field: they are read together."""
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, str]:
-        """The values, by our names."""
-        given: dict[str, str] = _DashboardNames().model_dump(exclude_none=True)
-        return {_OURS[name]: value for name, value in given.items()}
 
 
 class Settings(BaseSettings):
@@ -177,6 +143,11 @@ class Settings(BaseSettings):
     bff_bus_ring_bytes: Bytes = 64 << 20
     bff_bus_matches: Count = 10_000
     bff_bus_payload_bytes: Bytes = 1 << 20
+    bff_services: Services = ()
+    bff_mcp_url: str | None = None
+    bff_mcp_username: str | None = None
+    bff_mcp_password: SecretStr | None = None
+    bff_mcp_orders: bool = False
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
@@ -196,6 +167,50 @@ class Settings(BaseSettings):
                 for error in exc.errors()
             ]
             raise SettingsError("\n".join(lines)) from exc
+
+    @field_validator("bff_debug", mode="before")
+    @classmethod
+    def _is_true_in_words(cls, value: object) -> object:
+        # `DEBUG` belongs to everybody: what it says to others must not keep us from starting.
+        return value.strip().lower() in _TRUE if isinstance(value, str) else value
+
+    @field_validator("bff_services", mode="before")
+    @classmethod
+    def _split_services(cls, value: object) -> object:
+        if isinstance(value, str):
+            pairs = (part.partition("=") for part in value.split(",") if part.strip())
+            return tuple((name.strip(), url.strip()) for name, _, url in pairs)
+        return value
+
+    @field_validator("bff_services")
+    @classmethod
+    def _are_services(cls, value: tuple[ServiceAddress, ...]) -> tuple[ServiceAddress, ...]:
+        names = [name for name, _ in value]
+        for number, (name, url) in enumerate(value, start=1):
+            if not _SERVICE_NAME.fullmatch(name) or name in _OWN_NAMES or names.count(name) > 1:
+                msg = f"service {number}: must have a name of its own, letters, digits, - and _"
+                raise ValueError(msg)
+            try:
+                _URL.validate_python(url)
+            except ValidationError as exc:
+                # Not quoted: it may hold a password.
+                msg = f"service {number}: must be name=URL, with an http or https address"
+                raise ValueError(msg) from exc
+        return value
+
+    @field_serializer("bff_services")
+    def _without_passwords(self, value: tuple[ServiceAddress, ...]) -> str:
+        return ",".join(f"{name}={shown_url(url)}" for name, url in value)
+
+    @field_validator("bff_mcp_url", "bff_mcp_username", "bff_mcp_password", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("bff_mcp_url")
+    @classmethod
+    def _is_plain_url(cls, value: str | None) -> str | None:
+        return None if value is None else cls._is_url(value)
 
     @field_validator("bff_api_keys_file", mode="before")
     @classmethod
@@ -227,7 +242,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The usual ones, in the usual order, and a dashboard's names after them."""
         usual = (init_settings, env_settings, dotenv_settings, file_secret_settings)
-        return (*usual, _Dashboard(settings_cls))
+        return (*usual, DashboardNames(settings_cls))
 
     @field_validator(
         *("hewston_catalog_path", "hewston_data_dir", "bff_bus_url", "redis_host"), mode="before"
@@ -292,10 +307,7 @@ class Settings(BaseSettings):
 
     @field_serializer("redis_url", "bff_bus_url")
     def _without_password(self, value: str | None) -> str | None:
-        if value is None:
-            return None
-        url = urlsplit(value)
-        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+        return None if value is None else shown_url(value)
 
     @field_validator("bff_bus_streams")
     @classmethod
@@ -332,29 +344,6 @@ class Settings(BaseSettings):
         host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
         return f"redis://{host}:{self.redis_port}/{self.redis_db}"
 
-    def missing_paths(self) -> list[str]:
-        """A warning for each path that does not exist: it may appear later, so it is no error."""
-        catalog, folder = self.hewston_catalog_path, self.hewston_data_dir
-        features = self.bff_features_file
-        missing = []
-        if catalog is not None and not catalog.is_file():
-            missing.append(f"HEWSTON_CATALOG_PATH: no file {catalog}: run data comes without it")
-        if folder is not None and not folder.is_dir():
-            missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: run data comes without it")
-        if features is not None and not features.is_file():
-            missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings decide")
-        return missing
-
-    def open_without_keys(self) -> list[str]:
-        """A warning if something is served that keys would guard, and there is no file of them."""
-        served = [name.upper() for name in _GUARDED if getattr(self, name, None)]
-        if self.bff_api_keys_file is not None or not served:
-            return []
-        return [
-            f"BFF_API_KEYS_FILE: none, so what {', '.join(served)} serves is open to all programs "
-            "of this machine and to pages of allowed origins, and any client can claim to be one"
-        ]
-
     @property
     def allowed_origins(self) -> frozenset[str]:
         """The configured origins that may open a stream: those of CORS, and of our own pages."""
@@ -362,17 +351,3 @@ class Settings(BaseSettings):
             f"http://{host}:{self.bff_port}" for host in ("127.0.0.1", "localhost", "[::1]")
         )
         return frozenset(self.bff_cors_origins) | frozenset(own)
-
-
-def unknown_variables(
-    environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")
-) -> list[str]:
-    """Names of `BFF_…` variables, set in `environ` or `env_file`, that are no settings."""
-    names = set(environ)
-    if env_file.is_file():
-        lines = env_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        names |= {
-            line.split("=")[0].removeprefix("export ").strip() for line in lines if "=" in line
-        }
-    known = {field.upper() for field in Settings.model_fields}
-    return sorted(name for name in names if name.startswith("BFF_") and name.upper() not in known)

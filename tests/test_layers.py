@@ -16,7 +16,7 @@ from tests.sources import PACKAGE, aliases, dotted, module_name, python_sources
 
 _ROOT = ""  # the package itself: its version
 _PURE = {"protocol", "events", "log", "playback", "market", "backoff", "credentials", "errors"}
-_SHELL = {*_PURE, "api_keys", "feature_flags", "ports", "tasks", "settings", "log_setup"}
+_SHELL = {*_PURE, "api_keys", "feature_flags", "ports", "tasks", "settings", "setting_checks", "log_setup"}
 
 # Unit (a folder or a module right below the package) → the units it may import besides itself.
 MAY_IMPORT = {
@@ -33,7 +33,9 @@ MAY_IMPORT = {
     "market": {"protocol"},
     "ports": {"protocol", "events", "log", "credentials", "errors"},
     "tasks": set[str](),
-    "settings": {"protocol", "events", "errors", "feature_flags", "api_keys"},
+    "setting_types": set[str](),
+    "settings": {"protocol", "events", "errors", "feature_flags", "api_keys", "setting_types"},
+    "setting_checks": {"settings"},
     "log_setup": {_ROOT, "protocol", "errors", "settings"},
     "topics": {*_PURE, "ports"},
     "hub": {*_PURE, "ports", "tasks"},
@@ -43,7 +45,7 @@ MAY_IMPORT = {
     "event_kinds": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web"},
     "app": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web", "event_kinds"},
     "tools": {"protocol"},
-    "cli": {_ROOT, "app", "tools", "settings", "log_setup", "errors", "api_keys"},
+    "cli": {_ROOT, "app", "tools", "settings", "setting_checks", "log_setup", "errors", "api_keys"},
     "__main__": {_ROOT, "app", "cli", "settings", "log_setup", "errors"},
 }
 # Below these, no I/O and no clock; so neither in these modules of the run's topic.

@@ -40,6 +40,8 @@ class Tag(StrEnum):
     STREAMS = "Streams"
     TOPICS = "Topics"
     OPERATIONS = "Operations"
+    DASHBOARD = "A trading dashboard's own"
+    ACCOUNT = "Market-connectivity service"
     BACKEND = "Backend"
     UNPREFIXED = "Backend, without the prefix"
     PAGES = "Pages and documents"
