@@ -1,9 +1,5 @@
 """What of the settings is no error, and yet worth a warning at the start."""
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-
 from hewston_bff.settings import Settings
 
 _GUARDED = ("bff_bus_url", "bff_jobs_url", "bff_services", "bff_mcp_url", "bff_mcp_orders")
@@ -33,17 +29,3 @@ def open_without_keys(settings: Settings) -> list[str]:
         f"BFF_API_KEYS_FILE: none, so what {', '.join(served)} serves is open to all programs "
         "of this machine and to pages of allowed origins, and any client can claim to be one"
     ]
-
-
-def unknown_variables(
-    environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")
-) -> list[str]:
-    """Names of `BFF_…` variables, set in `environ` or `env_file`, that are no settings."""
-    names = set(environ)
-    if env_file.is_file():
-        lines = env_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        names |= {
-            line.split("=")[0].removeprefix("export ").strip() for line in lines if "=" in line
-        }
-    known = {field.upper() for field in Settings.model_fields}
-    return sorted(name for name in names if name.startswith("BFF_") and name.upper() not in known)

@@ -4,7 +4,9 @@ Units and effects are in `docs/reference.md`.
 """
 
 import json
+import os
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
@@ -351,3 +353,17 @@ class Settings(BaseSettings):
             f"http://{host}:{self.bff_port}" for host in ("127.0.0.1", "localhost", "[::1]")
         )
         return frozenset(self.bff_cors_origins) | frozenset(own)
+
+
+def unknown_variables(
+    environ: Mapping[str, str] = os.environ, env_file: Path = Path(".env")
+) -> list[str]:
+    """Names of `BFF_…` variables, set in `environ` or `env_file`, that are no settings."""
+    names = set(environ)
+    if env_file.is_file():
+        lines = env_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        names |= {
+            line.split("=")[0].removeprefix("export ").strip() for line in lines if "=" in line
+        }
+    known = {field.upper() for field in Settings.model_fields}
+    return sorted(name for name in names if name.startswith("BFF_") and name.upper() not in known)

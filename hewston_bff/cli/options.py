@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 
 from hewston_bff.log_setup import say
-from hewston_bff.setting_checks import missing_paths, open_without_keys, unknown_variables
-from hewston_bff.settings import Settings, SettingsError
+from hewston_bff.setting_checks import missing_paths, open_without_keys
+from hewston_bff.settings import Settings, SettingsError, unknown_variables
 
 out = Console()
 err = Console(stderr=True)
