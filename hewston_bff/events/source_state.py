@@ -50,5 +50,7 @@ class SourceStats:
     bytes: int = 0
     behind_ms: int | None = None
     """How much older than the newest entry in Redis the last one read was, when it was read."""
+    refused: list[str] = field(default_factory=list)
+    """Named streams that are none: their keys hold something else."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Entries that were not delivered, or not as they are, by reason."""

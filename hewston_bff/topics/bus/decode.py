@@ -240,7 +240,7 @@ def _peek(payload: bytes) -> _Peek | None:
     read: dict[str, object] = {}
     for name in ("type", "ts_event", "ts_init"):
         raw = members.get(name)
-        if raw is not None and raw[:1] != b"-":
+        if raw is not None:
             read[name] = _value(bytes(raw))
     return _Peek(**read)
 

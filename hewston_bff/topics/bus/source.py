@@ -97,7 +97,7 @@ class BusSource:
         self._now_ms = now_ms
         self.stats = SourceStats()
         self._decoder = EntryDecoder(options.rules, left_out=self.stats.left_out)
-        self._streams = Streams(options.streams)
+        self._streams = Streams(options.streams, refused_names=self.stats.refused)
         self._waiting = OrderedMerge()
         self._heartbeats = Heartbeats()
         self._status: SourceStatus = "connecting"
@@ -200,7 +200,7 @@ class BusSource:
         if self._has_begun:
             await self._look(connection, list(self._streams.by_key))
             return
-        await look(connection, self._streams, list(self._streams.by_key))
+        await self._look(connection, list(self._streams.by_key))
         streams = [s for k, s in self._streams.by_key.items() if k not in self._streams.refused]
         loaded = await load(connection, streams, self._take, max_bytes=self._options.ring_bytes)
         self._has_begun = True

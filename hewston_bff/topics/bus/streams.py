@@ -19,8 +19,10 @@ _LOOKED_AT = 64
 class Streams:
     """By key. Named keys are there from the start: XREAD waits for a key that does not exist."""
 
-    def __init__(self, rules: Sequence[StreamRule]) -> None:
+    def __init__(self, rules: Sequence[StreamRule], *, refused_names: list[str]) -> None:
+        """`refused_names`: where to note the names of refused keys."""
         self._rules = tuple(rules)
+        self._refused_names = refused_names
         self.by_key: dict[bytes, Stream] = {}
         self.refused: set[bytes] = set()
         """Named keys that hold something else than a stream."""
@@ -41,9 +43,9 @@ class Streams:
             (key, stream.position) for key, stream in self.by_key.items() if key not in self.refused
         ]
 
-    def find(self, keys: Iterable[bytes]) -> int:
-        """Take note of the streams of these keys; how many of them are new and wanted."""
-        known = len(self.by_key)
+    def find(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Take note of the streams of these keys; which of them are new and wanted."""
+        found: list[bytes] = []
         for key in keys:
             if key in self.by_key or key in self._others:
                 continue
@@ -52,7 +54,8 @@ class Streams:
                 self._others.add(key)
             else:
                 self.by_key[key] = Stream(key, rule.layout)
-        return len(self.by_key) - known
+                found.append(key)
+        return found
 
     def named(self) -> list[bytes]:
         """The keys that are named."""
@@ -61,8 +64,8 @@ class Streams:
     def forget(self, key: bytes) -> None:
         """A stream is gone; one that is named stays, for it may come back."""
         if key not in self.named():
+            self.note_refused(key, is_refused=False)
             self.by_key.pop(key, None)
-            self.refused.discard(key)
 
     def forget_others(self, present: set[bytes]) -> None:
         """Forget keys that were not wanted and are gone."""
@@ -75,18 +78,19 @@ class Streams:
             cursor, keys = await connection.scan(max(cursor, 0))
             self.find(keys)
 
-    def note_refused(self, key: bytes, *, is_refused: bool) -> bool:
-        """Take note of whether a key holds something else than a stream; whether that is news."""
+    def note_refused(self, key: bytes, *, is_refused: bool) -> None:
+        """Take note of whether a key holds something else than a stream."""
         if is_refused == (key in self.refused):
-            return False
+            return
         name = self.by_key[key].name
         if is_refused:
             self.refused.add(key)
+            self._refused_names.append(name)
             logger.warning("bus.no_stream", key=name)
         else:
             self.refused.discard(key)
+            self._refused_names.remove(name)
             logger.info("bus.stream", key=name)
-        return True
 
 
 class Discovery:
@@ -115,12 +119,12 @@ class Discovery:
             self._cursor, self._seen = 0, set()
         self._cursor, keys = await connection.scan(self._cursor)
         self._seen.update(keys)
-        self._streams.find(keys)
+        found = self._streams.find(keys)
         if self._cursor:
-            return []
+            return found
         self.is_scanning = False
         self._streams.forget_others(self._seen)
-        return self._due()
+        return list(dict.fromkeys([*found, *self._due()]))
 
     def _due(self) -> list[bytes]:
         """The named ones, those that seem to be gone, and some others in turn."""
