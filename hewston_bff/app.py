@@ -15,16 +15,19 @@ from hewston_bff.net.backend.connections import connections
 from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
-from hewston_bff.net.clock import today
+from hewston_bff.net.clock import now_ns, today
 from hewston_bff.net.files.artifacts import Artifacts
 from hewston_bff.net.files.catalog import Catalog
 from hewston_bff.net.files.feature_file import Features
 from hewston_bff.net.limits.descriptors import Descriptors, room_for_streams
 from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass
+from hewston_bff.net.redis.job_store import JobStore, JobStoreOptions, JobUpdateStream
+from hewston_bff.net.redis.jobs_redis import jobs_redis
 from hewston_bff.net.redis.redis_cache import RedisCache
 from hewston_bff.net.redis.shared_redis import shared_redis
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.cooperative_runner import CooperativeRunner
+from hewston_bff.services.jobs import Jobs
 from hewston_bff.services.response_cache import ResponseCache
 from hewston_bff.services.run_parts import PartSources
 from hewston_bff.services.runs import Runs
@@ -93,7 +96,9 @@ def create_app(settings: Settings, *, endpoints: Sequence[Endpoint] = ENDPOINTS)
     app[REGISTRY] = make_registry()
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
-    app.cleanup_ctx.extend([_descriptors, _features, _redis, _backend, _responses, _hub, _runs])
+    app.cleanup_ctx.extend(
+        [_descriptors, _features, _redis, _jobs, _backend, _responses, _hub, _runs]
+    )
     add_routes(app, settings, endpoints)
     return app
 
@@ -128,6 +133,22 @@ async def _redis(app: web.Application) -> AsyncIterator[None]:
             RouteClass.PROXIED: settings.bff_rate_proxied_per_minute,
         }
         app[keys.RATE_LIMITS] = RateLimits(per_minute, redis=app.get(keys.REDIS))
+        yield
+
+
+async def _jobs(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    async with AsyncExitStack() as stack:
+        if settings.bff_jobs_url is not None:
+            redis = await stack.enter_async_context(jobs_redis(settings.bff_jobs_url))
+            options = job_store_options(settings)
+            app[keys.JOB_UPDATES] = JobUpdateStream(redis, options)
+            app[keys.JOBS] = Jobs(
+                JobStore(redis, options),
+                types=settings.bff_jobs_types,
+                payload_bytes=settings.bff_jobs_payload_bytes,
+                now_ns=now_ns,
+            )
         yield
 
 
@@ -242,6 +263,19 @@ def hub_options(settings: Settings) -> HubOptions:
             backoff_base_s=settings.bff_hub_backoff_base_seconds,
             backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
         ),
+    )
+
+
+def job_store_options(settings: Settings) -> JobStoreOptions:
+    """The job store's part of the settings."""
+    return JobStoreOptions(
+        queue=settings.bff_jobs_queue,
+        record_prefix=settings.bff_jobs_hash_prefix,
+        updates=settings.bff_jobs_updates,
+        queue_limit=settings.bff_jobs_queue_limit,
+        updates_kept=settings.bff_jobs_updates_kept,
+        record_s=settings.bff_jobs_keep_seconds,
+        key_s=min(settings.bff_jobs_key_seconds, settings.bff_jobs_keep_seconds),
     )
 
 

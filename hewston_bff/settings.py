@@ -22,6 +22,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hewston_bff.protocol.ids import JOB_TYPE_PATTERN
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1_024)]
@@ -29,9 +31,12 @@ CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=1)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode]
+JobType = Annotated[str, Field(pattern=f"^{JOB_TYPE_PATTERN}$")]
+JobTypes = Annotated[tuple[JobType, ...], NoDecode, Field(min_length=1)]
+RedisKey = Annotated[str, Field(min_length=1, max_length=256)]
 
 _URL = TypeAdapter(AnyHttpUrl)
-_SECRETS = {"bff_backend_token", "redis_url"}
+_SECRETS = {"bff_backend_token", "redis_url", "bff_jobs_url"}
 
 
 class SettingsError(Exception):
@@ -106,6 +111,17 @@ class Settings(BaseSettings):
     bff_ws_close_seconds: Seconds = 2.0
     bff_shutdown_seconds: Seconds = 10.0
 
+    bff_jobs_url: Annotated[str | None, Field(repr=False)] = None
+    bff_jobs_queue: RedisKey = "jobs:queue"
+    bff_jobs_hash_prefix: RedisKey = "job:"
+    bff_jobs_updates: RedisKey = "jobs:updates"
+    bff_jobs_types: JobTypes = ("suggestion", "backtest", "pattern_scan", "sentiment_analysis")
+    bff_jobs_queue_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    bff_jobs_payload_bytes: Annotated[int, Field(ge=2, le=16 << 20)] = 65_536
+    bff_jobs_updates_kept: Annotated[int, Field(ge=1_000, le=10_000_000)] = 100_000
+    bff_jobs_keep_seconds: Annotated[int, Field(ge=60, le=366 * 86_400)] = 7 * 86_400
+    bff_jobs_key_seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] = 86_400
+
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
         """The settings of this process; `overrides`, named like the fields, win.
@@ -125,7 +141,7 @@ class Settings(BaseSettings):
             ]
             raise SettingsError("\n".join(lines)) from exc
 
-    @field_validator("hewston_catalog_path", "hewston_data_dir", mode="before")
+    @field_validator("hewston_catalog_path", "hewston_data_dir", "bff_jobs_url", mode="before")
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -151,6 +167,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("bff_jobs_types", mode="before")
+    @classmethod
+    def _split_types(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
     @field_validator("bff_cors_origins", "bff_public_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -166,9 +189,11 @@ class Settings(BaseSettings):
             raise ValueError("must be an http or https address without query, fragment or user")
         return value.rstrip("/")
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "bff_jobs_url")
     @classmethod
-    def _is_redis_url(cls, value: str) -> str:
+    def _is_redis_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         try:
             url = urlsplit(value)
             is_address = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
@@ -179,8 +204,10 @@ class Settings(BaseSettings):
             raise ValueError("must be a redis, rediss or unix address")
         return value
 
-    @field_serializer("redis_url")
-    def _without_password(self, value: str) -> str:
+    @field_serializer("redis_url", "bff_jobs_url")
+    def _without_password(self, value: str | None) -> str | None:
+        if value is None:
+            return None
         url = urlsplit(value)
         return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 

@@ -38,6 +38,7 @@ class Tag(StrEnum):
     CHARTS = "Chart data"
     RUNS = "Run data"
     STREAMS = "Streams"
+    JOBS = "Jobs"
     OPERATIONS = "Operations"
     BACKEND = "Backend"
     UNPREFIXED = "Backend, without the prefix"
