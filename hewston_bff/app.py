@@ -16,7 +16,7 @@ from hewston_bff.net.backend.connections import connections
 from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
-from hewston_bff.net.clock import now_ms, today
+from hewston_bff.net.clock import now_ms, now_ns, today
 from hewston_bff.net.files.api_keys import ApiKeys
 from hewston_bff.net.files.artifacts import Artifacts
 from hewston_bff.net.files.catalog import Catalog
@@ -25,10 +25,13 @@ from hewston_bff.net.http_probe import http_probes
 from hewston_bff.net.limits.descriptors import Descriptors, room_for_streams
 from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass
 from hewston_bff.net.mcp_requests import mcp_requests
+from hewston_bff.net.redis.job_store import JobStore, JobStoreOptions, JobUpdateStream
+from hewston_bff.net.redis.jobs_redis import jobs_redis
 from hewston_bff.net.redis.redis_cache import RedisCache
 from hewston_bff.net.redis.shared_redis import shared_redis
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.cooperative_runner import CooperativeRunner
+from hewston_bff.services.jobs import Jobs
 from hewston_bff.services.mcp import Mcp, McpLogin
 from hewston_bff.services.response_cache import ResponseCache
 from hewston_bff.services.run_parts import PartSources
@@ -115,6 +118,7 @@ def create_app(settings: Settings, *, endpoints: Sequence[Endpoint] = ENDPOINTS)
             _services,
             _mcp,
             _redis,
+            _jobs,
             _backend,
             _responses,
             _hub,
@@ -192,6 +196,22 @@ async def _redis(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
+async def _jobs(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    async with AsyncExitStack() as stack:
+        if settings.bff_jobs_url is not None:
+            redis = await stack.enter_async_context(jobs_redis(settings.bff_jobs_url))
+            options = job_store_options(settings)
+            app[keys.JOB_UPDATES] = JobUpdateStream(redis, options)
+            app[keys.JOBS] = Jobs(
+                JobStore(redis, options),
+                types=settings.bff_jobs_types,
+                payload_bytes=settings.bff_jobs_payload_bytes,
+                now_ns=now_ns,
+            )
+        yield
+
+
 async def _backend(app: web.Application) -> AsyncIterator[None]:
     settings = app[keys.SETTINGS]
     options = BackendOptions(
@@ -257,7 +277,8 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     hub = app[keys.HUB] = Hub([runs], options=hub_options(settings))
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
     app[REGISTRY].register(EventCollector(hub))
-    for kind in event_kinds(settings, app[keys.API_KEYS], app[keys.SERVICES]):
+    updates = app.get(keys.JOB_UPDATES)
+    for kind in event_kinds(settings, app[keys.API_KEYS], app[keys.SERVICES], updates):
         hub.events.register(kind)
     app[keys.API_KEYS].on_change(hub.events.check_callers)
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
@@ -316,6 +337,19 @@ def mcp_account(settings: Settings) -> McpLogin | None:
     if username is None or password is None:
         return None
     return McpLogin(username, password.get_secret_value())
+
+
+def job_store_options(settings: Settings) -> JobStoreOptions:
+    """The job store's part of the settings."""
+    return JobStoreOptions(
+        queue=settings.bff_jobs_queue,
+        record_prefix=settings.bff_jobs_hash_prefix,
+        updates=settings.bff_jobs_updates,
+        queue_limit=settings.bff_jobs_queue_limit,
+        updates_kept=settings.bff_jobs_updates_kept,
+        record_s=settings.bff_jobs_keep_seconds,
+        key_s=min(settings.bff_jobs_key_seconds, settings.bff_jobs_keep_seconds),
+    )
 
 
 def feed_options(settings: Settings) -> FeedOptions:

@@ -14,16 +14,25 @@ from hewston_bff.settings import Settings
 from hewston_bff.topics.bus.decode import DecodeRules
 from hewston_bff.topics.bus.kind import bus_kind
 from hewston_bff.topics.bus.source import BusOptions
+from hewston_bff.topics.job.kind import job_kind
+from hewston_bff.topics.job.ports import JobUpdates
 from hewston_bff.topics.system.kind import system_kind
 from hewston_bff.topics.system.services import Services
 
 
-def event_kinds(settings: Settings, api_keys: ApiKeys, services: Services) -> Iterator[EventKind]:
+def event_kinds(
+    settings: Settings, api_keys: ApiKeys, services: Services, job_updates: JobUpdates | None
+) -> Iterator[EventKind]:
     """Those that are configured."""
 
     def bus_refusal(caller: ApiCaller) -> BffError | None:
         return api_keys.refusal(caller, Scope.BUS)
 
+    def job_refusal(caller: ApiCaller) -> BffError | None:
+        return api_keys.refusal(caller, Scope.JOBS)
+
+    if job_updates is not None:
+        yield job_kind(job_updates, refusal=job_refusal, now_ms=now_ms)
     if settings.bff_services:
         yield system_kind(services, refusal=bus_refusal, now_ms=now_ms)
     if settings.bus_url is not None:

@@ -13,6 +13,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from hewston_bff.protocol.ids import JOB_TYPE_PATTERN
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1_024)]
@@ -21,6 +23,9 @@ Count = Annotated[int, Field(ge=1)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode]
 Patterns = Annotated[tuple[str, ...], NoDecode]
+JobType = Annotated[str, Field(pattern=f"^{JOB_TYPE_PATTERN}$")]
+JobTypes = Annotated[tuple[JobType, ...], NoDecode, Field(min_length=1)]
+RedisKey = Annotated[str, Field(min_length=1, max_length=256)]
 ServiceAddress = tuple[str, str]
 """Name and URL; the URL may hold a password."""
 Services = Annotated[tuple[ServiceAddress, ...], NoDecode, Field(repr=False)]

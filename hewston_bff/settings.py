@@ -35,10 +35,12 @@ from hewston_bff.setting_types import (
     Count,
     CountOrNone,
     DashboardNames,
+    JobTypes,
     Networks,
     Origins,
     Patterns,
     Port,
+    RedisKey,
     Seconds,
     ServiceAddress,
     Services,
@@ -47,7 +49,7 @@ from hewston_bff.setting_types import (
 
 _URL = TypeAdapter(AnyHttpUrl)
 _SECRETS = {
-    *("bff_backend_token", "redis_url", "bff_bus_url", "bff_services"),
+    *("bff_backend_token", "redis_url", "bff_bus_url", "bff_services", "bff_jobs_url"),
     *("bff_mcp_url", "bff_mcp_username", "bff_mcp_password"),
 }
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -150,6 +152,16 @@ class Settings(BaseSettings):
     bff_mcp_username: str | None = None
     bff_mcp_password: SecretStr | None = None
     bff_mcp_orders: bool = False
+    bff_jobs_url: Annotated[str | None, Field(repr=False)] = None
+    bff_jobs_queue: RedisKey = "jobs:queue"
+    bff_jobs_hash_prefix: RedisKey = "job:"
+    bff_jobs_updates: RedisKey = "jobs:updates"
+    bff_jobs_types: JobTypes = ("suggestion", "backtest", "pattern_scan", "sentiment_analysis")
+    bff_jobs_queue_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    bff_jobs_payload_bytes: Annotated[int, Field(ge=2, le=16 << 20)] = 65_536
+    bff_jobs_updates_kept: Annotated[int, Field(ge=1_000, le=10_000_000)] = 100_000
+    bff_jobs_keep_seconds: Annotated[int, Field(ge=60, le=366 * 86_400)] = 7 * 86_400
+    bff_jobs_key_seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] = 86_400
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
@@ -247,7 +259,8 @@ class Settings(BaseSettings):
         return (*usual, DashboardNames(settings_cls))
 
     @field_validator(
-        *("hewston_catalog_path", "hewston_data_dir", "bff_bus_url", "redis_host"), mode="before"
+        *("hewston_catalog_path", "hewston_data_dir", "bff_bus_url", "bff_jobs_url", "redis_host"),
+        mode="before",
     )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
@@ -274,6 +287,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("bff_jobs_types", mode="before")
+    @classmethod
+    def _split_types(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
     @field_validator("bff_cors_origins", "bff_public_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -292,7 +312,7 @@ class Settings(BaseSettings):
             raise ValueError("must be an http or https address without query, fragment or user")
         return value.rstrip("/")
 
-    @field_validator("redis_url", "bff_bus_url")
+    @field_validator("redis_url", "bff_bus_url", "bff_jobs_url")
     @classmethod
     def _is_redis_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -307,7 +327,7 @@ class Settings(BaseSettings):
             raise ValueError("must be a redis, rediss or unix address")
         return value
 
-    @field_serializer("redis_url", "bff_bus_url")
+    @field_serializer("redis_url", "bff_bus_url", "bff_jobs_url")
     def _without_password(self, value: str | None) -> str | None:
         return None if value is None else shown_url(value)
 

@@ -39,6 +39,7 @@ class Tag(StrEnum):
     RUNS = "Run data"
     STREAMS = "Streams"
     TOPICS = "Topics"
+    JOBS = "Jobs"
     OPERATIONS = "Operations"
     DASHBOARD = "A trading dashboard's own"
     ACCOUNT = "Market-connectivity service"

@@ -11,9 +11,11 @@ from hewston_bff.net.files.catalog import Catalog
 from hewston_bff.net.files.feature_file import Features
 from hewston_bff.net.limits.descriptors import Descriptors
 from hewston_bff.net.limits.rate_limits import RateLimits
+from hewston_bff.net.redis.job_store import JobUpdateStream
 from hewston_bff.net.redis.shared_redis import SharedRedis
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.cooperative_runner import CooperativeRunner
+from hewston_bff.services.jobs import Jobs
 from hewston_bff.services.mcp import Mcp
 from hewston_bff.services.response_cache import ResponseCache
 from hewston_bff.services.runs import Runs
@@ -37,6 +39,9 @@ RUNS = web.AppKey("runs", Runs)
 REQUESTS = web.AppKey("requests", BackendRequests)
 RUN_KIND = web.AppKey("run_kind", RunKind)
 HUB = web.AppKey("hub", Hub)
+JOBS = web.AppKey("jobs", Jobs)
+JOB_UPDATES = web.AppKey("job_updates", JobUpdateStream)
+"""Both there only if jobs are configured."""
 RATE_LIMITS = web.AppKey("rate_limits", RateLimits)
 FEATURES = web.AppKey("features", Features)
 API_KEYS = web.AppKey("api_keys", ApiKeys)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hewston_bff.app import bus_options
+from hewston_bff.event_kinds import bus_options
 from hewston_bff.events.event import EntryId, Event
 from hewston_bff.events.streams_setting import NODE, StreamLayout
 from hewston_bff.settings import Settings
