@@ -1,12 +1,14 @@
 """The wiring: the only module that knows all others."""
 
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
 from aiohttp import web
 
+from hewston_bff.credentials import ApiCaller, Scope
+from hewston_bff.errors import BffError
 from hewston_bff.event_kinds import event_kinds
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.hub import Hub, HubOptions
@@ -29,6 +31,7 @@ from hewston_bff.net.redis.job_store import JobStore, JobStoreOptions, JobUpdate
 from hewston_bff.net.redis.jobs_redis import jobs_redis
 from hewston_bff.net.redis.redis_cache import RedisCache
 from hewston_bff.net.redis.shared_redis import shared_redis
+from hewston_bff.ports import EventKind
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.cooperative_runner import CooperativeRunner
 from hewston_bff.services.jobs import Jobs
@@ -69,6 +72,10 @@ SETTINGS = keys.SETTINGS
 _REQUEST_LINE_BYTES = 1 << 16  # so that a parameter that is too long is refused by its name
 CRASHED = web.AppKey("crashed", list[BaseException])
 """Bugs of its own that stopped the service."""
+
+Refusal = Callable[[ApiCaller, Scope], BffError | None]
+EventKindsOf = Callable[[Refusal], Iterable[EventKind]]
+"""Kinds of topics, of what decides which caller may read what."""
 
 _ACTIVITY = web.AppKey("activity", BackendActivity)
 _DESCRIPTIONS = web.AppKey("descriptions", RunDescriptions)
@@ -283,6 +290,20 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     app[keys.API_KEYS].on_change(hub.events.check_callers)
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
         yield
+
+
+def add_event_kinds(app: web.Application, make: EventKindsOf) -> None:
+    """Have the hub serve these kinds too, except where a kind of that name is configured."""
+
+    async def register(app: web.Application) -> AsyncIterator[None]:
+        events = app[keys.HUB].events
+        configured = {channel.kind.name for channel in events}
+        for kind in make(app[keys.API_KEYS].refusal):
+            if kind.name not in configured:
+                events.register(kind)
+        yield
+
+    app.cleanup_ctx.append(register)
 
 
 async def _runs(app: web.Application) -> AsyncIterator[None]:

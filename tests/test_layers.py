@@ -54,8 +54,11 @@ MAY_IMPORT = {
     "web": {_ROOT, *_SHELL, "topics", "hub", "net", "services"},
     "event_kinds": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web"},
     "app": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web", "event_kinds"},
-    "tools": {"protocol"},
-    "cli": {_ROOT, "app", "tools", "settings", "setting_checks", "log_setup", "errors", "api_keys"},
+    "tools": {"protocol", "events"},
+    "cli": {
+        *(_ROOT, "app", "tools", "settings", "setting_checks", "log_setup", "errors", "api_keys"),
+        *("protocol", "credentials", "events", "ports"),
+    },
     "__main__": {_ROOT, "app", "cli", "settings", "log_setup", "errors"},
 }
 # Below these, no I/O and no clock; so neither in these modules of the run's topic.
@@ -257,6 +260,7 @@ def test_the_checker_reads_the_package() -> None:
         ("web.routes", "from hewston_bff.tools.simulator import server"),
         ("tools.simulator", "from hewston_bff.ports import Upstream"),
         ("tools.simulator", "from hewston_bff.settings import Settings"),
+        ("tools.node.source", "from hewston_bff.ports import EventIntake"),
         ("tools.loadtest", "from hewston_bff.net import session"),
         ("cli.main", "from hewston_bff.hub.hub import Hub"),
         ("settings", "from hewston_bff.log_setup import configure"),
@@ -296,6 +300,11 @@ def test_a_planted_violation_is_found(module: str, source: str) -> None:
         ),
         ("app", "from hewston_bff.web import routes\nfrom hewston_bff.settings import Settings"),
         ("tools.simulator", "from aiohttp import web\nfrom hewston_bff.protocol.ids import RunId"),
+        (
+            "tools.node.source",
+            "from time import time_ns\nfrom hewston_bff.events.event import Event",
+        ),
+        ("cli.demo", "from hewston_bff.ports import EventKind"),
         (
             "cli.main",
             "from hewston_bff import __version__, tools\nfrom hewston_bff.app import a",

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from aiohttp import web
 
-from hewston_bff.app import SETTINGS, create_app
+from hewston_bff.app import SETTINGS, add_event_kinds, create_app
+from hewston_bff.cli.demo_topics import demo_kinds
 from hewston_bff.cli.options import Host, Port, load_settings
 from hewston_bff.cli.serving import serve_app
 from hewston_bff.log_setup import configure_logging
@@ -50,6 +51,7 @@ def _in_front_of(backend: RunningBackend, settings: Settings) -> web.Application
 
     app = create_app(settings)
     app.cleanup_ctx.insert(0, simulate)
+    add_event_kinds(app, demo_kinds)
     return app
 
 

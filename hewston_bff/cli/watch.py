@@ -1,159 +1,27 @@
-"""`hewston-bff watch RUN`: a run in the terminal."""
+"""`hewston-bff watch RUN` or `watch TOPIC`: in the terminal."""
 
 import asyncio
-import contextlib
-import os
 import sys
-from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.live import Live
 
+from hewston_bff.cli.run_viewer import TerminalViewer
+from hewston_bff.cli.topic_viewer import TopicViewer
+from hewston_bff.cli.viewing import Ending, Viewer, WatchLimits
+from hewston_bff.protocol.topics import EVENT_KINDS
 from hewston_bff.tools.loadtest.plan import BadPlan, address
 from hewston_bff.tools.viewer import keys as watch_keys
-from hewston_bff.tools.viewer.feed import Feed, ViewerRefused, Wish
-from hewston_bff.tools.viewer.keys import Key
-from hewston_bff.tools.viewer.model import WatchModel
-from hewston_bff.tools.viewer.view import line, panel
+from hewston_bff.tools.viewer.feed import TopicWish, Wish
 
-OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-REDRAW_S = 0.1
-LINE_S = 1.0
-ASK_S = 1.0
+MISUSED, INTERRUPTED = 2, 130
 
-
-class WatchLimits(NamedTuple):
-    """When to end by oneself; None: never."""
-
-    seconds: float | None = None
-    frames: int | None = None
-
-
-class Ending(NamedTuple):
-    """How it ended: the exit code, and what there is to say about it."""
-
-    code: int
-    message: str = ""
-
-
-class TerminalViewer:
-    """A running viewer. `keyboard` is a terminal's descriptor, None if nobody presses keys."""
-
-    def __init__(
-        self, wish: Wish, *, limits: WatchLimits, console: Console, keyboard: int | None = None
-    ) -> None:
-        self._limits = limits
-        self._console = console
-        self._keyboard = keyboard
-        self._model = WatchModel(wish.run_id, speed=60.0 if wish.speed is None else wish.speed)
-        self._feed = Feed(wish, model=self._model, on_change=self._look)
-        self._loop = asyncio.get_running_loop()
-        self._is_in = asyncio.Event()
-        self._ending: asyncio.Future[Ending] = self._loop.create_future()
-
-    async def run(self) -> Ending:
-        """Watch until a limit, a key, the server or (no terminal) the end of the run ends it."""
-        show = self._draw if self._console.is_terminal else self._print
-        with self._keys():
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._follow(), name="feed"),
-                    group.create_task(show(), name="show"),
-                    group.create_task(self._ask(), name="ask"),
-                ]
-                if self._limits.seconds is not None:
-                    self._loop.call_later(self._limits.seconds, self._end, Ending(OK))
-                ending = await self._ending
-                for task in tasks:
-                    task.cancel()
-        return ending
-
-    def _end(self, ending: Ending) -> None:
-        if not self._ending.done():
-            self._ending.set_result(ending)
-
-    def _look(self) -> None:
-        """See whether what has just come is the last that was asked for."""
-        model, limits = self._model, self._limits
-        self._is_in.set()
-        has_enough = limits.frames is not None and model.frames >= limits.frames
-        if has_enough or (model.status == "ended" and not self._console.is_terminal):
-            self._end(Ending(OK))
-
-    async def _follow(self) -> None:
-        try:
-            await self._feed.follow()
-        except ViewerRefused as exc:
-            self._end(Ending(FAILED, str(exc)))
-        else:
-            self._end(Ending(OK, "the server has ended the connection"))
-
-    async def _ask(self) -> None:
-        await self._is_in.wait()
-        while True:
-            await asyncio.sleep(ASK_S)
-            command = watch_keys.ask(self._model)
-            if command is not None:
-                self._feed.send(command)
-
-    async def _draw(self) -> None:
-        # A refusal is one line on stderr: nothing is drawn before the server has let us in.
-        await self._is_in.wait()
-        with Live(console=self._console, auto_refresh=False, transient=False) as live:
-            try:
-                while True:
-                    self._redraw(live)
-                    await asyncio.sleep(REDRAW_S)
-            finally:
-                self._redraw(live)
-
-    def _redraw(self, live: Live) -> None:
-        has_keys = self._keyboard is not None
-        live.update(panel(self._model, now_s=self._loop.time(), has_keys=has_keys), refresh=True)
-
-    async def _print(self) -> None:
-        await self._is_in.wait()
-        try:
-            while True:
-                await asyncio.sleep(LINE_S)
-                self._print_line()
-        finally:
-            self._print_line()
-
-    def _print_line(self) -> None:
-        try:
-            self._console.file.write(line(self._model, now_s=self._loop.time()) + "\n")
-            self._console.file.flush()
-        except BrokenPipeError:
-            # Who read it has seen enough. Python would complain again at exit, into nowhere then.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._console.file.fileno())
-            self._end(Ending(OK))
-
-    @contextlib.contextmanager
-    def _keys(self) -> Iterator[None]:
-        if self._keyboard is None:
-            yield
-            return
-        with watch_keys.key_by_key(self._keyboard):
-            self._loop.add_reader(self._keyboard, self._on_keys, self._keyboard)
-            try:
-                yield
-            finally:
-                self._loop.remove_reader(self._keyboard)
-
-    def _on_keys(self, keyboard: int) -> None:
-        for key in watch_keys.read(keyboard):
-            if key is Key.QUIT:
-                self._end(Ending(OK))
-                return
-            command = watch_keys.command(key, self._model)
-            if command is not None:
-                self._feed.send(command)
-
-
-_RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+_WhatArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN|TOPIC", help="A run's id, or topics such as 'bus:data.quotes.*'."),
+]
 _UrlOption = Annotated[str, typer.Option("--url", help="The server: http://host:port.")]
 _SpeedOption = Annotated[
     float | None,
@@ -161,30 +29,54 @@ _SpeedOption = Annotated[
 ]
 _FromOption = Annotated[
     str | None,
-    typer.Option("--from", help="start, live, a frame index or a time.", show_default="start"),
+    typer.Option(
+        "--from",
+        help="Of a run: start, live, a frame index or a time. Of topics: last, live, start or the "
+        "id of an event.",
+        show_default="start; of topics last, or live with --mode all",
+    ),
 ]
 _FpsOption = Annotated[
-    float | None, typer.Option(min=1, max=60, help="Messages a second.", show_default="30")
+    float | None,
+    typer.Option(
+        "--fps",
+        "--max-fps",
+        min=0.1,
+        max=60,
+        help="Messages a second, of each topic.",
+        show_default="30; of topics 10",
+    ),
+]
+_ModeOption = Annotated[
+    Literal["latest", "all"] | None,
+    typer.Option(help="Of topics: merge events that replace each other, or get all."),
 ]
 _TokenOption = Annotated[str | None, typer.Option(help="Bearer token.")]
+_KeyOption = Annotated[str | None, typer.Option("--api-key", help="API key, for topics.")]
 _SecondsOption = Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")]
-_FramesOption = Annotated[int | None, typer.Option(min=1, help="End after so many frame messages.")]
+_FramesOption = Annotated[
+    int | None,
+    typer.Option("--frames", "--events", min=1, help="End after so many frame or event messages."),
+]
 
 
 def watch(
-    run: _RunArgument,
+    what: _WhatArgument,
     *,
     url: _UrlOption = "http://127.0.0.1:8001",
     speed: _SpeedOption = None,
+    mode: _ModeOption = None,
     start: _FromOption = None,
     max_fps: _FpsOption = None,
     token: _TokenOption = None,
+    api_key: _KeyOption = None,
     seconds: _SecondsOption = None,
     frames: _FramesOption = None,
 ) -> None:
-    """Watch a run in the terminal, with keys to play, pause, seek and change speed.
+    """Watch a run or topics in the terminal, with keys to play, pause and more.
 
-    Where the output is no terminal it prints a line a second, and ends with the run.
+    Where the output is no terminal, a run is a line a second until its end, and topics are a line
+    for each event.
 
     Exit code 1: there is no such run or no server, or it does not let you in. 2: misused.
     """
@@ -192,12 +84,45 @@ def watch(
         server = address(url)
     except BadPlan as exc:
         raise _misused(str(exc)) from exc
-    if token is not None and not (token.isascii() and token.isprintable()):
-        raise _misused("a token is made of printable ASCII characters")
-    wish = Wish(run_id=run, url=server, speed=speed, start=start, max_fps=max_fps, token=token)
+    for secret in (token, api_key):
+        if secret is not None and not (secret.isascii() and secret.isprintable()):
+            raise _misused("a token or a key is made of printable ASCII characters")
     limits = WatchLimits(seconds, frames)
+    kind, colon, _ = what.partition(":")
+    if colon and kind not in EVENT_KINDS:
+        kinds = ", ".join(sorted(EVENT_KINDS))
+        problem = f"topics are of the kinds {kinds}, not {kind!r}"
+        raise _misused(problem)
+    if colon:
+        if speed is not None:
+            raise _misused("--speed is for runs: topics come as they happen")
+        topics = TopicWish(
+            topic=what,
+            url=server,
+            mode=mode,
+            start=start,
+            max_fps=max_fps,
+            token=token,
+            api_key=api_key,
+        )
+        _view(
+            lambda console, keys: TopicViewer(topics, limits=limits, console=console, keyboard=keys)
+        )
+        return
+    if mode is not None or (max_fps is not None and max_fps < 1):
+        raise _misused("--mode, and less than one message a second, are for topics")
+    run = Wish(run_id=what, url=server, speed=speed, start=start, max_fps=max_fps, token=token)
+    _view(lambda console, keys: TerminalViewer(run, limits=limits, console=console, keyboard=keys))
+
+
+def _view(make: Callable[[Console, int | None], Viewer]) -> None:
+    """Watch, and exit.
+
+    Raises:
+        typer.Exit: always.
+    """
     try:
-        ending = asyncio.run(_watch(wish, limits=limits))
+        ending = asyncio.run(_watch(make))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if ending.message:
@@ -210,7 +135,7 @@ def _misused(problem: str) -> typer.Exit:
     return typer.Exit(MISUSED)
 
 
-async def _watch(wish: Wish, *, limits: WatchLimits) -> Ending:
+async def _watch(make: Callable[[Console, int | None], Viewer]) -> Ending:
     console = Console(file=sys.stdout)
     keyboard = watch_keys.keyboard() if console.is_terminal else None
-    return await TerminalViewer(wish, limits=limits, console=console, keyboard=keyboard).run()
+    return await make(console, keyboard).run()

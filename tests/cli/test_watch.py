@@ -20,7 +20,9 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 from yarl import URL
 
-from hewston_bff.cli.watch import Ending, TerminalViewer, WatchLimits, watch
+from hewston_bff.cli.run_viewer import TerminalViewer
+from hewston_bff.cli.viewing import Ending, WatchLimits
+from hewston_bff.cli.watch import watch
 from hewston_bff.tools.viewer import keys as watch_keys
 from hewston_bff.tools.viewer.feed import Wish
 from hewston_bff.tools.viewer.keys import Key, command, parse
@@ -203,7 +205,8 @@ def test_a_line_tells_what_matters() -> None:
         (b"\x1b[C\x1b[D\x1bOC", [Key.STEP_ON, Key.STEP_BACK, Key.STEP_ON]),
         (b"\x1b[5~\x1b[6~hl", [Key.SEEK_BACK, Key.SEEK_ON, Key.SEEK_BACK, Key.SEEK_ON]),
         (b"\x1b[H\x1b[F\x1b[1~\x1b[4~g", [Key.START, Key.LIVE, Key.START, Key.LIVE, Key.LIVE]),
-        (b"x\x1b[2;5Z\x1b[A\x1b[1;5C\x1bq", [Key.QUIT]),
+        (b"x\x1b[2;5Z\x1b[E\x1b[1;5C\x1bq", [Key.QUIT]),
+        (b"\x1b[A\x1bOBjk", [Key.UP, Key.DOWN, Key.DOWN, Key.UP]),
     ],
 )
 def test_keys_are_read_in_all_their_forms(typed: bytes, keys: list[Key]) -> None:

@@ -31,6 +31,8 @@ class Key(Enum):
     SEEK_ON = auto()
     START = auto()
     LIVE = auto()
+    UP = auto()
+    DOWN = auto()
     QUIT = auto()
 
 
@@ -50,6 +52,8 @@ _KEYS = {
     **dict.fromkeys((b"\x1b[6~", b"l"), Key.SEEK_ON),
     **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~", b"\x1b[7~"), Key.START),
     **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~", b"\x1b[8~", b"g", b"G"), Key.LIVE),
+    **dict.fromkeys((b"\x1b[A", b"\x1bOA", b"k"), Key.UP),
+    **dict.fromkeys((b"\x1b[B", b"\x1bOB", b"j"), Key.DOWN),
     **dict.fromkeys((b"q", b"Q"), Key.QUIT),
 }
 # A sequence of a key unknown here goes as a whole: its bytes are no keys. Source: ECMA-48, 5.4.
