@@ -24,8 +24,12 @@ def event_kinds(settings: Settings, api_keys: ApiKeys, services: Services) -> It
     def bus_refusal(caller: ApiCaller) -> BffError | None:
         return api_keys.refusal(caller, Scope.BUS)
 
+    def system_refusal(caller: ApiCaller) -> BffError | None:
+        # Without keys anybody is told how the services are, as over REST.
+        return bus_refusal(caller) if api_keys.has_file else None
+
     if settings.bff_services:
-        yield system_kind(services, refusal=bus_refusal, now_ms=now_ms)
+        yield system_kind(services, refusal=system_refusal, now_ms=now_ms)
     if settings.bus_url is not None:
         yield bus_kind(
             RedisBus(settings.bus_url),

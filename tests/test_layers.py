@@ -16,7 +16,16 @@ from tests.sources import PACKAGE, aliases, dotted, module_name, python_sources
 
 _ROOT = ""  # the package itself: its version
 _PURE = {"protocol", "events", "log", "playback", "market", "backoff", "credentials", "errors"}
-_SHELL = {*_PURE, "api_keys", "feature_flags", "ports", "tasks", "settings", "setting_checks", "log_setup"}
+_SHELL = {
+    *_PURE,
+    "api_keys",
+    "feature_flags",
+    "ports",
+    "tasks",
+    "settings",
+    "setting_checks",
+    "log_setup",
+}
 
 # Unit (a folder or a module right below the package) → the units it may import besides itself.
 MAY_IMPORT = {
