@@ -31,10 +31,14 @@ def event_kinds(
     def job_refusal(caller: ApiCaller) -> BffError | None:
         return api_keys.refusal(caller, Scope.JOBS)
 
+    def system_refusal(caller: ApiCaller) -> BffError | None:
+        # Without keys anybody is told how the services are, as over REST.
+        return bus_refusal(caller) if api_keys.has_file else None
+
     if job_updates is not None:
         yield job_kind(job_updates, refusal=job_refusal, now_ms=now_ms)
     if settings.bff_services:
-        yield system_kind(services, refusal=bus_refusal, now_ms=now_ms)
+        yield system_kind(services, refusal=system_refusal, now_ms=now_ms)
     if settings.bus_url is not None:
         yield bus_kind(
             RedisBus(settings.bus_url),

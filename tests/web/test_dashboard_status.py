@@ -12,9 +12,9 @@ from hewston_bff.settings import Settings, SettingsError
 from hewston_bff.tools.simulator import generated_run
 from hewston_bff.web.dashboard_status import SourceReport, bus_status
 from hewston_bff.web.keys import SERVICES
-from tests.api_key_files import key_file
+from tests.api_key_files import BUS, STATS, key_file
 from tests.platform_service import hangs_up, is_silent, platform_service
-from tests.support import serving, stack
+from tests.support import is_a, serving, stack
 from tests.topics.ticker_tape import TapeSource, tape_kind
 from tests.waiting import eventually
 
@@ -196,6 +196,50 @@ async def test_services_are_told_from_the_last_probe_and_none_is_made_for_a_requ
             assert (await bff.get("/api/v1/status"))["status"] == "degraded"
             assert SECRET not in str((told, health))
             assert mcp.url.partition("//")[2] not in str((told, health))
+
+
+async def test_who_subscribes_gets_the_newest_status_first_and_then_each_change() -> None:
+    async with platform_service() as mcp:
+        async with (
+            stack(DAY, bff_services=f"mcp={mcp.url}") as (bff, *_),
+            bff.viewer() as viewer,
+        ):
+            await eventually(bff.app[SERVICES].rows)
+            await viewer.say(t="subscribe", id=1, topic="system:status")
+            subscribed = await viewer.until(lambda message: message.get("re") == 1)
+            assert (subscribed["t"], subscribed["mode"]) == ("subscribed", "latest")
+            first = await viewer.until(is_a("event"))
+            assert (first["topic"], first["type"]) == ("system:status", "SystemStatus")
+            assert [row["status"] for row in first["data"]["services"]] == ["ok"]
+            await mcp.stop()
+            second = await viewer.until(is_a("event"))
+            assert [row["status"] for row in second["data"]["services"]] == ["down"]
+            proxied = {"X-Forwarded-For": "203.0.113.7"}
+            path = "/api/v1/topics/system:status/last"
+            last = await bff.get(path, headers=proxied)
+            assert last["id"] == second["id"], "anybody may, while there are no keys"
+
+
+async def test_status_needs_a_key_with_the_scope_bus_once_there_is_a_file(tmp_path: Path) -> None:
+    async with platform_service() as mcp:
+        settings: dict[str, Any] = {
+            "bff_services": f"mcp={mcp.url}",
+            "bff_api_keys_file": key_file(tmp_path),
+        }
+        async with serving("http://127.0.0.1:1", **settings) as bff:
+            await eventually(bff.app[SERVICES].rows)
+            for key, code in ((None, "UNAUTHORIZED"), (STATS, "FORBIDDEN"), (BUS, None)):
+                offered = () if key is None else (f"apikey.{key}",)
+                async with bff.viewer(protocols=offered) as viewer:
+                    await viewer.say(t="subscribe", id=1, topic="system:status")
+                    answer = await viewer.until(lambda message: message.get("re") == 1)
+                    assert answer.get("code") == code
+            async with bff.viewer(protocols=(f"apikey.{BUS}",)) as viewer:
+                await viewer.say(t="subscribe", id=1, topic="system:status")
+                await viewer.until(is_a("event"))
+                key_file(tmp_path, {STATS: "stats"})
+                assert (await viewer.until(is_a("err")))["code"] == "UNAUTHORIZED"
+                assert await viewer.until_closed() == 4401
 
 
 async def test_a_service_that_never_answers_keeps_nobody_waiting() -> None:
