@@ -274,6 +274,12 @@ class Settings(BaseSettings):
         url = urlsplit(value)
         return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
+    @field_validator("redis_port", mode="before")
+    @classmethod
+    def _port_of_address(cls, value: object) -> object:
+        # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 if there is a service called redis.
+        return value.rpartition(":")[2] if isinstance(value, str) and "://" in value else value
+
     @field_validator("bff_bus_streams")
     @classmethod
     def _names_streams(cls, value: str) -> str:
