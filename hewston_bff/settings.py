@@ -331,6 +331,12 @@ class Settings(BaseSettings):
     def _without_password(self, value: str | None) -> str | None:
         return None if value is None else shown_url(value)
 
+    @field_validator("redis_port", mode="before")
+    @classmethod
+    def _port_of_address(cls, value: object) -> object:
+        # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 if there is a service called redis.
+        return value.rpartition(":")[2] if isinstance(value, str) and "://" in value else value
+
     @field_validator("bff_bus_streams")
     @classmethod
     def _names_streams(cls, value: str) -> str:

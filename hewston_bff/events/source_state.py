@@ -46,6 +46,8 @@ class SourceStats:
     """Connections lost and tried again, since the start."""
     error: str | None = None
     """What the last attempt failed with, in words fit for clients; None while up."""
+    has_failed: bool = False
+    """Too many attempts in a row failed for this to be a short outage; it goes on trying."""
     events: int = 0
     bytes: int = 0
     behind_ms: int | None = None

@@ -50,27 +50,36 @@ class RedisBus:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[BusConnection]:
         """See `BusServer`."""
-        from redis.asyncio import ConnectionPool
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-        from redis.maint_notifications import MaintNotificationsConfig
-
-        # Only its address parser is used: it makes TLS and Unix connections as well.
-        pool = ConnectionPool.from_url(
-            self._url,
-            protocol=2,
-            socket_timeout=self._answer_s,
-            socket_connect_timeout=self._answer_s,
-            retry=Retry(NoBackoff(), 0),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
-        connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        connection = self._connection()
         opened = _Connection(connection, answer_s=self._answer_s)
         try:
             await opened.open()
             yield opened
         finally:
             await connection.disconnect(nowait=True)
+
+    def _connection(self) -> Any:  # noqa: ANN401 - a type of the library would import it
+        from redis.asyncio.connection import ConnectionPool, parse_url
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.maint_notifications import MaintNotificationsConfig
+
+        try:
+            address: dict[str, Any] = dict(parse_url(self._url))
+        except ValueError:
+            raise BusUnavailable("the address of Redis is invalid") from None
+        ours: dict[str, Any] = {
+            "protocol": 2,
+            "decode_responses": False,
+            "health_check_interval": 0,
+            "socket_timeout": self._answer_s,
+            "socket_connect_timeout": self._answer_s,
+            "retry": Retry(NoBackoff(), 0),
+            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        }
+        # Options in the address do not win. The pool only makes the kind of connection it asks for.
+        pool = ConnectionPool(**(address | ours))
+        return pool.make_connection()  # type: ignore[no-untyped-call]
 
 
 class _Connection:

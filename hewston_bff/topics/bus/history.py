@@ -1,6 +1,6 @@
 """Older events, straight from Redis, in pages."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from hewston_bff.events.event import FIRST_ID, EntryId, Event
 from hewston_bff.events.source_state import HistoryPage, Lost
@@ -23,7 +23,7 @@ async def pages(
     *,
     after: EntryId,
     before: EntryId,
-) -> AsyncIterator[HistoryPage]:
+) -> AsyncGenerator[HistoryPage, None]:
     """See `EventSource.history`; `decode` gives None for events that are not wanted.
 
     If entries after `after` may have been removed, the first page says so. Before the very first

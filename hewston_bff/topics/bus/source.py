@@ -6,6 +6,7 @@ so that a connection may break, or the task be cancelled, at any `await`.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from random import random
 from typing import Final
@@ -151,6 +152,7 @@ class BusSource:
             logger.warning("bus.up", failures=self._failures)
         self._failures = 0
         self.stats.error = None
+        self.stats.has_failed = False
         self.stats.connected_at_ms = self._now_ms()
         self._heard_s = self._connected_s = asyncio.get_running_loop().time()
         self._tell("up")
@@ -170,11 +172,11 @@ class BusSource:
         reason = str(error)
         if self._failures == 1:
             logger.warning("bus.down", error=reason)
-        is_error = self._failures >= self._options.times.error_after
+        self.stats.has_failed = self._failures >= self._options.times.error_after
         if self._failures == self._options.times.error_after:
             logger.error("bus.error", error=reason, failures=self._failures)
         self._is_deaf = isinstance(error, BusUnavailable) and error.is_deaf
-        self.stats.error = f"error: {reason}" if is_error else reason
+        self.stats.error = reason
         self._tell("retrying", retry_in_s=state.next_action.sleep if state.next_action else 0.0)
 
     async def _sleep(self, seconds: float) -> None:
@@ -279,8 +281,8 @@ class BusSource:
         """The event of an entry, if it is one."""
         event = self._decoder.decode(stream.key, entry.id, entry.fields, stream.layout)
         if isinstance(event, Event):
-            if stream.topic is None:
-                stream.topic = event.topic.removeprefix(_PREFIX)
+            if not stream.is_mixed and event.topic != stream.topic:
+                stream.note_topic(event.topic)
             return event
         if event is SignOfLife.HEARTBEAT:
             self._hear(stream, entry.id)
@@ -366,8 +368,10 @@ class BusSource:
                 if not self._has_begun:
                     await self._streams.scan(connection)
                 streams = [s for s in self._streams.by_key.values() if s.may_carry(wanted)]
-                async for page in pages(connection, streams, decode, after=after, before=before):
-                    yield page
+                found = pages(connection, streams, decode, after=after, before=before)
+                async with aclosing(found):
+                    async for page in found:
+                        yield page
         except BusUnavailable as error:
             msg = f"the message bus cannot be asked now: {error}"
             raise SourceUnavailable(msg) from error

@@ -43,15 +43,8 @@ class Stream:
     """One stream. `position`: the id after which the next entry is taken."""
 
     __slots__ = (
-        "_base",
-        "_first_id",
-        "_recent",
-        "_taken",
-        "key",
-        "layout",
-        "name",
-        "position",
-        "topic",
+        *("_base", "_first_id", "_recent", "_taken"),
+        *("is_mixed", "key", "layout", "name", "position", "topic"),
     )
 
     def __init__(self, key: bytes, layout: StreamLayout) -> None:
@@ -59,8 +52,10 @@ class Stream:
         self.name = key.decode("utf-8", "replace")
         self.layout = layout
         self.position = FIRST_ID
-        self.topic: str | None = None if layout.has_own_topic else self.name
-        """The name of the first topic found in it."""
+        self.topic: str | None = None
+        """The first topic found in it, `bus:name`."""
+        self.is_mixed = False
+        """Whether it holds several topics."""
         self._taken = 0
         self._base: int | None = None
         """How many entries were added before the first that was taken; None: not known."""
@@ -68,13 +63,20 @@ class Stream:
         """The oldest entry it had when it was first seen."""
         self._recent: deque[EntryId] = deque(maxlen=_REMEMBERED)
 
+    def note_topic(self, topic: str) -> None:
+        """An event of this topic, `bus:name`, was found in it."""
+        self.is_mixed = self.topic is not None
+        self.topic = self.topic or topic
+
     @property
     def only_topic(self) -> str | None:
-        """The only topic that it carries: its key ends in it, or is it; None if there are more."""
-        topic = self.topic
-        if topic is None or not self.layout.has_own_topic:
-            return topic
-        return topic if self.name.endswith(f":{topic}") else None
+        """The name of its only topic: its key, or what its key ends in; None if there are more."""
+        if not self.layout.has_own_topic:
+            return self.name
+        if self.topic is None or self.is_mixed:
+            return None
+        name = self.topic.partition(":")[2]
+        return name if self.name.endswith(f":{name}") else None
 
     @property
     def carries(self) -> Callable[[str], bool] | None:

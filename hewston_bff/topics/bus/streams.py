@@ -72,8 +72,8 @@ class Streams:
         self._others &= present
 
     async def scan(self, connection: BusConnection) -> None:
-        """Look for streams, all at once. Raises `BusUnavailable`."""
-        cursor = -1
+        """Look for streams that are not named, all at once. Raises `BusUnavailable`."""
+        cursor = -1 if self.has_patterns else 0
         while cursor:
             cursor, keys = await connection.scan(max(cursor, 0))
             self.find(keys)
