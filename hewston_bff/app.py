@@ -9,6 +9,7 @@ from aiohttp import web
 
 from hewston_bff.credentials import ApiCaller, Scope
 from hewston_bff.errors import BffError
+from hewston_bff.event_kinds import event_kinds
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.hub import Hub, HubOptions
 from hewston_bff.hub.permits import PermitTimes
@@ -17,21 +18,28 @@ from hewston_bff.net.backend.connections import connections
 from hewston_bff.net.backend.http_backend import BackendOptions, HttpBackend
 from hewston_bff.net.backend.requests import BackendRequests
 from hewston_bff.net.cache import Cache, CacheCounters, MemoryCache, TieredCache
-from hewston_bff.net.clock import today
+from hewston_bff.net.clock import now_ms, now_ns, today
 from hewston_bff.net.files.api_keys import ApiKeys
 from hewston_bff.net.files.artifacts import Artifacts
 from hewston_bff.net.files.catalog import Catalog
 from hewston_bff.net.files.feature_file import Features
+from hewston_bff.net.http_probe import http_probes
 from hewston_bff.net.limits.descriptors import Descriptors, room_for_streams
 from hewston_bff.net.limits.rate_limits import RateLimits, RouteClass
+from hewston_bff.net.mcp_requests import mcp_requests
+from hewston_bff.net.redis.job_store import JobStore, JobStoreOptions, JobUpdateStream
+from hewston_bff.net.redis.jobs_redis import jobs_redis
 from hewston_bff.net.redis.redis_cache import RedisCache
 from hewston_bff.net.redis.shared_redis import shared_redis
 from hewston_bff.ports import EventKind
 from hewston_bff.services.chart import Charts
 from hewston_bff.services.cooperative_runner import CooperativeRunner
+from hewston_bff.services.jobs import Jobs
+from hewston_bff.services.mcp import Mcp, McpLogin
 from hewston_bff.services.response_cache import ResponseCache
 from hewston_bff.services.run_parts import PartSources
 from hewston_bff.services.runs import Runs
+from hewston_bff.setting_checks import open_without_keys
 from hewston_bff.settings import Settings
 from hewston_bff.tasks import running
 from hewston_bff.topics.run.backend_activity import BackendActivity
@@ -41,6 +49,7 @@ from hewston_bff.topics.run.kind import RunKind
 from hewston_bff.topics.run.link import LinkTimes
 from hewston_bff.topics.run.reading import FeedTimes
 from hewston_bff.topics.run.replay_limiter import ReplayLimiter
+from hewston_bff.topics.system.services import Services
 from hewston_bff.web import keys
 from hewston_bff.web.clients import Clients
 from hewston_bff.web.console import CONSOLE, load_console
@@ -48,7 +57,13 @@ from hewston_bff.web.contract.documents import DOCUMENTS, Documents
 from hewston_bff.web.cors import answer_options
 from hewston_bff.web.endpoint import Endpoint
 from hewston_bff.web.event_streams import EventStreams
-from hewston_bff.web.metrics import REGISTRY, CacheCollector, HubCollector, make_registry
+from hewston_bff.web.metrics import (
+    REGISTRY,
+    CacheCollector,
+    EventCollector,
+    HubCollector,
+    make_registry,
+)
 from hewston_bff.web.middleware import add_correlation_id, correlate, envelope, let_go
 from hewston_bff.web.rate_limits import add_rate_limits
 from hewston_bff.web.routes import ENDPOINTS, add_routes
@@ -103,7 +118,19 @@ def create_app(settings: Settings, *, endpoints: Sequence[Endpoint] = ENDPOINTS)
     app.on_response_prepare.extend([add_correlation_id, add_rate_limits])
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.extend(
-        [_descriptors, _features, _api_keys, _redis, _backend, _responses, _hub, _runs]
+        [
+            _descriptors,
+            _features,
+            _api_keys,
+            _services,
+            _mcp,
+            _redis,
+            _jobs,
+            _backend,
+            _responses,
+            _hub,
+            _runs,
+        ]
     )
     add_routes(app, settings, endpoints)
     return app
@@ -130,10 +157,36 @@ async def _features(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _api_keys(app: web.Application) -> AsyncIterator[None]:
-    for hint in app[keys.SETTINGS].open_without_keys():
+    for hint in open_without_keys(app[keys.SETTINGS]):
         logger.warning("api_keys.none", hint=hint)
     watching = app[keys.API_KEYS].run()
     async with running(watching, name="API keys", crashed=_stop_loudly(app)):
+        yield
+
+
+async def _services(app: web.Application) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        probes = await stack.enter_async_context(http_probes(app[keys.SETTINGS].bff_services))
+        services = app[keys.SERVICES] = Services(probes, now_ms=now_ms)
+        if probes:
+            crashed = _stop_loudly(app)
+            await stack.enter_async_context(
+                running(services.run(), name="services", crashed=crashed)
+            )
+        yield
+
+
+async def _mcp(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    async with AsyncExitStack() as stack:
+        if settings.bff_mcp_url is not None:
+            mcp = app[keys.MCP] = Mcp(
+                await stack.enter_async_context(mcp_requests(settings.bff_mcp_url)),
+                account=mcp_account(settings),
+                deadline_s=settings.bff_backend_timeout,
+            )
+            api_keys = app[keys.API_KEYS]
+            api_keys.on_change(lambda: mcp.keep_only(api_keys.digests()))
         yield
 
 
@@ -147,6 +200,22 @@ async def _redis(app: web.Application) -> AsyncIterator[None]:
             RouteClass.PROXIED: settings.bff_rate_proxied_per_minute,
         }
         app[keys.RATE_LIMITS] = RateLimits(per_minute, redis=app.get(keys.REDIS))
+        yield
+
+
+async def _jobs(app: web.Application) -> AsyncIterator[None]:
+    settings = app[keys.SETTINGS]
+    async with AsyncExitStack() as stack:
+        if settings.bff_jobs_url is not None:
+            redis = await stack.enter_async_context(jobs_redis(settings.bff_jobs_url))
+            options = job_store_options(settings)
+            app[keys.JOB_UPDATES] = JobUpdateStream(redis, options)
+            app[keys.JOBS] = Jobs(
+                JobStore(redis, options),
+                types=settings.bff_jobs_types,
+                payload_bytes=settings.bff_jobs_payload_bytes,
+                now_ns=now_ns,
+            )
         yield
 
 
@@ -214,6 +283,11 @@ async def _hub(app: web.Application) -> AsyncIterator[None]:
     )
     hub = app[keys.HUB] = Hub([runs], options=hub_options(settings))
     app[REGISTRY].register(HubCollector(hub, app[keys.CLIENTS]))
+    app[REGISTRY].register(EventCollector(hub))
+    updates = app.get(keys.JOB_UPDATES)
+    for kind in event_kinds(settings, app[keys.API_KEYS], app[keys.SERVICES], updates):
+        hub.events.register(kind)
+    app[keys.API_KEYS].on_change(hub.events.check_callers)
     async with running(hub.run(), name="hub", crashed=_stop_loudly(app)):
         yield
 
@@ -275,6 +349,27 @@ def hub_options(settings: Settings) -> HubOptions:
             backoff_base_s=settings.bff_hub_backoff_base_seconds,
             backoff_cap_s=settings.bff_hub_backoff_cap_seconds,
         ),
+    )
+
+
+def mcp_account(settings: Settings) -> McpLogin | None:
+    """The account of callers who give none, if it is whole."""
+    username, password = settings.bff_mcp_username, settings.bff_mcp_password
+    if username is None or password is None:
+        return None
+    return McpLogin(username, password.get_secret_value())
+
+
+def job_store_options(settings: Settings) -> JobStoreOptions:
+    """The job store's part of the settings."""
+    return JobStoreOptions(
+        queue=settings.bff_jobs_queue,
+        record_prefix=settings.bff_jobs_hash_prefix,
+        updates=settings.bff_jobs_updates,
+        queue_limit=settings.bff_jobs_queue_limit,
+        updates_kept=settings.bff_jobs_updates_kept,
+        record_s=settings.bff_jobs_keep_seconds,
+        key_s=min(settings.bff_jobs_key_seconds, settings.bff_jobs_keep_seconds),
     )
 
 

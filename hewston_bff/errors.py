@@ -211,6 +211,24 @@ class SourceUnavailable(BffError):
     retry_after_s = 2
 
 
+class OrderOutcomeUnknown(BffError):
+    """An order was sent, and no answer tells what became of it."""
+
+    code = ErrorCode.ORDER_OUTCOME_UNKNOWN
+
+
+class JobNotFound(BffError):
+    """There is no such job, or it was forgotten."""
+
+    code = ErrorCode.JOB_NOT_FOUND
+
+
+class Conflict(BffError):
+    """What is asked for does not agree with what is there."""
+
+    code = ErrorCode.CONFLICT
+
+
 REFUSALS = (RunNotFound, Unauthorized, Forbidden)
 """The backend's clear no to whoever asks for a run."""
 OUTAGES = (BackendUnavailable, BackendTimeout, Busy, RateLimited)

@@ -3,13 +3,14 @@
 Units and effects are in `docs/reference.md`.
 """
 
+import json
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AnyHttpUrl,
@@ -20,22 +21,41 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from hewston_bff.api_keys import parse_api_keys
-
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Bytes = Annotated[int, Field(ge=1_024)]
-CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]
-Count = Annotated[int, Field(ge=1)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
-Origins = Annotated[tuple[str, ...], NoDecode]
+from hewston_bff.events.pattern import Pattern
+from hewston_bff.events.streams_setting import parse_streams
+from hewston_bff.setting_types import (
+    Bytes,
+    Count,
+    CountOrNone,
+    DashboardNames,
+    JobTypes,
+    Networks,
+    Origins,
+    Patterns,
+    Port,
+    RedisKey,
+    Seconds,
+    ServiceAddress,
+    Services,
+    shown_url,
+)
 
 _URL = TypeAdapter(AnyHttpUrl)
-_SECRETS = {"bff_backend_token", "redis_url"}
-_GUARDED = ("bff_bus_url", "bff_jobs_url", "bff_services", "bff_mcp_url", "bff_mcp_orders")
-"""Settings of what an API key is asked for, once there are keys."""
+_SECRETS = {
+    *("bff_backend_token", "redis_url", "bff_bus_url", "bff_services", "bff_jobs_url"),
+    *("bff_mcp_url", "bff_mcp_username", "bff_mcp_password"),
+}
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_OWN_NAMES = {"backend_api", "redis", "catalog"}
+"""What `/api/v1/health` calls what is no service of this list."""
+_TRUE = {"1", "true", "yes", "on", "y", "t"}
 
 
 class SettingsError(Exception):
@@ -111,6 +131,37 @@ class Settings(BaseSettings):
     bff_shutdown_seconds: Seconds = 10.0
 
     bff_api_keys_file: Path | None = None
+    bff_debug: bool = False
+    bff_bus_url: Annotated[str | None, Field(repr=False)] = None
+    redis_host: str | None = None
+    redis_port: Annotated[int, Field(ge=1, le=65_535)] = 6_379
+    redis_db: Annotated[int, Field(ge=0, le=65_535)] = 0
+    bff_bus_streams: str = "nautilus-streams"
+    bff_bus_prefix_topic: bool = True
+    bff_bus_deny: Patterns = ("commands.*",)
+    bff_bus_latest: Patterns = (
+        *("data.quotes.*", "data.trades.*", "data.bars.*", "data.book.snapshots.*"),
+        *("data.status.*", "ticks:*", "system:*"),
+    )
+    bff_bus_heartbeat: str = "health:heartbeat"
+    bff_bus_ring_bytes: Bytes = 64 << 20
+    bff_bus_matches: Count = 10_000
+    bff_bus_payload_bytes: Bytes = 1 << 20
+    bff_services: Services = ()
+    bff_mcp_url: str | None = None
+    bff_mcp_username: str | None = None
+    bff_mcp_password: SecretStr | None = None
+    bff_mcp_orders: bool = False
+    bff_jobs_url: Annotated[str | None, Field(repr=False)] = None
+    bff_jobs_queue: RedisKey = "jobs:queue"
+    bff_jobs_hash_prefix: RedisKey = "job:"
+    bff_jobs_updates: RedisKey = "jobs:updates"
+    bff_jobs_types: JobTypes = ("suggestion", "backtest", "pattern_scan", "sentiment_analysis")
+    bff_jobs_queue_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    bff_jobs_payload_bytes: Annotated[int, Field(ge=2, le=16 << 20)] = 65_536
+    bff_jobs_updates_kept: Annotated[int, Field(ge=1_000, le=10_000_000)] = 100_000
+    bff_jobs_keep_seconds: Annotated[int, Field(ge=60, le=366 * 86_400)] = 7 * 86_400
+    bff_jobs_key_seconds: Annotated[int, Field(ge=1, le=366 * 86_400)] = 86_400
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
@@ -131,6 +182,50 @@ class Settings(BaseSettings):
             ]
             raise SettingsError("\n".join(lines)) from exc
 
+    @field_validator("bff_debug", mode="before")
+    @classmethod
+    def _is_true_in_words(cls, value: object) -> object:
+        # `DEBUG` belongs to everybody: what it says to others must not keep us from starting.
+        return value.strip().lower() in _TRUE if isinstance(value, str) else value
+
+    @field_validator("bff_services", mode="before")
+    @classmethod
+    def _split_services(cls, value: object) -> object:
+        if isinstance(value, str):
+            pairs = (part.partition("=") for part in value.split(",") if part.strip())
+            return tuple((name.strip(), url.strip()) for name, _, url in pairs)
+        return value
+
+    @field_validator("bff_services")
+    @classmethod
+    def _are_services(cls, value: tuple[ServiceAddress, ...]) -> tuple[ServiceAddress, ...]:
+        names = [name for name, _ in value]
+        for number, (name, url) in enumerate(value, start=1):
+            if not _SERVICE_NAME.fullmatch(name) or name in _OWN_NAMES or names.count(name) > 1:
+                msg = f"service {number}: must have a name of its own, letters, digits, - and _"
+                raise ValueError(msg)
+            try:
+                _URL.validate_python(url)
+            except ValidationError as exc:
+                # Not quoted: it may hold a password.
+                msg = f"service {number}: must be name=URL, with an http or https address"
+                raise ValueError(msg) from exc
+        return value
+
+    @field_serializer("bff_services")
+    def _without_passwords(self, value: tuple[ServiceAddress, ...]) -> str:
+        return ",".join(f"{name}={shown_url(url)}" for name, url in value)
+
+    @field_validator("bff_mcp_url", "bff_mcp_username", "bff_mcp_password", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("bff_mcp_url")
+    @classmethod
+    def _is_plain_url(cls, value: str | None) -> str | None:
+        return None if value is None else cls._is_url(value)
+
     @field_validator("bff_api_keys_file", mode="before")
     @classmethod
     def _names_a_file(cls, value: object) -> object:
@@ -150,7 +245,23 @@ class Settings(BaseSettings):
                 raise ValueError(msg) from exc
         return value
 
-    @field_validator("hewston_catalog_path", "hewston_data_dir", mode="before")
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual ones, in the usual order, and a dashboard's names after them."""
+        usual = (init_settings, env_settings, dotenv_settings, file_secret_settings)
+        return (*usual, DashboardNames(settings_cls))
+
+    @field_validator(
+        *("hewston_catalog_path", "hewston_data_dir", "bff_bus_url", "bff_jobs_url", "redis_host"),
+        mode="before",
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -176,9 +287,19 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("bff_jobs_types", mode="before")
+    @classmethod
+    def _split_types(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
     @field_validator("bff_cors_origins", "bff_public_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            # A dashboard's list.
+            value = ",".join(str(origin) for origin in json.loads(value))
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
@@ -191,9 +312,11 @@ class Settings(BaseSettings):
             raise ValueError("must be an http or https address without query, fragment or user")
         return value.rstrip("/")
 
-    @field_validator("redis_url")
+    @field_validator("redis_url", "bff_bus_url", "bff_jobs_url")
     @classmethod
-    def _is_redis_url(cls, value: str) -> str:
+    def _is_redis_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         try:
             url = urlsplit(value)
             is_address = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
@@ -204,33 +327,50 @@ class Settings(BaseSettings):
             raise ValueError("must be a redis, rediss or unix address")
         return value
 
-    @field_serializer("redis_url")
-    def _without_password(self, value: str) -> str:
-        url = urlsplit(value)
-        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+    @field_serializer("redis_url", "bff_bus_url", "bff_jobs_url")
+    def _without_password(self, value: str | None) -> str | None:
+        return None if value is None else shown_url(value)
 
-    def missing_paths(self) -> list[str]:
-        """A warning for each path that does not exist: it may appear later, so it is no error."""
-        catalog, folder = self.hewston_catalog_path, self.hewston_data_dir
-        features = self.bff_features_file
-        missing = []
-        if catalog is not None and not catalog.is_file():
-            missing.append(f"HEWSTON_CATALOG_PATH: no file {catalog}: run data comes without it")
-        if folder is not None and not folder.is_dir():
-            missing.append(f"HEWSTON_DATA_DIR: no folder {folder}: run data comes without it")
-        if features is not None and not features.is_file():
-            missing.append(f"BFF_FEATURES_FILE: no file {features}: the settings decide")
-        return missing
+    @field_validator("redis_port", mode="before")
+    @classmethod
+    def _port_of_address(cls, value: object) -> object:
+        # Kubernetes sets REDIS_PORT=tcp://10.0.0.1:6379 if there is a service called redis.
+        return value.rpartition(":")[2] if isinstance(value, str) and "://" in value else value
 
-    def open_without_keys(self) -> list[str]:
-        """A warning if something is served that keys would guard, and there is no file of them."""
-        served = [name.upper() for name in _GUARDED if getattr(self, name, None)]
-        if self.bff_api_keys_file is not None or not served:
-            return []
-        return [
-            f"BFF_API_KEYS_FILE: none, so what {', '.join(served)} serves is open to all programs "
-            "of this machine and to pages of allowed origins, and any client can claim to be one"
-        ]
+    @field_validator("bff_bus_streams")
+    @classmethod
+    def _names_streams(cls, value: str) -> str:
+        parse_streams(value, has_prefix_topic=True)
+        return value
+
+    @field_validator("bff_bus_deny", "bff_bus_latest", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("bff_bus_deny", "bff_bus_latest")
+    @classmethod
+    def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Pattern(text)
+        return value
+
+    @field_validator("bff_bus_heartbeat")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        if value:
+            Pattern(value)
+        return value
+
+    @property
+    def bus_url(self) -> str | None:
+        """Where the message bus is, with its password; None if it is off."""
+        if self.bff_bus_url is not None or self.redis_host is None:
+            return self.bff_bus_url
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return f"redis://{host}:{self.redis_port}/{self.redis_db}"
 
     @property
     def allowed_origins(self) -> frozenset[str]:

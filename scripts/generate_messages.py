@@ -28,6 +28,7 @@ _HEAD = """\
  */
 """
 _WIDTH = 100
+_REMARKS = {"title", "description", "default", "examples"}
 _PLAIN = {
     "integer": "number",
     "number": "number",
@@ -66,6 +67,8 @@ def type_of(schema: Json) -> str:
     Raises:
         ValueError: it says what is not translated here.
     """
+    if not {name for name in schema if name not in _REMARKS}:
+        return "unknown"
     match schema:
         case {"$ref": str(ref)}:
             return ref.rpartition("/")[2]

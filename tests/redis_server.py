@@ -13,16 +13,19 @@ from tests.support import free_port, program
 class RedisServer:
     """One server on one port, whichever process serves it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *options: str) -> None:
+        """`options` of its command line win over ours."""
         self.port = port
+        self._options = options
         self.url = f"redis://127.0.0.1:{port}/0"
         self._process: Process | None = None
 
     async def start(self) -> None:
-        """Start an empty server and wait until it listens."""
+        """Start it, empty unless its options say otherwise, and wait until it listens."""
         self._process = await asyncio.create_subprocess_exec(
             *(program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1"),
             *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+            *self._options,
             stdout=PIPE,
             stderr=DEVNULL,
         )
@@ -49,9 +52,9 @@ class RedisServer:
 
 
 @asynccontextmanager
-async def redis_server() -> AsyncIterator[RedisServer]:
+async def redis_server(*options: str) -> AsyncIterator[RedisServer]:
     """A running server on a free port."""
-    server = RedisServer(free_port())
+    server = RedisServer(free_port(), *options)
     await server.start()
     try:
         yield server

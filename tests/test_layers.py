@@ -16,7 +16,17 @@ from tests.sources import PACKAGE, aliases, dotted, module_name, python_sources
 
 _ROOT = ""  # the package itself: its version
 _PURE = {"protocol", "events", "log", "playback", "market", "backoff", "credentials", "errors"}
-_SHELL = {*_PURE, "api_keys", "feature_flags", "ports", "tasks", "settings", "log_setup"}
+_SHELL = {
+    *_PURE,
+    "api_keys",
+    "feature_flags",
+    "ports",
+    "tasks",
+    "setting_types",
+    "settings",
+    "setting_checks",
+    "log_setup",
+}
 
 # Unit (a folder or a module right below the package) → the units it may import besides itself.
 MAY_IMPORT = {
@@ -33,17 +43,20 @@ MAY_IMPORT = {
     "market": {"protocol"},
     "ports": {"protocol", "events", "log", "credentials", "errors"},
     "tasks": set[str](),
-    "settings": {"protocol", "errors", "feature_flags", "api_keys"},
+    "setting_types": {"protocol"},
+    "settings": {"protocol", "events", "errors", "feature_flags", "api_keys", "setting_types"},
+    "setting_checks": {"settings"},
     "log_setup": {_ROOT, "protocol", "errors", "settings"},
     "topics": {*_PURE, "ports"},
     "hub": {*_PURE, "ports", "tasks"},
     "net": {_ROOT, *_SHELL, "topics", "hub"},
     "services": {_ROOT, *_SHELL, "topics", "hub", "net"},
     "web": {_ROOT, *_SHELL, "topics", "hub", "net", "services"},
-    "app": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web"},
+    "event_kinds": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web"},
+    "app": {_ROOT, *_SHELL, "topics", "hub", "net", "services", "web", "event_kinds"},
     "tools": {"protocol", "events"},
     "cli": {
-        *(_ROOT, "app", "tools", "settings", "log_setup", "errors", "api_keys"),
+        *(_ROOT, "app", "tools", "settings", "setting_checks", "log_setup", "errors", "api_keys"),
         *("protocol", "credentials", "events", "ports"),
     },
     "__main__": {_ROOT, "app", "cli", "settings", "log_setup", "errors"},

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from hewston_bff.log_setup import say
+from hewston_bff.setting_checks import missing_paths, open_without_keys
 from hewston_bff.settings import Settings, SettingsError, unknown_variables
 
 out = Console()
@@ -29,7 +30,7 @@ def load_settings(**overrides: object) -> Settings:
 def warn(settings: Settings) -> None:
     """Say what is odd about the settings, although they hold."""
     warnings = [f"unknown setting {name} (ignored)" for name in unknown_variables()]
-    for text in [*warnings, *settings.missing_paths(), *settings.open_without_keys()]:
+    for text in [*warnings, *missing_paths(settings), *open_without_keys(settings)]:
         with err.capture() as shown:
             err.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
         say(shown.get(), sys.stderr)

@@ -17,7 +17,7 @@ _SCANNED: Final = 20_000
 """Events looked at for one chunk, at most: about five milliseconds."""
 
 
-class Missing(NamedTuple):
+class LostEvents(NamedTuple):
     """Events that this subscriber will not get."""
 
     lost: Lost
@@ -25,10 +25,10 @@ class Missing(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What to send: first `missing`, then the events. `is_all`: nothing else is due."""
+    """What to send: first `lost`, then the events. `is_all`: nothing else is due."""
 
     events: list[Merged]
-    missing: Missing | None = None
+    lost: LostEvents | None = None
     is_all: bool = False
 
 
@@ -110,7 +110,7 @@ class EventCursor:
         if gap is not None and gap.position <= self.position:
             self._gap += 1
             if gap.topics is None or self._may_match(gap.topics, log):
-                return Taken([], Missing(gap.lost, "trimmed"))
+                return Taken([], LostEvents(gap.lost, "trimmed"))
             return Taken([])
         stop = log.ring.next if gap is None else gap.position
         if self.position >= stop:
@@ -172,7 +172,7 @@ class EventCursor:
         matching = [each.name for each in log.table if self._matches(each.name, log)]
         return not matching or any(topics(log.name_of(topic)) for topic in matching)
 
-    def _evicted(self, log: EventLog[Any]) -> Missing | None:
+    def _evicted(self, log: EventLog[Any]) -> LostEvents | None:
         """Step over events that are no longer held; None if none of them can have matched."""
         after, until = self.last_id, log.ring.floor
         newest = self.newest(log, after=after)
@@ -185,7 +185,7 @@ class EventCursor:
             # What is shown must not stay older than what is known.
             gone = [event for event in newest if event.id <= until and log.is_mergeable(event)]
             self.owed.extend(Merged(event, 1) for event in gone)
-        return Missing(Lost(after, until), "evicted")
+        return LostEvents(Lost(after, until), "evicted")
 
 
 def _id(event: Event) -> EntryId:

@@ -41,13 +41,18 @@ class SourceStats:
 
     connected_at_ms: int | None = None
     last_event_at_ms: int | None = None
+    heartbeat_at_ms: int | None = None
     reconnects: int = 0
     """Connections lost and tried again, since the start."""
     error: str | None = None
     """What the last attempt failed with, in words fit for clients; None while up."""
+    has_failed: bool = False
+    """Too many attempts in a row failed for this to be a short outage; it goes on trying."""
     events: int = 0
     bytes: int = 0
     behind_ms: int | None = None
     """How much older than the newest entry in Redis the last one read was, when it was read."""
+    refused: list[str] = field(default_factory=list)
+    """Named streams that are none: their keys hold something else."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Entries that were not delivered, or not as they are, by reason."""

@@ -9,7 +9,8 @@ from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import BffError, FeatureDisabled
 from hewston_bff.events.source_state import SourceLink
 from hewston_bff.hub.event_channel import EventChannel
-from hewston_bff.hub.event_subscription import EventSubscription, Spawn
+from hewston_bff.hub.event_opening import Spawn
+from hewston_bff.hub.event_subscription import EventSubscription
 from hewston_bff.hub.stats import Counters
 from hewston_bff.hub.ticker import Ticker
 from hewston_bff.ports import EventKind, Sink

@@ -114,7 +114,7 @@ class EventGroup:
         self._is_flushing = False
         counters = self._counters
         counters.events_out += sent * len(events)
-        counters.bytes_out += sent * len(data)
+        counters.event_bytes_out += sent * len(data)
         counters.events_merged += sent * (len(pending) - len(events))
 
     def crashed(self) -> None:

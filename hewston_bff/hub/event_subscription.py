@@ -1,23 +1,20 @@
 """One client's subscription to events: it sends what its cursor takes."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from math import floor, inf
-from time import time_ns
 from typing import Final
 
 from msgspec import UNSET
 
 from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import BffError, InvalidRequest
-from hewston_bff.events.cursor import EventCursor, Missing
-from hewston_bff.events.event import FIRST_ID, EntryId
-from hewston_bff.events.merging import Merged, merged
-from hewston_bff.events.source_state import HistoryPage
+from hewston_bff.events.cursor import EventCursor, LostEvents
+from hewston_bff.events.event import FIRST_ID
+from hewston_bff.events.merging import Merged
 from hewston_bff.hub.event_channel import EventChannel
 from hewston_bff.hub.event_control import begin_of, pattern_of
 from hewston_bff.hub.event_group import EventGroup, GroupKey, framed
-from hewston_bff.hub.event_history import read_history
+from hewston_bff.hub.event_opening import EventOpening, Spawn
 from hewston_bff.hub.ticker import PERIOD_S
 from hewston_bff.ports import Sink
 from hewston_bff.protocol.close_codes import INTERNAL_REASON, CloseCode
@@ -31,8 +28,6 @@ from hewston_bff.protocol.event_messages import (
 
 _CHUNKS_A_TICK: Final = 8
 _EPSILON: Final = 1e-6
-
-Spawn = Callable[[Coroutine[None, None, None], str], "asyncio.Task[None]"]
 
 
 class EventSubscription:
@@ -65,20 +60,22 @@ class EventSubscription:
         self._caller = caller
         self._spawn = spawn
         self._refused = refused
-        self._begin = begin_of(request, mode)
-        self._since_ms = time_ns() // 1_000_000
-        self._has_begun = False
+        self._opening = EventOpening(
+            channel,
+            self.cursor,
+            begin_of(request, mode),
+            spawn=spawn,
+            wake=self.wake,
+            lag=self._lag,
+        )
         self._is_closed = False
         self._is_paused = request.paused
-        self._recovered: bool | None = None
-        self._owes_recovery = False
+        self._has_told_recovery = False
         self._announced: EventsStatus | None = None
         self._beat = -1
         self._group: EventGroup | None = None
         max_fps = request.max_fps if mode == "latest" else 0.0
         self._key = GroupKey(mode, max_fps, sid, sink.framing)
-        self._history: asyncio.Task[None] | None = None
-        self._drained = asyncio.Event()
 
     # -- its client
 
@@ -93,7 +90,7 @@ class EventSubscription:
             return
         self.is_answered = True
         if self.channel.is_open:
-            self._start()
+            self._opening.begin(is_early=False)
         self._announced = self.status
         kind = self.channel.kind
         matches = self.channel.matcher(self.cursor.pattern).topics
@@ -106,11 +103,12 @@ class EventSubscription:
                 mode=self.cursor.mode,
                 max_fps=self.request.max_fps,
                 position=self._position,
-                recovered=self._recovered,
+                recovered=self._opening.recovered,
                 matches=matches,
                 broad=True if matches > kind.broad else UNSET,
             )
         )
+        self._has_told_recovery = self._opening.recovered is not None
         if self.channel.link_state.status != "up" or kind.is_simulated:
             self.sink.notify(self.channel.news())
         self.wake()
@@ -128,7 +126,11 @@ class EventSubscription:
             case "play":
                 self._is_paused = False
             case "live":
-                self._go_live()
+                self._is_paused = False
+                self.leave_group()
+                self._opening.stop()
+                if self._opening.has_begun:
+                    self.cursor.go_live(self.channel.log)
             case _:
                 raise InvalidRequest("a topic of events knows `pause`, `play` and `live` only")
         self._announce(ctrl.id)
@@ -138,15 +140,15 @@ class EventSubscription:
         """Take no more events."""
         self._is_closed = True
         self.leave_group()
-        self._stop_history()
+        self._opening.stop()
 
     # -- its channel
 
     def opened(self) -> None:
         """See `EventListener`."""
-        if not self.is_answered or self._has_begun:
+        if not self.is_answered or self._opening.has_begun:
             return
-        self._start()
+        self._opening.begin(is_early=True)
         self._announce()
         self.wake()
 
@@ -163,102 +165,17 @@ class EventSubscription:
         """The status, as the protocol has it."""
         if self._is_paused:
             return "paused"
-        if not self._has_begun:
+        if not self._opening.has_begun:
             return "buffering"
         is_current = self._group is not None or self.cursor.is_current(self.channel.log)
-        return "live" if is_current and self._history is None else "playing"
+        return "live" if is_current and not self._opening.is_reading else "playing"
 
     @property
     def _position(self) -> str | None:
-        if not self._has_begun:
+        if not self._opening.has_begun:
             return None
         last_id = self.cursor.last_id if self._group is None else self._group.place[1]
         return str(last_id)
-
-    def _start(self) -> None:
-        """Take the first position: the source was reached."""
-        self._has_begun = True
-        cursor, log, begin = self.cursor, self.channel.log, self._begin
-        match begin.place:
-            case "last":
-                cursor.go_to_newest(log)
-            case "live" if self._was_early:
-                at_ms = self._since_ms + self.channel.skew_ms
-                cursor.resume(EntryId(max(at_ms, 1) - 1, (1 << 64) - 1), log)
-                cursor.skip_until = FIRST_ID
-            case "live":
-                cursor.go_live(log)
-            case _:
-                self._go_after(begin.entry_id)
-
-    @property
-    def _was_early(self) -> bool:
-        """Whether it subscribed before the source was reached."""
-        return self._announced is not None
-
-    def _go_after(self, entry_id: EntryId) -> None:
-        cursor, log = self.cursor, self.channel.log
-        if entry_id >= log.ring.floor:
-            cursor.resume(entry_id, log, self._begin.topic)
-            self._set_recovered(is_exact=not cursor.has_gap_ahead(log))
-            return
-        cursor.last_id = entry_id
-        self._owes_recovery = self._begin.is_resume
-        self._history = self._spawn(
-            read_history(self, self.channel, entry_id), f"history {self.request.topic}"
-        )
-
-    def _set_recovered(self, *, is_exact: bool) -> None:
-        if self._begin.is_resume and self._recovered is None:
-            self._recovered = is_exact
-            self._owes_recovery = self._announced is not None
-
-    def _go_live(self) -> None:
-        self.leave_group()
-        self._stop_history()
-        self._is_paused = False
-        if self._has_begun:
-            self.cursor.go_live(self.channel.log)
-
-    # -- older events (see `HistoryReader`)
-
-    def wants(self, name: str) -> bool:
-        """See `HistoryReader`."""
-        return self.cursor.pattern.matches(name)
-
-    def page(self, page: HistoryPage) -> None:
-        """See `HistoryReader`."""
-        self._set_recovered(is_exact=page.lost is None)
-        if page.lost is not None and self._begin.place != "start":
-            self._lag(Missing(page.lost, "trimmed"))
-        if self._owes_recovery and self._recovered is not None:
-            self._announce()
-        log = self.channel.log
-        events = [(event, log.is_mergeable(event)) for event in page.events]
-        is_all = self.cursor.mode == "all"
-        taken = [Merged(event, 1) for event, _ in events] if is_all else merged(events)
-        self.cursor.owed.extend(taken)
-        self.wake()
-
-    async def drained(self) -> None:
-        """See `HistoryReader`."""
-        while self.cursor.owed:
-            self._drained.clear()
-            await self._drained.wait()
-
-    def history_read(self, until: EntryId) -> None:
-        """See `HistoryReader`."""
-        self._history = None
-        log = self.channel.log
-        self._set_recovered(is_exact=True)
-        self.cursor.go_to(log.ring.first, log, last_id=until)
-        self.cursor.skip_until = until
-        self.wake()
-
-    def _stop_history(self) -> None:
-        if self._history is not None:
-            self._history.cancel()
-            self._history = None
 
     # -- ticks (see `Ticked`)
 
@@ -272,9 +189,12 @@ class EventSubscription:
 
     def tick(self, now_s: float) -> float:
         """Deliver what is due; returns when to be driven again, inf if only news can tell."""
-        if self._is_closed or self._is_paused or not self._has_begun or self._group is not None:
+        opening = self._opening
+        if self._is_closed or self._is_paused or not opening.has_begun or self._group is not None:
             return inf
-        if self.cursor.mode == "latest" and not self.cursor.owed and self._history is None:
+        if opening.recovered is not None and not self._has_told_recovery:
+            self._announce()
+        if self.cursor.mode == "latest" and not self.cursor.owed and not opening.is_reading:
             # On the beats of all who want the same: so they can be served together.
             beat = floor(now_s * self._key.max_fps + _EPSILON)
             if beat <= self._beat:
@@ -286,12 +206,12 @@ class EventSubscription:
         for _ in range(_CHUNKS_A_TICK):
             if not self.sink.can_take():
                 return now_s + PERIOD_S
-            if self._history is not None and not self.cursor.owed:
-                self._drained.set()
+            if self._opening.is_reading and not self.cursor.owed:
+                self._opening.sent()
                 return inf
             taken = self.cursor.take(self.channel.log)
-            if taken.missing is not None:
-                self._lag(taken.missing)
+            if taken.lost is not None:
+                self._lag(taken.lost)
             elif taken.events:
                 self._push(taken.events)
             elif taken.is_all:
@@ -300,6 +220,9 @@ class EventSubscription:
 
     def _settle(self, now_s: float) -> float:
         """All is sent: join those who wait for the same."""
+        if self.cursor.skip_until > FIRST_ID:
+            # Its client is ahead of us: until we are level, each event has to be looked at.
+            return now_s + PERIOD_S
         group = self.channel.group(self.cursor.pattern, self._key)
         group.keep_beat(now_s)
         if not group.join(self, self.sink.offer):
@@ -323,15 +246,15 @@ class EventSubscription:
         self.sink.push(data)
         counters = self.channel.counters
         counters.events_out += len(events)
-        counters.bytes_out += len(data)
+        counters.event_bytes_out += len(data)
         counters.events_merged += sum(each.n - 1 for each in events)
 
     # -- notices
 
     def _announce(self, re: RequestId | None = None) -> None:
         self._announced = self.status
-        recovered = self._recovered if self._owes_recovery else None
-        self._owes_recovery = self._owes_recovery and recovered is None
+        recovered = None if self._has_told_recovery else self._opening.recovered
+        self._has_told_recovery = self._opening.recovered is not None
         self.sink.notify(
             EventsState(
                 re=UNSET if re is None else re,
@@ -343,7 +266,7 @@ class EventSubscription:
             )
         )
 
-    def _lag(self, missing: Missing) -> None:
+    def _lag(self, missing: LostEvents) -> None:
         self.sink.notify(
             EventsLag(
                 sid=UNSET if self.sid is None else self.sid,

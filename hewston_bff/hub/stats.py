@@ -24,6 +24,8 @@ class Counters:
     """Events taken from the sources of topics that carry them."""
     events_out: int = 0
     """`event` messages sent to clients."""
+    event_bytes_out: int = 0
+    """Bytes of those messages as framed."""
     events_merged: int = 0
     """Events sent merged with others, less one for each message."""
     dropped: int = 0

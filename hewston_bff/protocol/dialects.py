@@ -4,13 +4,13 @@ Sessions, request handlers and the AsyncAPI document read these rows and know no
 a new endpoint is a new row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
 import msgspec
 
-from hewston_bff.protocol import commands, event_messages, notices
+from hewston_bff.protocol import commands, dashboard_messages, event_messages, notices
 from hewston_bff.protocol.frame_messages import EchoedCtrl, Frame, MergedFrame
 
 MessageType = type[msgspec.Struct]
@@ -30,6 +30,17 @@ class Carrier(Enum):
     """Server-Sent Events, to the client only; of one run with ids, so that they can be resumed."""
     REQUEST = auto()
     """The body of a request, to us only; answered on the client's event stream."""
+
+
+class EventStyle(Enum):
+    """How events of topics are written."""
+
+    STREAM = auto()
+    """As `event` messages."""
+    DASHBOARD = auto()
+    """As `messagebus` messages, for the dashboard of a trading node."""
+    PLATFORM = auto()
+    """By what they are about, for the events page of the trading backend."""
 
 
 class Refusal(Enum):
@@ -57,6 +68,11 @@ class Dialect:
     """What we may say there: any other notice is withheld."""
     subscribes: commands.Subscribe | None = None
     """At an endpoint of one run: what is subscribed to on connect. None: runs by `subscribe`."""
+    on_connect: tuple[commands.SubscribeEvents, ...] = ()
+    """The events that are subscribed to on connect, as far as their kinds are configured."""
+    event_style: EventStyle = EventStyle.STREAM
+    greeting: dashboard_messages.Greeting | None = None
+    """The first message, where it is not `hello`."""
     is_of_one_pattern: bool = False
     """Whether a client watches the events of one topic or pattern from connect on."""
     takes_query: bool = False
@@ -71,8 +87,8 @@ class Dialect:
 
     @property
     def is_of_one_topic(self) -> bool:
-        """Whether a client has one subscription, from connect on, and makes no other."""
-        return self.subscribes is not None or self.is_of_one_pattern
+        """Whether a client has its subscription from connect on, and makes no other."""
+        return bool(self.subscribes or self.is_of_one_pattern or self.on_connect)
 
     @property
     def introduces_itself(self) -> bool:
@@ -108,6 +124,7 @@ ANSWERS: dict[MessageType, tuple[MessageType, ...]] = {
     commands.Ctrl: (notices.State, event_messages.EventsState, notices.Err),
     commands.Ping: (notices.Pong,),
     commands.ClientHeartbeat: (),
+    dashboard_messages.DashboardPing: (dashboard_messages.DashboardPong,),
 }
 """What each command is answered with, where the dialect has it."""
 
@@ -208,4 +225,52 @@ TOPIC_EVENTS: Final = Dialect(
     sent=(*_OF_EVENTS[1:], notices.Err),
     is_of_one_pattern=True,
     refusal=Refusal.ENDS,
+)
+_DASHBOARD_SENT: tuple[MessageType, ...] = (
+    *(dashboard_messages.Greeting, dashboard_messages.MessageBusEvent),
+    *(dashboard_messages.DashboardError, dashboard_messages.DashboardPong),
+)
+_EVERY_BUS_EVENT = (commands.SubscribeEvents(topic="bus:*", mode="all", from_="live"),)
+_DASHBOARD_DESCRIPTION = (
+    "Every event of the message bus from connect on. A text that is no JSON, or too long, is "
+    "answered with `error`, a ping with `pong`; all else is ignored. With `dialect=events` in the "
+    "query: `{type, data}` by what an event is about, `system_status`, `trading_signals`, "
+    "`job_updates` or `market_data`."
+)
+DASHBOARD: Final = Dialect(
+    name="dashboard",
+    title="The message bus, for the dashboard of a trading node",
+    description=_DASHBOARD_DESCRIPTION,
+    carrier=Carrier.SOCKET,
+    received=(dashboard_messages.DashboardPing,),
+    sent=_DASHBOARD_SENT,
+    on_connect=_EVERY_BUS_EVENT,
+    event_style=EventStyle.DASHBOARD,
+    greeting=dashboard_messages.Greeting("Connected to Nautilus Trader API"),
+    refusal=Refusal.ENDS,
+    is_forgiving=True,
+)
+REALTIME: Final = replace(
+    DASHBOARD,
+    name="realtime",
+    title="The message bus in real time, for the dashboard of a trading node",
+    greeting=dashboard_messages.Greeting("Connected to Nautilus Trader Real-time API"),
+)
+PLATFORM_EVENTS: Final = replace(
+    DASHBOARD,
+    name="platform_events",
+    title="Events by what they are about, for the events page of the trading backend",
+    sent=(dashboard_messages.DashboardError, dashboard_messages.DashboardPong),
+    on_connect=(
+        commands.SubscribeEvents(topic="system:status", mode="latest", from_="last"),
+        *(
+            commands.SubscribeEvents(topic=topic, mode="all", from_="live")
+            for topic in (
+                *("bus:signals*", "bus:ticks*", "bus:data.quotes.*", "bus:data.trades.*"),
+                "job:*",
+            )
+        ),
+    ),
+    event_style=EventStyle.PLATFORM,
+    greeting=None,
 )

@@ -7,6 +7,7 @@ RunId = NewType("RunId", str)
 Epoch = NewType("Epoch", str)
 
 RUN_ID_PATTERN = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}"
+JOB_TYPE_PATTERN = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
 SYMBOL_PATTERN = r"(?![/ ])(?!.*(\.\.|//| $))[^\x00-\x1f\x7f-\xa0\u2028\u2029]{1,64}"
 _RUN_ID = re.compile(RUN_ID_PATTERN)
 _SYMBOL = re.compile(SYMBOL_PATTERN)

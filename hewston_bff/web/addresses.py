@@ -87,12 +87,14 @@ def is_trusted(request: web.Request) -> bool:
         case "same-origin":
             return True
         case None | "none":
-            came = way(request)
-            has_passed_others = not came.is_proxied and _names_a_proxy(request)
-            return is_loopback_address(came.client) and not has_passed_others
+            return _is_of_this_machine(request)
         case _:
             return False
 
 
-def _names_a_proxy(request: web.Request) -> bool:
-    return any(name in request.headers for name in _OF_PROXIES)
+def _is_of_this_machine(request: web.Request) -> bool:
+    """Whether the client is on this machine, and no proxy here that keeps quiet of whom it is."""
+    came = way(request)
+    is_told = came.is_proxied and FORWARDED_FOR in request.headers
+    is_passed_on = any(name in request.headers for name in _OF_PROXIES)
+    return is_loopback_address(came.client) and (is_told or not is_passed_on)

@@ -1,12 +1,36 @@
-"""Large JSON bodies that are kept compressed: as gzip for who takes it, else as they were."""
+"""Bodies: small ones read whole; large JSON that is kept compressed, for who takes it so."""
 
+import asyncio
 import re
 
 from aiohttp import hdrs, web
 
+from hewston_bff.errors import InvalidRequest, PayloadTooLarge
 from hewston_bff.services.ready_body import ReadyBody
 
 _NEVER = re.compile(r"q=0(\.0{0,3})?")
+
+
+async def read_body(request: web.Request, *, max_bytes: int, within_s: float) -> bytes:
+    """The whole body of a request.
+
+    Raises:
+        PayloadTooLarge: it is larger than `max_bytes`, or says so.
+        InvalidRequest: it broke off, or was not there in time.
+    """
+    too_large = PayloadTooLarge(f"the body may have {max_bytes} bytes: send less")
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(within_s):
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > max_bytes:
+                    raise too_large
+    except (web.RequestPayloadError, ConnectionError, TimeoutError) as exc:
+        raise InvalidRequest("body: broke off, or did not come in time") from exc
+    return bytes(body)
 
 
 async def put_body(

@@ -10,24 +10,18 @@ import hewston_bff
 from hewston_bff.credentials import Scope
 from hewston_bff.hub.stats import HubStats
 from hewston_bff.web.access import API_KEY_ERRORS, API_KEY_HEADER, require
+from hewston_bff.web.dependencies import DependencyState, dependency_states
 from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
 from hewston_bff.web.keys import (
-    ARTIFACTS,
-    BACKEND,
-    CATALOG,
     CLIENTS,
     DESCRIPTORS,
     FEATURES,
     HUB,
-    REDIS,
     RESPONSE_CACHE,
     SETTINGS,
 )
 
-_BACKEND_S = 2.0
 _TICKER_LATE_S = 1.0
-
-DependencyState = Literal["ok", "degraded", "down", "disabled"]
 
 
 class BuildInfo(BaseModel):
@@ -137,11 +131,7 @@ async def health(request: web.Request) -> web.Response:
     """`GET /api/v1/health`: always 200; what we depend on, by name."""
     app = request.app
     settings = app[SETTINGS]
-    dependencies: dict[str, DependencyState] = {
-        "backend_api": await app[BACKEND].state(within_s=_BACKEND_S),
-        "redis": await _redis_state(app),
-        "catalog": await _catalog_state(app),
-    }
+    dependencies = await dependency_states(app)
     is_well = all(state in {"ok", "disabled"} for state in dependencies.values())
     return _json(
         Health(
@@ -241,21 +231,6 @@ def _totals(stats: HubStats, connections: int) -> SocketStats:
         log_bytes=stats.log_bytes,
         cache_bytes=stats.cache_bytes,
     )
-
-
-async def _redis_state(app: web.Application) -> DependencyState:
-    if REDIS not in app:
-        return "disabled"
-    return "ok" if await app[REDIS].is_up() else "down"
-
-
-async def _catalog_state(app: web.Application) -> DependencyState:
-    """The catalog, or without one the artifacts; `degraded` if one of two is there."""
-    parts = [part for part in (app.get(CATALOG), app.get(ARTIFACTS)) if part is not None]
-    up = [await part.is_up() for part in parts]
-    if not parts:
-        return "disabled"
-    return "ok" if all(up) else "degraded" if any(up) else "down"
 
 
 def _json(model: BaseModel, *, status: int = 200) -> web.Response:

@@ -4,6 +4,7 @@ Everything is read where it is counted when it is asked for: counting twice woul
 """
 
 from collections.abc import Iterator
+from typing import get_args
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -12,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from hewston_bff.credentials import Scope
+from hewston_bff.events.source_state import SourceStatus
 from hewston_bff.hub.hub import Hub
 from hewston_bff.log_setup import Lines
 from hewston_bff.net.cache import CacheCounters, MemoryCache
@@ -80,6 +82,70 @@ class HubCollector(Collector):
             name = state.name.lower()
             runs.add_metric([name], sum(run.state == name for run in stats.runs))
         yield runs
+
+
+class EventCollector(Collector):
+    """The sources of topics that carry events as metric families; nothing is told by topic."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[_Family]:
+        """All families, as they are now."""
+        counters = self._hub.counters
+        for name, text, value in (
+            ("events_in", "Events taken from sources", counters.events_in),
+            ("events_out", "Event messages given to clients", counters.events_out),
+            ("event_bytes_out", "Bytes of event messages", counters.event_bytes_out),
+            ("events_merged", "Events merged into a message with others", counters.events_merged),
+        ):
+            yield CounterMetricFamily(f"hewston_bff_{name}", text, value=value)
+        families = {
+            name: GaugeMetricFamily(f"hewston_bff_source_{name}", text, labels=["kind"])
+            for name, text in _SOURCE_GAUGES.items()
+        }
+        state = GaugeMetricFamily(
+            "hewston_bff_source_state", "1 for the state it is in", labels=["kind", "state"]
+        )
+        left_out = CounterMetricFamily(
+            "hewston_bff_source_left_out",
+            "Entries that were not delivered, or not as they are",
+            labels=["kind", "reason"],
+        )
+        for channel in self._hub.events:
+            kind, stats, log = channel.kind.name, channel.source.stats, channel.log
+            values: dict[str, float | None] = {
+                "events": stats.events,
+                "bytes": stats.bytes,
+                "reconnects": stats.reconnects,
+                "behind_seconds": None if stats.behind_ms is None else stats.behind_ms / 1e3,
+                "ring_bytes": log.ring.size_bytes,
+                "topics": len(log.table),
+                "topics_forgotten": log.table.forgotten,
+                "subscriptions": len(channel.listeners),
+            }
+            for name, measured in values.items():
+                if measured is not None:
+                    families[name].add_metric([kind], measured)
+            for status in get_args(SourceStatus):
+                state.add_metric([kind, status], channel.link_state.status == status)
+            for reason, count in stats.left_out.items():
+                left_out.add_metric([kind, reason], count)
+        yield from families.values()
+        yield state
+        yield left_out
+
+
+_SOURCE_GAUGES = {
+    "events": "Events read since the start",
+    "bytes": "Bytes of their payloads",
+    "reconnects": "Connections lost and tried again since the start",
+    "behind_seconds": "How far behind the newest entry in Redis what was read last was",
+    "ring_bytes": "Bytes of the events that are held",
+    "topics": "Topics that are known",
+    "topics_forgotten": "Topics that were forgotten because there are too many",
+    "subscriptions": "Subscriptions of all clients",
+}
 
 
 class CacheCollector(Collector):

@@ -1,9 +1,11 @@
 """Sockets of the stream protocol: from a request to a session."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
+from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import (
     BffError,
     Busy,
@@ -17,6 +19,7 @@ from hewston_bff.errors import (
 from hewston_bff.feature_flags import Feature
 from hewston_bff.hub.control import start_of
 from hewston_bff.net.clients.carriers import SocketCarrier
+from hewston_bff.net.clients.session import Session
 from hewston_bff.protocol import dialects
 from hewston_bff.protocol.commands import Subscribe
 from hewston_bff.protocol.dialects import SUBPROTOCOL, Dialect
@@ -41,6 +44,9 @@ RUN_OPENING_ERRORS: tuple[type[BffError], ...] = (
     *(InvalidRequest, RunNotFound, Unauthorized, Forbidden, RateLimited, LimitReached, Busy),
 )
 """The same of one run, which is asked for before."""
+Reader = Callable[[web.WebSocketResponse], Awaitable[None]]
+"""Reads a client's messages until its socket closes."""
+
 _OPENED = ApiAnswer(
     101, "The socket is open. Its messages are in the AsyncAPI document.", None, None
 )
@@ -52,14 +58,15 @@ def socket_endpoint(
     """The endpoint at `path` that speaks a dialect over a WebSocket."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        _check_handshake(request)
+        check_handshake(request)
         if dialect.subscribes is None:
-            return await _serve_socket(request, dialect)
+            return await serve_socket(request, dialect)
         asked = subscription_asked(request, dialect.subscribes, takes_query=dialect.takes_query)
         start = start_of(asked)
         async with admitted(request) as permit:
-            return await _serve_socket(
-                request, dialect, RunRequest(RunId(permit.topic.name), asked, start)
+            wanted = RunRequest(RunId(permit.topic.name), asked, start)
+            return await serve_socket(
+                request, dialect, begin=lambda session: watch(session, wanted, dialect)
             )
 
     return Endpoint(
@@ -78,7 +85,13 @@ def socket_endpoint(
     )
 
 
-def _check_handshake(request: web.Request) -> None:
+def check_handshake(request: web.Request) -> None:
+    """Refuse what cannot become a stream for a page that may have one.
+
+    Raises:
+        Forbidden: it is of a foreign origin.
+        InvalidRequest: no upgrade is asked for, or a header is no text.
+    """
     check_origin(request)
     # Refused before the upgrade: afterwards there is no status to say it by.
     credentials_of(request)
@@ -86,9 +99,22 @@ def _check_handshake(request: web.Request) -> None:
         raise InvalidRequest("this address speaks WebSocket: connect with a WebSocket client")
 
 
-async def _serve_socket(
-    request: web.Request, dialect: Dialect, wanted: RunRequest | None = None
+def _read_commands(session: Session) -> Reader:
+    return session.commands.read
+
+
+async def serve_socket(
+    request: web.Request,
+    dialect: Dialect,
+    *,
+    begin: Callable[[Session], None] = lambda _: None,
+    caller: ApiCaller | None = None,
+    reader: Callable[[Session], Reader] = _read_commands,
 ) -> web.StreamResponse:
+    """Serve a socket until it closes; `begin` subscribes, `reader` hears what the client says.
+
+    `caller`: who asks for topics of events, if that is not told by what a stream looks at.
+    """
     settings = request.app[SETTINGS]
     with request.app[CLIENTS].slot(client_address(request)):
         ws = web.WebSocketResponse(
@@ -107,16 +133,13 @@ async def _serve_socket(
         transport = request.transport
         if transport is None:
             return ws
-        caller = caller_of(request, bearer_counts=False)
+        if caller is None:
+            caller = caller_of(request, bearer_counts=False)
         carrier = SocketCarrier(dialect)
         with open_session(request, transport, dialect, carrier, caller=caller) as session:
-
-            def begin() -> None:
-                if wanted is not None:
-                    watch(session, wanted, dialect)
-
+            read = reader(session)
             try:
-                await session.serve(lambda: session.commands.read(ws), begin=begin)
+                await session.serve(lambda: read(ws), begin=lambda: begin(session))
                 if session.ending is not None:
                     code, reason = session.ending
                     async with asyncio.timeout(settings.bff_ws_close_seconds):

@@ -63,6 +63,15 @@ window.painted = [];
   requestAnimationFrame(look);
 })();
 """
+_PAUSE_PAST = """seq => new Promise((resolve) => {
+    const look = () => {
+        const player = document.querySelector('.player');
+        if (Number(player?.dataset.seq ?? -1) <= seq) { requestAnimationFrame(look); return; }
+        [...player.querySelectorAll('button')].find((b) => b.textContent === 'Pause').click();
+        resolve();
+    };
+    look();
+})"""
 _STILL = """() => {
   const last = window.painted.at(-1);
   window.stillFor = last === window.stillAt ? window.stillFor + 1 : 0;
@@ -99,6 +108,17 @@ class Tab:
     async def pause(self) -> int:
         """Stop it; the index it stands at."""
         await self.page.get_by_role("button", name="Pause", exact=True).click()
+        return await self._stands()
+
+    async def pause_past(self, seq: int) -> int:
+        """Stop it as soon as a later frame than this was painted; the index it stands at.
+
+        The page itself presses the button: on a busy machine a run may be over before we do.
+        """
+        await self.page.evaluate(_PAUSE_PAST, seq)
+        return await self._stands()
+
+    async def _stands(self) -> int:
         await self.status("paused")
         # What was on its way may still be painted.
         await self.page.evaluate("window.stillFor = 0")

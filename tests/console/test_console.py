@@ -35,8 +35,7 @@ async def test_the_cursor_goes_where_the_user_says(browser: Browser) -> None:
     async with console(MONTH) as (bff, _, _):
         async with tab(browser, f"{bff.url}/#/run/month") as user:
             await user.slowly()
-            await user.past(100)
-            await user.pause()
+            await user.pause_past(100)
             await user.page.get_by_label("Jump to (UTC)").fill("2024-01-16T15:00")
             await user.page.get_by_role("button", name="Jump").click()
             time = user.page.locator(".strip .time")
@@ -62,8 +61,7 @@ async def test_what_a_jump_passed_over_is_there_minute_by_minute(browser: Browse
     async with console(MONTH) as (bff, _, _):
         async with tab(browser, f"{bff.url}/#/run/month") as user:
             await user.slowly()
-            await user.past(30)
-            await user.pause()
+            await user.pause_past(30)
             await user.page.get_by_role("button", name="1m", exact=True).click()
             await user.page.get_by_label("Jump to (UTC)").fill("2024-01-05T15:00")
             await user.page.get_by_role("button", name="Jump").click()
@@ -83,8 +81,7 @@ async def test_two_tabs_on_one_run_are_independent(browser: Browser) -> None:
         async with tab(browser, url) as first, tab(browser, url) as second:
             await first.slowly()
             await second.slowly()
-            await first.past(50)
-            stands = await first.pause()
+            stands = await first.pause_past(50)
             await second.past(await second.seq() + 100)
             await second.status("playing")
             assert await first.seq() == stands
@@ -113,8 +110,7 @@ async def test_playing_survives_a_killed_server_without_a_click_or_a_jump(
         await user.keep("offline")
         stood = await user.seq()
         async with program(*serve):
-            await user.past(stood + 150)
-            stands = await user.pause()
+            stands = await user.pause_past(stood + 150)
             held = await user.page.locator(".player").get_attribute("data-held")
             assert held == str(stands + 1), "each frame is in the picture once"
             painted = await user.painted()
@@ -214,8 +210,7 @@ async def test_on_a_phone_nothing_is_cut_off(browser: Browser) -> None:
                 width = await user.page.evaluate("document.documentElement.scrollWidth")
                 assert width <= 390, place
             await user.slowly()
-            await user.past(60)
-            await user.pause()
+            await user.pause_past(60)
             await user.keep("phone")
 
 

@@ -14,7 +14,7 @@ from hewston_bff.hub.topic_entry import TopicEntry
 from hewston_bff.log.changes import LogChange
 from hewston_bff.topics.run.description import RunDescription
 from hewston_bff.topics.run.identity import RunIdentity
-from hewston_bff.topics.run.link import Broken, Connect, Quiet
+from hewston_bff.topics.run.link import Connect, ConnectionLost, Quiet
 from hewston_bff.topics.run.run_state import Change
 from hewston_bff.topics.run.skips import Skip
 from tests.hub.support import MemorySink, Stage, StageKind, say
@@ -102,7 +102,7 @@ def test_whatever_happens_to_a_run_happens_elsewhere() -> None:
     stage.tick(60)
     stage.skip(Skip.MALFORMED)
     stage.step(Quiet(), now_s=1.0)
-    stage.step(Broken(jitter=0.5), now_s=2.0)
+    stage.step(ConnectionLost(jitter=0.5), now_s=2.0)
     stage.tick(30)
     stage.step(Connect(), now_s=3.0)
     stage.open(now_s=3.0)

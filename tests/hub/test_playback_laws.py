@@ -7,7 +7,7 @@ import pytest
 
 from hewston_bff.errors import BackendUnavailable
 from hewston_bff.hub.subscription import Subscription
-from hewston_bff.topics.run.link import Broken, Connect, Opened, Quiet, Refused, Stopped
+from hewston_bff.topics.run.link import Connect, ConnectionLost, Opened, Quiet, Refused, Stopped
 from tests.hub.support import MemorySink, Message, Stage, say
 from tests.topics.run.frames import frame, plain, ts
 
@@ -489,7 +489,7 @@ def test_a_first_attempt_to_connect_is_no_news_and_a_further_one_is() -> None:
     stage = growing(10)
     stage.step(Stopped())
     _, sink = stage.view()
-    for event in (Connect(), Opened(), Broken(jitter=0.5), Connect(), Opened()):
+    for event in (Connect(), Opened(), ConnectionLost(jitter=0.5), Connect(), Opened()):
         stage.step(event, now_s=1.0)
     news = [(m["status"], m.get("attempt")) for m in sink.seen if m["t"] == "upstream"]
     assert news == [("up", None), ("retrying", 1), ("connecting", 2), ("up", None)]

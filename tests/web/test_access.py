@@ -137,6 +137,7 @@ async def test_behind_a_trusted_proxy_it_is_the_client_that_counts() -> None:
         host = {"X_Forwarded_Host": "desk.example", "X_Forwarded_Proto": "https"}
         assert await _status(bff, path, X_Forwarded_For="203.0.113.7", **host) == 403
         assert await _status(bff, path, X_Forwarded_For="::1", **host) == 204
+        assert await _status(bff, path, **host) == 403, "the proxy does not say for whom"
         page = host | {"Origin": "https://desk.example"}
         assert await _status(bff, path, X_Forwarded_For="203.0.113.7", **page) == 204
         assert await _status(bff, path, X_Forwarded_For="203.0.113.7, 127.0.0.1", **host) == 403

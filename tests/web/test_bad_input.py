@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -11,7 +11,7 @@ import structlog
 from hewston_bff.web.contract.openapi import openapi
 from hewston_bff.web.endpoint import Tag
 from hewston_bff.web.routes import ENDPOINTS
-from tests.support import Bff, Message, serving
+from tests.support import Bff, Message, free_port, serving
 from tests.waiting import PATIENCE_S
 from tests.web.documented import Documented
 from tests.web.replaying import replaying
@@ -162,8 +162,13 @@ def _names(parameter: Parameter) -> set[str]:
 async def test_a_bad_value_is_refused_by_name_and_the_backend_hears_nothing(
     parameter: Parameter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unlimited = {"bff_rate_aggregated_per_minute": 0, "bff_rate_proxied_per_minute": 0}
-    async with replaying() as backend, serving(backend.url, **unlimited) as bff:
+    settings: dict[str, Any] = {
+        "bff_rate_aggregated_per_minute": 0,
+        "bff_rate_proxied_per_minute": 0,
+        # Nobody listens there: Redis is not asked either.
+        "bff_jobs_url": f"redis://127.0.0.1:{free_port()}/0",
+    }
+    async with replaying() as backend, serving(backend.url, **settings) as bff:
         with structlog.testing.capture_logs() as logged:
             await refusals(bff, parameter)
         assert backend.asked == []

@@ -24,7 +24,7 @@ from hewston_bff.web.routes import ENDPOINTS
 from tests.sources import PACKAGE, ROOT, module_name, python_sources
 from tests.support import stack
 
-_CODE = re.compile(r"`(WS|GET|POST) (/[^?`]*)")
+_CODE = re.compile(r"`(WS|GET|POST|DELETE) (/[^?`]*)")
 
 HANDLER_MODULES = [
     import_module(module_name(path))

@@ -34,11 +34,13 @@ async def test_a_file_switches_without_a_restart_and_never_the_proxy(tmp_path: P
     file = tmp_path / "features.json"
     async with stack(DAY, bff_features_file=file) as (bff, *_):
         assert await bff.get("/api/v1/features") == {
+            "topics": [],
+            "simulated": [],
             "features": {
                 "chart_data_aggregation": True,
                 "run_data_aggregation": True,
                 "websocket_proxy": True,
-            }
+            },
         }
         with structlog.testing.capture_logs() as logs:
             _put(file, '{"websocket_proxy": false, "chart_data_aggregation": false}')

@@ -9,9 +9,11 @@ import pytest
 
 from hewston_bff.tools.simulator import generated_run
 from hewston_bff.web.endpoint import Tag
+from tests.platform_service import platform_service, says
+from tests.redis_server import redis_server
 from tests.support import stack
 
-NOT_OURS = (Tag.BACKEND, Tag.UNPREFIXED, Tag.STREAMS)
+NOT_OURS = (Tag.BACKEND, Tag.UNPREFIXED, Tag.STREAMS, Tag.ACCOUNT, Tag.JOBS)
 LIMITS = ("bff_rate_aggregated_per_minute", "bff_rate_proxied_per_minute")
 SHAPES = "status_code_conformance,content_type_conformance,response_schema_conformance"
 RUN = (
@@ -41,13 +43,37 @@ RUN = (
             ],
             id="backend",
         ),
+        # The same holds for what the market-connectivity service makes of it.
+        pytest.param(["--include-tag", Tag.ACCOUNT, "--checks", SHAPES], id="account"),
+        # Which types of jobs there are no schema can say, and parameters without a name in the
+        # document are ignored, as it says itself.
+        pytest.param(
+            [
+                *("--include-tag", Tag.JOBS),
+                *("--exclude-checks", "positive_data_acceptance,negative_data_rejection"),
+            ],
+            id="jobs",
+        ),
     ],
 )
 async def test_whatever_is_asked_the_answer_is_as_documented(
     options: list[str], tmp_path: Path
 ) -> None:
     unlimited: dict[str, Any] = dict.fromkeys(LIMITS, 0)
-    async with stack(generated_run("demo-day"), **unlimited) as (bff, _, _):
+    async with (
+        platform_service() as service,
+        redis_server() as redis,
+        stack(
+            generated_run("demo-day"),
+            bff_mcp_url=service.url,
+            bff_mcp_username="desk",
+            bff_mcp_password="pw",
+            bff_mcp_orders=True,
+            bff_jobs_url=redis.url,
+            **unlimited,
+        ) as (bff, _, _),
+    ):
+        service.answer = says({"token": "t", "items": [1, 2]})
         process = await asyncio.create_subprocess_exec(
             *(*RUN, *options, f"{bff.url}/api/v1/openapi.json"),
             cwd=tmp_path,

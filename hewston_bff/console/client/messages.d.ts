@@ -35,6 +35,22 @@ export type Ctrl = {
   speed?: number | null;
 };
 
+/** A text of the client was no JSON, or too long. */
+export type DashboardError = {
+  type: "error";
+  message: string;
+};
+
+/** Asks for a `pong`. */
+export type DashboardPing = {
+  type: "ping";
+};
+
+/** The answer to `{"type":"ping"}`. */
+export type DashboardPong = {
+  type: "pong";
+};
+
 /** A `ctrl` as the backend sends it back, its members as they came. */
 export type EchoedCtrl = {
   t: "ctrl";
@@ -79,6 +95,74 @@ export type Err = {
   details?: Record<string, number | string | Record<string, number> | null>;
 };
 
+/**
+ * One event. `n`: how many events of its topic it stands for, itself included. `id` is the id of
+ * its entry in Redis; `ts` has up to nanoseconds; `data` is what was published.
+ */
+export type EventMessage = {
+  t: "event";
+  sid?: number;
+  topic: string;
+  id: string;
+  ts: string;
+  type: string;
+  data: unknown;
+  n: number;
+};
+
+/** The last event that a returning client has. `topic` distinguishes events of one id. */
+export type EventResumePoint = {
+  id: string;
+  topic?: string | null;
+};
+
+/**
+ * Events after `after`, up to and including `until`, will not come, as far as they matched.
+ * `trimmed`: Redis had dropped them before they were read. `evicted`: this client was too slow.
+ */
+export type EventsLag = {
+  t: "lag";
+  sid?: number;
+  topic: string;
+  after: string;
+  until: string;
+  reason: "evicted" | "trimmed";
+};
+
+/**
+ * The state of a subscription to events. `buffering`: the source was not reached yet. `playing`:
+ * older events are still on their way. `recovered` comes once it is known, if it was not when the
+ * subscription was answered.
+ */
+export type EventsState = {
+  t: "state";
+  re?: number | string;
+  sid?: number;
+  topic: string;
+  status: "buffering" | "live" | "paused" | "playing";
+  position: string | null;
+  recovered?: boolean;
+};
+
+/**
+ * The answer to `subscribe` with a topic that carries events. `position` is the id after which it
+ * goes on, null while that is not known. `matches` counts the topics that match now; `broad` is
+ * there, and true, if they are more than the server advises.
+ */
+export type EventsSubscribed = {
+  t: "subscribed";
+  re?: number | string;
+  sid?: number;
+  topic: string;
+  status: "buffering" | "live" | "paused" | "playing";
+  mode: "all" | "latest";
+  max_fps: number;
+  position: string | null;
+  recovered: boolean | null;
+  matches: number;
+  broad?: boolean;
+};
+
 /** One frame of the run, as the backend has it; it may say more. */
 export type Frame = {
   t: "frame";
@@ -89,6 +173,14 @@ export type Frame = {
   orders?: Order[];
   equity?: Equity | null;
   dropped: number;
+};
+
+/** The first message to a dashboard. */
+export type Greeting = {
+  type: "connection";
+  message: string;
+  /** default `"connected"` */
+  status?: "connected";
 };
 
 /** A heartbeat: nothing else was sent for a while. `ts`: ms since 1970. */
@@ -140,6 +232,15 @@ export type MergedFrame = {
   orders?: Order[];
   equity?: EquityRange | null;
   dropped: number;
+};
+
+/** An event of the bus. `timestamp`: ns since 1970. `message_type` is never empty. */
+export type MessageBusEvent = {
+  type: "messagebus";
+  topic: string;
+  payload: unknown;
+  timestamp: number;
+  message_type: string;
 };
 
 /** Figures of the run up to `seq`. */
@@ -241,6 +342,20 @@ export type SnapshotBar = {
 };
 
 /**
+ * The connection to the source of a kind of topics. `silent`: connected, but heartbeats stopped:
+ * its writer may have lost its own connection.
+ */
+export type SourceNews = {
+  t: "source";
+  kind: string;
+  status: "connecting" | "retrying" | "silent" | "up";
+  attempt?: number;
+  retry_in_ms?: number;
+  heartbeat_age_ms?: number;
+  simulated?: boolean;
+};
+
+/**
  * The state of a cursor. `seq` is the last frame delivered or passed, -1 before the first. `epoch`,
  * `first`, `last`, `complete` and `recovered` come with the first `state` on a log that was cold
  * when the subscription was answered.
@@ -299,6 +414,20 @@ export type Subscribe = {
   /** messages a second, at most; default `30.0` */
   max_fps?: number;
   updates?: ("equity" | "frames" | "metrics" | "orders" | "run")[];
+};
+
+/** Watch topics that carry events: `kind:name`, or a pattern of names with `*` and `?`. */
+export type SubscribeEvents = {
+  t: "subscribe";
+  topic: string;
+  id?: number | string | null;
+  mode?: "all" | "latest" | null;
+  /** messages a second of one topic, at most; default `10.0` */
+  max_fps?: number;
+  from?: string | null;
+  resume?: EventResumePoint | null;
+  /** default `false` */
+  paused?: boolean;
 };
 
 /**
@@ -365,6 +494,11 @@ export type ServerMessages = {
     | Err
     | Hb
     | Bye
+    | EventsSubscribed
+    | EventMessage
+    | EventsState
+    | SourceNews
+    | EventsLag
     | Unsubscribed
     | Pong;
   /** `/api/v1/runs/{run_id}/stream` */
@@ -418,6 +552,11 @@ export type ServerMessages = {
     | Err
     | Hb
     | Bye
+    | EventsSubscribed
+    | EventMessage
+    | EventsState
+    | SourceNews
+    | EventsLag
     | Unsubscribed
     | Pong
     | Closed;
@@ -425,16 +564,26 @@ export type ServerMessages = {
   events: Frame | MergedFrame | Ended | Err;
   /** `/backtests/{run_id}/stream` */
   backend_events: Frame | MergedFrame | Ended | Err;
+  /** `/api/v1/topics/{topic}/events` */
+  topic_events: EventMessage | EventsState | SourceNews | EventsLag | Err;
+  /** `/ws` */
+  dashboard: Greeting | MessageBusEvent | DashboardError | DashboardPong;
+  /** `/ws/realtime` */
+  realtime: Greeting | MessageBusEvent | DashboardError | DashboardPong;
 };
 
 /** What a client may send, by channel. */
 export type ClientMessages = {
   /** `/api/v1/stream` */
-  stream: Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat;
+  stream: Subscribe | SubscribeEvents | Unsubscribe | Ctrl | Ping | ClientHeartbeat;
   /** `/api/v1/runs/{run_id}/stream` */
   run: Ctrl | Ping | ClientHeartbeat;
   /** `/backtests/{run_id}/ws` */
   backend: Ctrl | Ping | ClientHeartbeat;
   /** `/api/v1/events/{stream_id}` */
-  event_commands: Subscribe | Unsubscribe | Ctrl | Ping | ClientHeartbeat;
+  event_commands: Subscribe | SubscribeEvents | Unsubscribe | Ctrl | Ping | ClientHeartbeat;
+  /** `/ws` */
+  dashboard: DashboardPing;
+  /** `/ws/realtime` */
+  realtime: DashboardPing;
 };

@@ -24,6 +24,7 @@ from hewston_bff.credentials import Credentials
 from hewston_bff.errors import BackendTimeout, BackendUnavailable, BffError
 from hewston_bff.net.backend.breaker import Breaker, is_connection_trouble
 from hewston_bff.net.backend.connections import Connections, is_unreachable
+from hewston_bff.net.sent_once import sent_once
 from hewston_bff.topics.run.backend_activity import BackendActivity
 
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -204,28 +205,13 @@ async def _request(session: aiohttp.ClientSession, request: _Request) -> aiohttp
             allow_redirects=False,
             skip_auto_headers=request.skip_auto_headers,
             auto_decompress=request.auto_decompress,
-            middlewares=(_once,),
+            middlewares=(sent_once,),
         )
     except aiohttp.ClientConnectionError as exc:
         # aiohttp takes an error of the body's source for one of the connection.
         if isinstance(exc.__cause__, BffError):
             raise exc.__cause__ from None
         raise
-
-
-class _ConnectionLost(aiohttp.ClientConnectionError):
-    """A connection lost before the answer, in a form that aiohttp does not retry on its own."""
-
-
-async def _once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
-        raise _ConnectionLost(str(exc)) from exc
 
 
 def _is_unwell(response: aiohttp.ClientResponse) -> bool:

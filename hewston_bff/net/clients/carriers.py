@@ -9,7 +9,7 @@ from hewston_bff.events.event import Event
 from hewston_bff.net.clients.ws_frames import PING_FRAME, WebSocketFraming, text_frame
 from hewston_bff.ports import Framing
 from hewston_bff.protocol.close_codes import CloseCode
-from hewston_bff.protocol.dialects import Dialect
+from hewston_bff.protocol.dialects import Dialect, EventStyle
 from hewston_bff.protocol.event_stream import event as as_event
 from hewston_bff.protocol.ids import Epoch
 from hewston_bff.protocol.notices import Bye, Closed, Err, Hb, Notice, encode
@@ -64,15 +64,19 @@ def retry(after_ms: int) -> bytes:
     return b"retry: %d\n\n" % after_ms
 
 
+_SOCKET_FRAMINGS: Final = {style: WebSocketFraming(style) for style in EventStyle}
+"""One of each for all clients: framed messages are shared by their framing."""
+
+
 class SocketCarrier:
     """Text messages in WebSocket frames; a close frame says why it ends."""
 
-    framing: Framing = WebSocketFraming()
     hears_client = True
     ping = PING_FRAME
 
     def __init__(self, dialect: Dialect) -> None:
         self._sent = frozenset(dialect.sent)
+        self.framing: Framing = _SOCKET_FRAMINGS[dialect.event_style]
 
     def text(self, name: str, text: bytes) -> bytes:  # noqa: ARG002 - it is in the text
         """See `Carrier`."""

@@ -130,6 +130,10 @@ class Session:
         if self._dialect.ends_with_run and isinstance(notice, Ended):
             self.end(CloseCode.NORMAL, "the run has ended")
 
+    def say(self, text: bytes) -> None:
+        """Send a message that is no notice, where the dialect has some."""
+        self.writer.send_control(self.carrier.text("", text))
+
     def send_error(
         self, error: BffError, *, sid: int | None = None, re: RequestId | None = None
     ) -> None:

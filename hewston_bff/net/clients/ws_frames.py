@@ -10,8 +10,9 @@ import asyncio
 import socket
 from typing import Final
 
-from hewston_bff.events.encoding import event_text
+from hewston_bff.events.encoding import TEXTS
 from hewston_bff.events.event import Event
+from hewston_bff.protocol.dialects import EventStyle
 from hewston_bff.protocol.ids import Epoch
 
 _TEXT: Final = 0x81
@@ -42,7 +43,10 @@ def _header(first: int, size: int) -> bytes:
 
 
 class WebSocketFraming:
-    """How `frame` messages go over a WebSocket: as text messages."""
+    """How frames and events go over a WebSocket: as text messages."""
+
+    def __init__(self, style: EventStyle = EventStyle.STREAM) -> None:
+        self._text = TEXTS[style]
 
     def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:  # noqa: ARG002 - the port's
         """See `ports.Framing`."""
@@ -50,7 +54,7 @@ class WebSocketFraming:
 
     def event(self, event: Event, *, n: int, sid: int | None) -> bytes:
         """See `ports.Framing`."""
-        return text_frame(event_text(event, n, sid))
+        return text_frame(self._text(event, n, sid))
 
 
 def prepare_transport(transport: asyncio.Transport, *, high_water_bytes: int) -> None:

@@ -59,6 +59,10 @@ class ApiKeys:
             return Forbidden(f"this API key has not the scope {scope}: ask for one that has")
         return None
 
+    def digests(self) -> frozenset[str]:
+        """The digests of all keys, in hexadecimal digits."""
+        return frozenset(key.digest.hex() for key in self._keys)
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` each time the keys have changed. It must not raise."""
         self._listeners.append(listener)

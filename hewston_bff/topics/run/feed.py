@@ -180,7 +180,7 @@ class RunSource:
             logger.info("upstream.lost", run_id=self._run_id, reason=str(lost)[:200])
             if lost.is_unreachable:
                 self._activity.lost()
-            self._step(links.Broken(jitter=random()))  # noqa: S311 - spread
+            self._step(links.ConnectionLost(jitter=random()))  # noqa: S311 - spread
         except LinkRefused as refused:
             self._stream_refused(credentials, refused)
         finally:
@@ -204,7 +204,7 @@ class RunSource:
         is_service = self._options.service_token is not None and _SERVICE not in self._refused
         self._refused.add(_SERVICE if is_service else credentials.key)
         if self._credentials() is not None:
-            self._step(links.Broken(jitter=0.0))
+            self._step(links.ConnectionLost(jitter=0.0))
             return
         self._fail(error)
 

@@ -11,7 +11,7 @@
     UP          second Quiet or  REPLAYING   the run ended after this stream was opened, so frames
                 EndSaid                      may be missing: abort, Connect at once
     UP          EndSaid          POLLING     the run is not over: connect again later
-    any         Broken             RETRYING    wait `retry_in_s`, then Connect
+    any         ConnectionLost             RETRYING    wait `retry_in_s`, then Connect
     any         StreamFault      POLLING     the run is not ready: ask its status, 1 to 5 s apart,
                                              and Connect once it is another
     any         StreamFault      RETRYING    the run is over and should play: try again
@@ -104,7 +104,7 @@ class StreamFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class ConnectionLost:
     """The connection broke or could not be made; `jitter` in 0…1 spreads the next attempt."""
 
     jitter: float
@@ -128,7 +128,7 @@ LinkEvent = (
     | Quiet
     | EndSaid
     | StreamFault
-    | Broken
+    | ConnectionLost
     | Refused
     | Stopped
 )
@@ -198,7 +198,7 @@ def step(  # noqa: C901 - one case a row of the table
             return _wait_for_run(link) if link.is_growing else _over(link)
         case StreamFault():
             return _fault(link, times=times)
-        case Broken(jitter):
+        case ConnectionLost(jitter):
             return _lost(link, jitter=jitter, now_s=now_s, times=times)
         case Refused():
             return replace(link, state=LinkState.FAILED)

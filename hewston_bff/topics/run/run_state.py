@@ -116,7 +116,7 @@ class RunState:
     def step(self, event: links.LinkEvent, *, now_s: float) -> Iterator[Change]:
         """Apply `event` to the link."""
         self.link = links.step(self.link, event, now_s=now_s, times=self.times)
-        yield from self._tell_link(was_lost=isinstance(event, links.Broken))
+        yield from self._tell_link(was_lost=isinstance(event, links.ConnectionLost))
         if self.link.state is LinkState.COMPLETE and not self._is_complete:
             self._is_complete = True
             yield Complete()

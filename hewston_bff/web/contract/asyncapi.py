@@ -24,8 +24,9 @@ _NAME = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _ABOUT = f"""\
 Text messages, one JSON object each; `t` says which. Members that are not named here are ignored
-both ways. The subprotocol, if any, is `{SUBPROTOCOL}`; a browser may offer `bearer.<token>` beside
-it. The `id` of a request comes back as `re`, with the resulting state or an `err`.
+both ways. The subprotocol, if any, is `{SUBPROTOCOL}`; a browser may offer `bearer.<token>` and
+`apikey.<key>` beside it. The `id` of a request comes back as `re`, with the resulting state or an
+`err`.
 
 The one rule of continuity: `from`, or `seq` where there is no `from`, is the last `seq` + 1, unless
 a `state` with `seeked`, a `lag` or a `reset` came between.

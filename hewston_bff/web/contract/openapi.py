@@ -10,6 +10,7 @@ import hewston_bff
 from hewston_bff.errors import OUTCOMES, BffError
 from hewston_bff.protocol.dialects import QUERY_MEMBERS
 from hewston_bff.protocol.ids import RUN_ID_PATTERN
+from hewston_bff.topics.job.update import JOB_ID_PATTERN
 from hewston_bff.web.contract.schemas import JsonObject, Schemas
 from hewston_bff.web.endpoint import JSON, ApiAnswer, Endpoint, Header, Model, Tag
 from hewston_bff.web.middleware import HEADER, ErrorEnvelope
@@ -17,6 +18,7 @@ from hewston_bff.web.middleware import HEADER, ErrorEnvelope
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _PATH_SCHEMAS: dict[str, JsonObject] = {
     "run_id": {"type": "string", "pattern": f"^{RUN_ID_PATTERN}$", "examples": ["demo-day"]},
+    "job_id": {"type": "string", "pattern": f"^{JOB_ID_PATTERN}$"},
 }
 _HEADERS = {
     HEADER: ("The request's own, if it had one; also in our log.", "string"),

@@ -52,20 +52,22 @@ def test_a_loss_backs_off_further_each_time_until_something_new_comes() -> None:
     link = UpstreamLink()
     waits = []
     for _ in range(8):
-        link = after(link, (links.Connect(), 0), (links.Broken(jitter=1.0), 0))
+        link = after(link, (links.Connect(), 0), (links.ConnectionLost(jitter=1.0), 0))
         waits.append(link.retry_in_s)
     assert waits == [0.5, 1, 2, 4, 8, 16, 20, 20]
     assert link.state is LinkState.RETRYING
-    link = after(link, (links.Opened(), 0), (links.KnownFrame(), 0), (links.Broken(1.0), 1))
+    link = after(link, (links.Opened(), 0), (links.KnownFrame(), 0), (links.ConnectionLost(1.0), 1))
     assert link.attempt == 9
-    link = after(link, (links.Opened(), 0), (links.NewFrame(), 0), (links.Broken(1.0), 1))
+    link = after(link, (links.Opened(), 0), (links.NewFrame(), 0), (links.ConnectionLost(1.0), 1))
     assert (link.attempt, link.retry_in_s) == (1, 0.5)
 
 
 def test_thirty_seconds_of_health_start_the_attempts_again() -> None:
-    link = after(UpstreamLink(), *[(links.Broken(jitter=1.0), 0.0)] * 5, (links.Opened(), 100))
-    assert after(link, (links.Broken(jitter=1.0), 129)).attempt == 6
-    assert after(link, (links.Broken(jitter=1.0), 130)).attempt == 1
+    link = after(
+        UpstreamLink(), *[(links.ConnectionLost(jitter=1.0), 0.0)] * 5, (links.Opened(), 100)
+    )
+    assert after(link, (links.ConnectionLost(jitter=1.0), 129)).attempt == 6
+    assert after(link, (links.ConnectionLost(jitter=1.0), 130)).attempt == 1
 
 
 def test_stream_errors_poll_a_run_that_goes_on_and_fail_one_that_is_over() -> None:

@@ -1,0 +1,1 @@
+"""Topics of the kind `system`: how the platform's other services are."""
