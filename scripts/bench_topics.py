@@ -41,7 +41,7 @@ PATTERN = "bus:data.quotes.*"
 MAX_ENTRIES = 200_000
 CHUNK_S = 0.005
 MARK = b'{"t":"event"'
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 def free_port() -> int:
