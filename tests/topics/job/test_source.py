@@ -330,7 +330,7 @@ async def _accepted(jobs: JobStack, written: list[tuple[int, str, str, str]]) ->
             await eventually(is_as_accepted, f"{own}")
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=writes)
 async def test_records_say_the_last_accepted_of_random_updates(
     jobs: JobStack, written: list[tuple[int, str, str, str]]
