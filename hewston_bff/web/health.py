@@ -8,7 +8,10 @@ from pydantic import BaseModel
 
 import hewston_bff
 from hewston_bff.credentials import Scope
+from hewston_bff.events.source_state import SourceStatus
+from hewston_bff.hub.event_channel import EventChannel
 from hewston_bff.hub.stats import HubStats
+from hewston_bff.topics.system.statuses import moment
 from hewston_bff.web.access import API_KEY_ERRORS, API_KEY_HEADER, require
 from hewston_bff.web.dependencies import DependencyState, dependency_states
 from hewston_bff.web.endpoint import ApiAnswer, Endpoint, Tag
@@ -100,6 +103,25 @@ class RunRow(BaseModel):
     last_frame_age_ms: int | None
 
 
+class SourceRow(BaseModel):
+    """The source of one kind of topics that carry events; `left_out` counts entries by reason."""
+
+    kind: str
+    status: SourceStatus
+    attempt: int
+    error: str | None
+    events: int
+    bytes: int
+    reconnects: int
+    left_out: dict[str, int]
+    topics: int
+    topics_forgotten: int
+    subscriptions: int
+    ring_bytes: int
+    connected_at: datetime | None
+    last_event_at: datetime | None
+
+
 class AnswerCache(BaseModel):
     """Answers over REST that were kept (`stale`: expired ones of them), or had to be made."""
 
@@ -114,6 +136,7 @@ class StatsPage(BaseModel):
     websocket_stats: SocketStats
     answer_cache: AnswerCache
     runs: list[RunRow]
+    sources: list[SourceRow]
     timestamp: datetime
 
 
@@ -171,6 +194,7 @@ async def websocket_stats(request: web.Request) -> web.Response:
                 request.app[RESPONSE_CACHE].counters, from_attributes=True
             ),
             runs=[RunRow.model_validate(run, from_attributes=True) for run in stats.runs],
+            sources=[_source(channel) for channel in request.app[HUB].events],
             timestamp=datetime.now(UTC),
         )
     )
@@ -208,6 +232,27 @@ def unready_reasons(app: web.Application) -> list[str]:
     if ticker.late_s() > _TICKER_LATE_S:
         reasons.append("ticker late")
     return reasons
+
+
+def _source(channel: EventChannel) -> SourceRow:
+    link, stats, log = channel.link_state, channel.source.stats, channel.log
+    connected_ms, event_ms = stats.connected_at_ms, stats.last_event_at_ms
+    return SourceRow(
+        kind=channel.kind.name,
+        status=link.status,
+        attempt=link.attempt,
+        error=stats.error,
+        events=stats.events,
+        bytes=stats.bytes,
+        reconnects=stats.reconnects,
+        left_out=dict(sorted(stats.left_out.items())),
+        topics=len(log.table),
+        topics_forgotten=log.table.forgotten,
+        subscriptions=len(channel.listeners),
+        ring_bytes=log.ring.size_bytes,
+        connected_at=None if connected_ms is None else moment(connected_ms),
+        last_event_at=None if event_ms is None else moment(event_ms),
+    )
 
 
 def _totals(stats: HubStats, connections: int) -> SocketStats:

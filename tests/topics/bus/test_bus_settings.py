@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from hewston_bff.app import bus_options
 from hewston_bff.cli.main import cli
+from hewston_bff.event_kinds import bus_options
 from hewston_bff.net.redis.bus_streams import RedisBus
 from hewston_bff.settings import Settings
 from hewston_bff.topics.bus.ports import BusUnavailable
