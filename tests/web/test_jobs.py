@@ -293,7 +293,7 @@ async def test_a_payload_of_one_byte_too_many_is_refused(api: JobApi) -> None:
         (b'{"type":"backtest","payload":null}', "payload"),
         (b'{"type":"backtest","playload":{}}', "playload"),
         (b'{"type":"backtest"} {}', "body"),
-        (b'{"type":"backtest","payload":{"a":' + b"[" * 9_000 + b"]" * 9_000 + b"}}", "nested"),
+        (b'{"type":"backtest","payload":{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}}", "nested"),
         (b'{"payload":{}}', "type"),
         (b'{"type":1,"payload":{}}', "type"),
         (b'{"type":"mining","payload":{}}', "must be one of suggestion, backtest"),

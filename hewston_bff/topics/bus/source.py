@@ -166,6 +166,10 @@ class BusSource:
         if positions:
             try:
                 batches = await connection.read(positions, count=count, block_ms=block_ms)
+                if block_ms and len(batches) == 1 < len(positions):
+                    # Who waited is told of the stream that had something first, and of no other;
+                    # what was written to others before it would come too late.
+                    batches = await connection.read(positions, count=count, block_ms=0)
             except NoStream:
                 await self._look(connection, [key for key, _ in positions])
                 return False

@@ -107,7 +107,7 @@ def test_progress_is_a_number_from_0_to_1(text: bytes | None, progress: float | 
         (b"done", b'"done"'),
         (b"{", b'"{"'),
         (b"\xff", '"\ufffd"'.encode()),
-        (b"[" * 5_000 + b"]" * 5_000, b'"' + b"[" * 5_000 + b"]" * 5_000 + b'"'),
+        (b"[" * 50_000 + b"]" * 50_000, b'"' + b"[" * 50_000 + b"]" * 50_000 + b'"'),
     ],
 )
 def test_a_result_is_json_that_a_browser_reads_right(result: bytes | None, told: bytes) -> None:
