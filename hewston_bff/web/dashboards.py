@@ -1,5 +1,7 @@
 """The sockets of a trading node's dashboard and of the trading backend's events page."""
 
+from typing import Literal
+
 import msgspec
 from aiohttp import web
 from pydantic import Field
@@ -13,6 +15,7 @@ from hewston_bff.protocol.dialects import Dialect
 from hewston_bff.web.access import API_KEY_ERRORS, API_KEY_HEADER, caller_of
 from hewston_bff.web.endpoint import ApiAnswer, DocumentedModel, Endpoint, Tag
 from hewston_bff.web.keys import HUB
+from hewston_bff.web.parameters import single_values
 from hewston_bff.web.streams import check_handshake, serve_socket
 
 _ERRORS: tuple[type[BffError], ...] = (
@@ -21,10 +24,13 @@ _ERRORS: tuple[type[BffError], ...] = (
 )
 
 
+_PLATFORM = "events"
+
+
 class DashboardParameters(DocumentedModel):
     """The query of `/ws`."""
 
-    dialect: str | None = Field(
+    dialect: Literal["events"] | None = Field(
         default=None, description="`events`: as the events page of the trading backend has it"
     )
 
@@ -33,8 +39,10 @@ def dashboard_endpoint(dialect: Dialect, *, name: str, path: str) -> Endpoint:
     """The endpoint at `path` for a dashboard that speaks `dialect`."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        is_platform = request.query.get("dialect") == "events"
-        return await _serve(request, dialects.PLATFORM_EVENTS if is_platform else dialect)
+        asked = single_values(request, ("dialect",)).get("dialect")
+        if asked not in {None, _PLATFORM}:
+            raise InvalidRequest("dialect: must be `events`, or left out")
+        return await _serve(request, dialect if asked is None else dialects.PLATFORM_EVENTS)
 
     return Endpoint(
         name=name,
