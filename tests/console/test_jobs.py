@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.console.support import in_node
 from tests.platform_service import platform_service, says
 from tests.redis_server import redis_server
 from tests.support import Bff
+from tests.topics.ticker_tape import TapeSource, tape_kind
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -142,6 +144,23 @@ async def test_a_service_that_is_down_is_unmistakable_until_it_is_back(browser: 
                 onnx.answer = says({"status": "ok"})
                 await expect(row.locator(".pill")).to_have_text("ok")
                 await expect(alarm).to_be_empty()
+
+
+async def test_services_that_only_their_topic_tells_of_are_shown_too(browser: Browser) -> None:
+    async with console(DAY) as (bff, _, _):
+        sources: list[TapeSource] = []
+        bff.hub.events.register(replace(tape_kind(sources, name="system"), is_simulated=True))
+        sources[0].open()
+        since = "2026-11-25T03:49:59Z"
+        row = {"name": "onnx", "since": since, "checked_at": since, "latency_ms": 2.5}
+        async with tab(browser, f"{bff.url}/#/hub") as user:
+            panel = user.page.get_by_role("region", name="Services")
+            for status, shown in (("ok", "ok"), ("down", "✕ down"), ("ok", "ok")):
+                data = msgspec.json.encode({"services": [row | {"status": status, "detail": None}]})
+                event = sources[0].write("status", data.decode(), kind="system")
+                sources[0].intake.publish([event])
+                await expect(panel.locator(".pill[data-status]")).to_have_text(shown)
+            await expect(panel.get_by_text("simulated")).to_be_visible()
 
 
 async def test_figures_that_need_a_key_are_shown_with_one(browser: Browser, tmp_path: Path) -> None:
