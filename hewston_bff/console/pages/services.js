@@ -1,5 +1,5 @@
 import { h, say } from "../ui/dom.js";
-import { age, clock, NOTHING, seconds } from "../ui/format.js";
+import { age, clock, minute, NOTHING, seconds } from "../ui/format.js";
 import { poll } from "../ui/poll.js";
 import { simulatedMark } from "../ui/simulated.js";
 
@@ -95,7 +95,7 @@ function row({ name, status, latency_ms: latency, checked_at: checked, since, de
     { "data-service": name, "data-status": status, class: isStale && "stale" },
     h("th", { scope: "row" }, name),
     h("td", {}, pill, detail && h("span", { class: "quiet small detail" }, ` ${detail}`)),
-    h("td", { class: "when" }, clock(since)),
+    h("td", { class: "when" }, minute(since)),
     h("td", { class: "when" }, age(ago(since))),
     h("td", { class: "when" }, latency === null ? NOTHING : `${latency.toFixed(1)} ms`),
     h("td", { class: "when" }, checked === null ? "not yet" : `${age(ago(checked))} ago`),
