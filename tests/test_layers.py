@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "tools": {"protocol", "events"},
     "cli": {
         *(_ROOT, "app", "tools", "settings", "setting_checks", "log_setup", "errors", "api_keys"),
-        *("protocol", "credentials", "events", "ports"),
+        *("protocol", "credentials", "events", "ports", "tasks"),
     },
     "__main__": {_ROOT, "app", "cli", "settings", "log_setup", "errors"},
 }

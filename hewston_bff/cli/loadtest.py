@@ -36,7 +36,18 @@ _EndpointOption = Annotated[
 ]
 _RunsOption = Annotated[
     str | None,
-    typer.Option("--runs", help="Runs, separated by commas.", show_default="all that are DONE"),
+    typer.Option(
+        "--runs",
+        help="Runs, separated by commas.",
+        show_default="all that are DONE; none with --topics",
+    ),
+]
+_TopicsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--topics",
+        help="Topics such as 'bus:*', separated by commas; each client subscribes to all.",
+    ),
 ]
 _ClientsOption = Annotated[int, typer.Option(min=1, help="Sockets.")]
 _SubscriptionsOption = Annotated[
@@ -53,14 +64,30 @@ _SpeedOption = Annotated[
     float | None, typer.Option(min=0, help="Playback speed.", show_default="60")
 ]
 _FpsOption = Annotated[
-    float | None, typer.Option(min=1, max=60, help="Messages a second.", show_default="30")
+    float | None,
+    typer.Option(
+        "--max-fps",
+        "--fps",
+        min=1,
+        max=60,
+        help="Messages a second, of each topic.",
+        show_default="30; of topics 10",
+    ),
 ]
 _ModeOption = Annotated[
-    Mode | None, typer.Option(help="Merge frames, or send all.", show_default="merge")
+    Mode | None,
+    typer.Option(
+        help="Merge frames (merge) or events that replace each other (latest), or send all.",
+        show_default="merge; of topics as the server has it",
+    ),
 ]
 _FromOption = Annotated[
     str | None,
-    typer.Option("--from", help="start, live, a frame index or a time.", show_default="start"),
+    typer.Option(
+        "--from",
+        help="start, live, a frame index or a time; of topics last, live, start or an id.",
+        show_default="start; of topics as the mode has it",
+    ),
 ]
 _ExpectOption = Annotated[
     float | None,
@@ -72,6 +99,7 @@ _ExpectOption = Annotated[
 ]
 _OriginOption = Annotated[str | None, typer.Option(help="Origin header, as a browser's page.")]
 _TokenOption = Annotated[str | None, typer.Option(help="Bearer token.")]
+_KeyOption = Annotated[str | None, typer.Option("--api-key", help="API key, for topics.")]
 _PidOption = Annotated[
     list[int] | None,
     typer.Option("--pid", help="The server's process, for its CPU; several times for several."),
@@ -88,6 +116,7 @@ def loadtest(
     url: _UrlOption = "http://127.0.0.1:8001",
     endpoint: _EndpointOption = StreamEndpoint.STREAM,
     runs: _RunsOption = None,
+    topics: _TopicsOption = None,
     clients: _ClientsOption = 10,
     subscriptions: _SubscriptionsOption = 1,
     seconds: _SecondsOption = 10.0,
@@ -100,26 +129,31 @@ def loadtest(
     expect_fps: _ExpectOption = None,
     origin: _OriginOption = None,
     token: _TokenOption = None,
+    api_key: _KeyOption = None,
     pid: _PidOption = None,
     as_json: _JsonOption = False,
     plot: _PlotOption = None,
 ) -> None:
-    """Let many clients watch runs; tell what they got and what it cost.
+    """Let many clients watch runs, topics or both; tell what they got and what it cost.
 
-    Exit code 1: a client could not get in, or no frame came. 2: misused.
+    Exit code 1: a client could not get in, or no frame or event came. 2: misused.
 
     Gaps are told twice: as they came, and with every stall weighed for all the frames that were due
-    in it, as viewers live through it. Ctrl-C ends the window early.
+    in it, as viewers live through it. With --topics, --fps, --mode and --from are about them, and
+    runs play as by default. Ctrl-C ends the window early.
     """
     try:
         if plot is not None:
             picture.check()
         server = address(url)
-        named = tuple(run for run in (runs or "").split(",") if run)
+        named, patterns = _names(runs), _names(topics)
+        if not named and not patterns:
+            named = asyncio.run(finished_runs(server, token=token))
         plan = Plan(
             url=server,
             endpoint=endpoint,
-            runs=named or asyncio.run(finished_runs(server, token=token)),
+            runs=named,
+            topics=patterns,
             clients=clients,
             subscriptions=subscriptions,
             seconds=seconds,
@@ -132,6 +166,7 @@ def loadtest(
             expect_fps=expect_fps,
             origin=origin,
             token=token,
+            api_key=api_key,
         )
         is_ok = _carry_out(plan, pids=tuple(pid or ()), as_json=as_json, plot=plot)
     except NoRuns as exc:
@@ -139,6 +174,10 @@ def loadtest(
     except (BadPlan, NoSuchProcess, picture.NoPicture) as exc:
         raise _quit(str(exc), code=MISUSED) from exc
     raise typer.Exit(0 if is_ok else FAILED)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in (text or "").split(",") if name)
 
 
 def _quit(message: str, *, code: int, hint: str = "") -> typer.Exit:

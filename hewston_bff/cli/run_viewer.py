@@ -4,7 +4,7 @@ import asyncio
 
 from rich.console import Console, RenderableType
 
-from hewston_bff.cli.viewing import OK, Ending, Viewer, WatchLimits
+from hewston_bff.cli.viewing import OK, Ending, RunningViewer, WatchLimits
 from hewston_bff.tools.viewer import keys as watch_keys
 from hewston_bff.tools.viewer.feed import RunFeed, Wish
 from hewston_bff.tools.viewer.keys import Key
@@ -15,7 +15,7 @@ LINE_S = 1.0
 ASK_S = 1.0
 
 
-class TerminalViewer(Viewer):
+class TerminalViewer(RunningViewer):
     """A panel that updates; without a terminal a line a second, until the end of the run."""
 
     def __init__(

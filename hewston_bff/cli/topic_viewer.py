@@ -5,7 +5,7 @@ from time import time_ns
 
 from rich.console import Console, RenderableType
 
-from hewston_bff.cli.viewing import OK, Ending, Viewer, WatchLimits
+from hewston_bff.cli.viewing import OK, Ending, RunningViewer, WatchLimits
 from hewston_bff.tools.viewer.feed import TopicFeed, TopicWish
 from hewston_bff.tools.viewer.keys import Key
 from hewston_bff.tools.viewer.topic_keys import topic_command
@@ -13,7 +13,7 @@ from hewston_bff.tools.viewer.topic_model import TopicsModel
 from hewston_bff.tools.viewer.topic_view import topics_line, topics_panel
 
 
-class TopicViewer(Viewer):
+class TopicViewer(RunningViewer):
     """A table that updates and a list of events; without a terminal a line for each event."""
 
     def __init__(

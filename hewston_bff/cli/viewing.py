@@ -32,7 +32,7 @@ class Ending(NamedTuple):
     message: str = ""
 
 
-class Viewer:
+class RunningViewer:
     """A running viewer. What it watches, and how that looks, is for the classes below.
 
     `keyboard` is a terminal's descriptor, None if nobody presses keys.

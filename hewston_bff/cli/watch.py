@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hewston_bff.cli.run_viewer import TerminalViewer
 from hewston_bff.cli.topic_viewer import TopicViewer
-from hewston_bff.cli.viewing import Ending, Viewer, WatchLimits
+from hewston_bff.cli.viewing import Ending, RunningViewer, WatchLimits
 from hewston_bff.protocol.topics import EVENT_KINDS
 from hewston_bff.tools.loadtest.plan import BadPlan, address
 from hewston_bff.tools.viewer import keys as watch_keys
@@ -115,7 +115,7 @@ def watch(
     _view(lambda console, keys: TerminalViewer(run, limits=limits, console=console, keyboard=keys))
 
 
-def _view(make: Callable[[Console, int | None], Viewer]) -> None:
+def _view(make: Callable[[Console, int | None], RunningViewer]) -> None:
     """Watch, and exit.
 
     Raises:
@@ -135,7 +135,7 @@ def _misused(problem: str) -> typer.Exit:
     return typer.Exit(MISUSED)
 
 
-async def _watch(make: Callable[[Console, int | None], Viewer]) -> Ending:
+async def _watch(make: Callable[[Console, int | None], RunningViewer]) -> Ending:
     console = Console(file=sys.stdout)
     keyboard = watch_keys.keyboard() if console.is_terminal else None
     return await make(console, keyboard).run()

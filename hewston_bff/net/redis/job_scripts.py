@@ -1,4 +1,4 @@
-"""What changes several keys of the jobs at once, as scripts: Redis runs each as one transaction.
+"""What concerns several keys of the jobs at once, as scripts: Redis runs each as one transaction.
 
 Scripts, not WATCH: whether the queue has room is asked together with the rest, and under WATCH
 each job that a worker takes meanwhile would make everyone begin again. What a script writes is
@@ -46,6 +46,30 @@ redis.call('RPUSH', queue, ARGV[3])
 return {'new', id, 'queued'}
 """
 """Answers {what, id, status}: `new`, `known` (the key's job), `conflict` (another body), `full`."""
+
+LIST: Final = """
+-- index | highest number, how many, record prefix, fields of a record
+local found = redis.call('ZRANGE', KEYS[1], ARGV[1], '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[2],
+  'WITHSCORES')
+local fields = {unpack(ARGV, 4)}
+local told = {}
+for at = 1, #found, 2 do
+  local record = redis.call('HMGET', ARGV[3] .. found[at], unpack(fields))
+  told[#told + 1] = {found[at], found[at + 1], record}
+end
+return told
+"""
+"""Answers {id, number, record} of each, newest first. One answer, as many are slow to read."""
+
+KNOWN: Final = """
+-- records
+local told = {}
+for at, record in ipairs(KEYS) do
+  told[at] = redis.call('HEXISTS', record, 'type')
+end
+return told
+"""
+"""Answers 1 or 0 for each: whether it is the record of a job that was made."""
 
 CANCEL: Final = """
 -- queue, record, updates | id, now, updates kept

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from hewston_bff.events.event import FIRST_ID, EntryId, parse_entry_id
 from hewston_bff.net.clock import now_ms
-from hewston_bff.net.redis.job_scripts import CANCEL, CREATE
+from hewston_bff.net.redis.job_scripts import CANCEL, CREATE, KNOWN, LIST
 from hewston_bff.net.redis.jobs_redis import BLOCK_MS, JobsRedis
 from hewston_bff.topics.job.ports import Fields, StreamExtent, UpdateEntry
 from hewston_bff.topics.job.record import RECORD_FIELDS, SUMMARY_FIELDS
@@ -82,6 +82,7 @@ class JobStore:
         self._options = options
         self._create = redis.client.register_script(CREATE)
         self._cancel = redis.client.register_script(CANCEL)
+        self._list = redis.client.register_script(LIST)
 
     async def push(
         self, job_id: str, kind: str, entry: bytes, *, now: str, key: str | None, digest: str
@@ -124,26 +125,16 @@ class JobStore:
 
     async def newest(self, before: int | None, *, count: int) -> list[Listed]:
         """The newest jobs with a number below `before`, newest first, without results."""
-        options, redis = self._options, self._redis
+        options = self._options
         top = "+inf" if before is None else f"({before}"
-        range_of = redis.client.zrange(
-            options.index,
-            top,
-            "-inf",
-            desc=True,
-            byscore=True,
-            offset=0,
-            num=count,
-            withscores=True,
+        found = await self._redis.ask(
+            self._list(
+                keys=[options.index], args=[top, count, options.record_prefix, *SUMMARY_FIELDS]
+            )
         )
-        found = [(member.decode(), int(score)) for member, score in await redis.ask(range_of)]
-        pipe = redis.client.pipeline(transaction=False)
-        for job_id, _ in found:
-            pipe.hmget(options.record(job_id), SUMMARY_FIELDS)
-        records = await redis.ask(pipe.execute()) if found else []
         return [
-            Listed(number, job_id, _fields(SUMMARY_FIELDS, values))
-            for (job_id, number), values in zip(found, records, strict=True)
+            Listed(int(number), job_id.decode(), _fields(SUMMARY_FIELDS, values))
+            for job_id, number, values in found
         ]
 
     async def forget(self, job_ids: Collection[str]) -> None:
@@ -157,6 +148,7 @@ class JobUpdateStream:
     def __init__(self, redis: JobsRedis, options: JobStoreOptions) -> None:
         self._redis = redis
         self._options = options
+        self._known = redis.client.register_script(KNOWN)
 
     async def extent(self) -> StreamExtent:
         """See `JobUpdates`."""
@@ -211,10 +203,8 @@ class JobUpdateStream:
 
     async def known(self, job_ids: Collection[str]) -> set[str]:
         """See `JobUpdates`."""
-        pipe = self._redis.client.pipeline(transaction=False)
-        for job_id in job_ids:
-            pipe.hexists(self._options.record(job_id), "type")
-        found = await self._redis.ask(pipe.execute())
+        keys = [self._options.record(job_id) for job_id in job_ids]
+        found = await self._redis.ask(self._known(keys=keys))
         return {job_id for job_id, has in zip(job_ids, found, strict=True) if has}
 
     async def keep(self, job_ids: Collection[str], *, finished: Collection[str]) -> None:

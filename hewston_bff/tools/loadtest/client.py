@@ -5,9 +5,9 @@ All clients share one receive buffer: each reads what it got before the next is 
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 
 from hewston_bff.tools.loadtest import notices
 from hewston_bff.tools.loadtest.events import ChunkReader, EventReader, StreamEvent
@@ -15,6 +15,7 @@ from hewston_bff.tools.loadtest.peek import FRAME_STARTS, Peek, peek
 from hewston_bff.tools.loadtest.plan import PLAY, ClientTarget
 from hewston_bff.tools.loadtest.record import UNKNOWN, StreamRecord
 from hewston_bff.tools.loadtest.tally import Tally
+from hewston_bff.tools.loadtest.topic_stream import EVENT_STARTS, TopicStream, peek_event
 from hewston_bff.tools.loadtest.wire import (
     BadReply,
     FrameReader,
@@ -171,13 +172,20 @@ class SocketClient(Client):
     """A client of the WebSocket endpoints; answers pings, and `play`s again at a run's end."""
 
     def __init__(
-        self, target: ClientTarget, *, streams: list[StreamRecord], shared: Shared
+        self,
+        target: ClientTarget,
+        *,
+        streams: list[StreamRecord],
+        shared: Shared,
+        topics: Sequence[TopicStream] = (),
     ) -> None:
         super().__init__(target, streams=streams, shared=shared)
         self._key = os.urandom(16)
         self._headers |= upgrade_headers(self._key)
         # The endpoints of one run need no sid; the others tell theirs before the first frame.
         self._by_sid = {-1: streams[0]} if len(streams) == 1 else {}
+        self._topics = topics
+        self._topics_by_sid: dict[int, TopicStream] = {}
         self._reader = FrameReader(on_message=self._on_message, on_control=self._on_control)
 
     def _is_welcome(self, head: Head) -> bool:
@@ -199,7 +207,10 @@ class SocketClient(Client):
 
     def _on_message(self, data: bytes | bytearray, start: int, stop: int) -> None:
         if not data.startswith(FRAME_STARTS, start, stop):
-            self._on_notice(bytes(data[start:stop]))
+            if data.startswith(EVENT_STARTS, start, stop):
+                self._on_event(data, start, stop)
+            else:
+                self._on_notice(bytes(data[start:stop]))
             return
         frame = peek(data, start, stop)
         stream = self._by_sid.get(frame.sid)
@@ -207,6 +218,18 @@ class SocketClient(Client):
             self._tally.errors["frame of an unknown sid"] += 1
         else:
             self._note(stream, frame)
+
+    def _on_event(self, data: bytes | bytearray, start: int, stop: int) -> None:
+        event = peek_event(data, start, stop)
+        stream = None if event is None else self._topics_by_sid.get(event.sid)
+        if event is None or stream is None:
+            self._tally.errors["event of an unknown sid"] += 1
+            return
+        stream.event(event, self._now_ns)
+        latency_ns = time_ns() - event.id[0] * 1_000_000
+        # Of another machine's clock, or old: it tells nothing of the way here.
+        if 0 <= latency_ns < _LATENCY_LIMIT_NS:
+            self._tally.event_latencies.append(latency_ns)
 
     def _on_notice(self, data: bytes) -> None:
         try:
@@ -218,15 +241,29 @@ class SocketClient(Client):
         match notice:
             case notices.ErrNotice(code=code):
                 self._tally.errors[code] += 1
-            case notices.SubscribedNotice(re=re, sid=sid):
-                if isinstance(re, int) and 0 <= re < len(self._streams):
-                    self._by_sid[sid] = self._streams[re]
-                elif len(self._streams) == 1:
-                    self._by_sid[sid] = self._streams[0]
+            case notices.SubscribedNotice():
+                self._on_subscribed(notice)
             case None:
                 pass
+            case _ if notice.sid in self._topics_by_sid:
+                self._on_topic_notice(self._topics_by_sid[notice.sid], notice)
             case _:
                 self._on_stream_notice(notice)
+
+    def _on_subscribed(self, notice: notices.SubscribedNotice) -> None:
+        re, sid, runs = notice.re, notice.sid, len(self._streams)
+        if isinstance(re, int) and 0 <= re < runs:
+            self._by_sid[sid] = self._streams[re]
+        elif isinstance(re, int) and runs <= re < runs + len(self._topics):
+            self._topics_by_sid[sid] = self._topics[re - runs]
+        elif runs == 1:
+            self._by_sid[sid] = self._streams[0]
+
+    def _on_topic_notice(self, topics: TopicStream, notice: object) -> None:
+        if isinstance(notice, notices.LagNotice):
+            topics.lag()
+        elif isinstance(notice, notices.StateNotice):
+            topics.is_buffering = notice.status == "buffering"
 
     def _on_stream_notice(
         self,

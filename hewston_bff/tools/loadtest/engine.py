@@ -28,13 +28,17 @@ _SPARE_DESCRIPTORS = 64
 
 
 class LoadProgress(NamedTuple):
-    """How far a test is; `messages` are those of the window once it `is_measuring`."""
+    """How far a test is; `messages` and `events` are of the window once it `is_measuring`.
+
+    `events`: what messages with events of topics stand for.
+    """
 
     elapsed_s: float
     total_s: float
     connected: int
     failed: int
     messages: int
+    events: int
     is_measuring: bool
 
 
@@ -108,9 +112,13 @@ class LoadTest:
     async def _arrive(self, index: int, *, due_ns: int) -> None:
         target = self._plan.target(index)
         streams = [StreamRecord(run_id, due_ns=due_ns) for run_id in target.runs]
-        make = SocketClient if self._plan.endpoint.is_websocket else EventsClient
-        client = make(target, streams=streams, shared=self._shared)
         tally = self._tally
+        client: Client
+        if self._plan.endpoint.is_websocket:
+            topics = [tally.topic_stream(pattern, due_ns=due_ns) for pattern in target.topics]
+            client = SocketClient(target, streams=streams, shared=self._shared, topics=topics)
+        else:
+            client = EventsClient(target, streams=streams, shared=self._shared)
         tally.arrived += 1
         tally.streams.extend(streams)
         self._clients.append(client)
@@ -151,7 +159,8 @@ class LoadTest:
                         total_s=total_s,
                         connected=tally.connected,
                         failed=sum(tally.failed.values()),
-                        messages=tally.messages,
+                        messages=tally.messages + tally.event_messages,
+                        events=sum(stream.events for stream in tally.topics),
                         is_measuring=self._is_measuring,
                     )
                 )

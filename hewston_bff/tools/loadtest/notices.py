@@ -34,10 +34,11 @@ class StateNotice(msgspec.Struct, tag_field="t", tag="state"):
 
 
 class LagNotice(msgspec.Struct, tag_field="t", tag="lag"):
-    """Frames were lost."""
+    """Frames `from` to `to` were lost; or, of topics, events `after` one until another."""
 
-    from_: int = msgspec.field(name="from")
-    to: int
+    from_: int = msgspec.field(name="from", default=0)
+    to: int = -1
+    after: str | None = None
     sid: int = -1
 
 

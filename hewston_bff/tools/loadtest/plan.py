@@ -1,7 +1,7 @@
 """What a load test does: who arrives when, at which endpoint, for which runs, with which words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
@@ -51,9 +51,12 @@ class StreamEndpoint(StrEnum):
 
 
 class Mode(StrEnum):
-    """How frames between two messages are delivered."""
+    """How frames, or events, between two messages are delivered."""
 
     MERGE = "merge"
+    """Of runs."""
+    LATEST = "latest"
+    """Of topics."""
     ALL = "all"
 
 
@@ -66,6 +69,7 @@ class ClientTarget:
 
     path: str
     runs: tuple[str, ...]
+    topics: tuple[str, ...]
     opening: tuple[bytes, ...]
 
 
@@ -77,6 +81,8 @@ class Plan:
         url: Scheme, host and port, perhaps with a path that comes before every endpoint's.
         clients: Sockets; each `ramp_up_s / clients` after the one before, whatever became of that.
         subscriptions: Runs on one socket (endpoint `stream`).
+        topics: Patterns that each client subscribes to as well (endpoint `stream`). If there are
+            some, `max_fps`, `mode` and `start` are theirs, and runs play as the server has it.
         warmup_s: From the last arrival to the measuring window.
         expect_fps: Messages a second that a stream should get; None has it worked out.
     """
@@ -96,15 +102,21 @@ class Plan:
     expect_fps: float | None = None
     origin: str | None = None
     token: str | None = None
+    topics: tuple[str, ...] = ()
+    api_key: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.runs:
+        if not self.runs and not self.topics:
             raise BadPlan("there is no run to watch: name some with --runs")
+        if self.topics and self.endpoint is not StreamEndpoint.STREAM:
+            raise BadPlan("--topics needs --endpoint stream")
+        if self.mode is (Mode.MERGE if self.topics else Mode.LATEST):
+            raise BadPlan("--mode is latest or all with --topics, else merge or all")
         if self.subscriptions > 1 and self.endpoint is not StreamEndpoint.STREAM:
             raise BadPlan("--subscriptions above 1 needs --endpoint stream")
-        headers = f"{self.origin}{self.token}"
+        headers = f"{self.origin}{self.token}{self.api_key}"
         if not (headers.isascii() and headers.isprintable()):
-            raise BadPlan("an origin or token is made of printable ASCII characters")
+            raise BadPlan("an origin, token or key is made of printable ASCII characters")
         if self.endpoint is StreamEndpoint.BACKEND and (self.max_fps or self.mode or self.start):
             raise BadPlan("--max-fps, --mode and --from mean nothing at --endpoint backend")
 
@@ -138,15 +150,17 @@ class Plan:
         A run that is followed live gives its own beat, of which the median gap tells. At speed 0
         frames come as fast as the socket takes them, so nothing is due at any time.
         """
-        fps = self.max_fps or DEFAULT_FPS
+        # With topics, how to deliver is said of them: runs play as by default.
+        wish = replace(self, max_fps=None, mode=None, start=None) if self.topics else self
+        fps = wish.max_fps or DEFAULT_FPS
         if self.expect_fps:
             return 1e9 / self.expect_fps
         if self.speed == 0:
             return None
-        if self.start == "live":
+        if wish.start == "live":
             return max(median_ns, 1e9 / fps)
         source_fps = SOURCE_FPS * (DEFAULT_SPEED if self.speed is None else self.speed)
-        return 1e9 / (source_fps if self.mode is Mode.ALL else min(source_fps, fps))
+        return 1e9 / (source_fps if wish.mode is Mode.ALL else min(source_fps, fps))
 
     def headers(self) -> dict[str, str]:
         """The HTTP headers of every client."""
@@ -158,15 +172,19 @@ class Plan:
             headers["Origin"] = self.origin
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
+        if self.api_key:
+            headers["X-API-Key"] = self.api_key
         return headers
 
     def target(self, index: int) -> ClientTarget:
         """What client `index` asks for: the runs in turn, so that all get their share."""
         first = index * self.subscriptions
-        runs = tuple(
-            self.runs[at % len(self.runs)] for at in range(first, first + self.subscriptions)
+        count = self.subscriptions if self.runs else 0
+        runs = tuple(self.runs[at % len(self.runs)] for at in range(first, first + count))
+        opening = (*self._opening(runs), *self._topics_opening(len(runs)))
+        return ClientTarget(
+            path=self._path(runs[0] if runs else ""), runs=runs, topics=self.topics, opening=opening
         )
-        return ClientTarget(path=self._path(runs[0]), runs=runs, opening=self._opening(runs))
 
     def _path(self, run_id: str) -> str:
         base = self.url.raw_path.rstrip("/")
@@ -189,7 +207,7 @@ class Plan:
         match self.endpoint:
             case StreamEndpoint.STREAM:
                 options = self._options()
-                if isinstance(self.start, str) and self.start.isdecimal():
+                if not self.topics and isinstance(self.start, str) and self.start.isdecimal():
                     options = {**options, "from": int(self.start)}
                 return tuple(
                     msgspec.json.encode({"t": "subscribe", "id": at, "run_id": run_id, **options})
@@ -203,9 +221,19 @@ class Plan:
             case StreamEndpoint.RUN | StreamEndpoint.SSE:
                 return ()
 
+    def _topics_opening(self, first_id: int) -> tuple[bytes, ...]:
+        options = self._delivery()
+        return tuple(
+            msgspec.json.encode({"t": "subscribe", "id": first_id + at, "topic": topic, **options})
+            for at, topic in enumerate(self.topics)
+        )
+
     def _options(self) -> Mapping[str, float | str]:
+        speed = {} if self.speed is None else {"speed": self.speed}
+        return speed if self.topics else {**speed, **self._delivery()}
+
+    def _delivery(self) -> Mapping[str, float | str]:
         options = {
-            "speed": self.speed,
             "max_fps": self.max_fps,
             "mode": None if self.mode is None else self.mode.value,
             "from": self.start,

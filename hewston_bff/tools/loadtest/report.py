@@ -1,11 +1,15 @@
 """The result of a load test: numbers out of the tally, for people, programs and pictures."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
 from hewston_bff.tools.loadtest.histogram import Percentiles
 from hewston_bff.tools.loadtest.plan import Plan
+from hewston_bff.tools.loadtest.record import StreamRecord
 from hewston_bff.tools.loadtest.tally import Tally
+from hewston_bff.tools.loadtest.topic_stream import TopicStream
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +23,40 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     own_cpu_s: float
     server_cpu_s: float | None
     expected_gap_ns: float | None
+
+
+class TopicsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What subscriptions to topics got. Rates, shares, latency: of the window.
+
+    Attributes:
+        silent: Subscriptions without any event in the window.
+        topics: Topics of which anybody got anything.
+        events: What the messages stand for: the sum of `n`.
+        merged_percent: Events that came inside another's message, of all.
+        latency_ms: From the time in an event's id to its arrival: on one machine, the way from
+            Redis to here. Of merged ones it is that of the newest.
+        lags: How often a subscription was told that events are lost.
+        breaks: Messages out of the order of their topic.
+        uneven: Messages whose `n` is not what other clients were told for the same events.
+        events_by_client_p50: Events a second of the median subscription.
+    """
+
+    patterns: list[str]
+    subscriptions: int
+    silent: int
+    buffering: int
+    topics: int
+    messages: int
+    messages_per_s: float
+    events: int
+    events_per_s: float
+    events_by_client_p50: float
+    merged_percent: float
+    start_ms: Percentiles | None
+    latency_ms: Percentiles | None
+    lags: int
+    breaks: int
+    uneven: int
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,11 +107,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     own_cpu_percent: float
     server_cpu_percent: float | None
     server_cpu_us_per_message: float | None
+    topics: TopicsReport | None = None
 
     @property
     def is_ok(self) -> bool:
-        """Whether every client got in and frames came."""
-        return not self.failed and self.messages > 0
+        """Whether every client got in, frames came, and events of topics if they were wanted."""
+        has_frames = self.messages > 0 or not self.runs
+        has_events = self.topics is None or self.topics.messages > 0
+        return not self.failed and has_frames and has_events
 
     @property
     def is_doubtful(self) -> bool:
@@ -86,6 +127,7 @@ def report(plan: Plan, tally: Tally, window: Window) -> Report:
     streams = tally.streams
     seconds = max(window.seconds, 1e-9)
     messages = tally.messages
+    all_messages = messages + tally.event_messages
     fps = np.array([stream.frames / seconds for stream in streams] or [0.0])
     fps_p5, fps_p50 = np.percentile(fps, [5, 50])
     server_s, expected_ns = window.server_cpu_s, window.expected_gap_ns
@@ -111,7 +153,7 @@ def report(plan: Plan, tally: Tally, window: Window) -> Report:
         gap_ms=tally.gaps.percentiles(),
         gap_corrected_ms=tally.gaps.corrected(expected_ns).percentiles() if expected_ns else None,
         expected_gap_ms=round(expected_ns / 1e6, 3) if expected_ns else None,
-        start_ms=_starts(tally),
+        start_ms=_starts(streams),
         latency_ms=tally.latencies.percentiles(),
         merged=sum(stream.merged for stream in streams),
         lost=sum(stream.lost for stream in streams),
@@ -120,13 +162,39 @@ def report(plan: Plan, tally: Tally, window: Window) -> Report:
         own_cpu_percent=round(100 * window.own_cpu_s / seconds, 1),
         server_cpu_percent=None if server_s is None else round(100 * server_s / seconds, 1),
         server_cpu_us_per_message=None
-        if server_s is None or not messages
-        else round(1e6 * server_s / messages, 2),
+        if server_s is None or not all_messages
+        else round(1e6 * server_s / all_messages, 2),
+        topics=_topics(tally, seconds) if plan.topics else None,
     )
 
 
-def _starts(tally: Tally) -> Percentiles | None:
-    starts = [stream.first_ns - stream.due_ns for stream in tally.streams if stream.first_ns]
+def _topics(tally: Tally, seconds: float) -> TopicsReport:
+    streams = tally.topics
+    events = sum(stream.events for stream in streams)
+    messages = tally.event_messages
+    by_client = [stream.events / seconds for stream in streams]
+    return TopicsReport(
+        patterns=list(dict.fromkeys(stream.pattern for stream in streams)),
+        subscriptions=len(streams),
+        silent=sum(not stream.messages for stream in streams),
+        buffering=sum(stream.is_buffering for stream in streams),
+        topics=len(set[bytes]().union(*(stream.topics for stream in streams))),
+        messages=messages,
+        messages_per_s=round(messages / seconds, 1),
+        events=events,
+        events_per_s=round(events / seconds, 1),
+        events_by_client_p50=round(float(np.median(by_client or [0.0])), 1),
+        merged_percent=round(100 * (events - messages) / events, 2) if events else 0.0,
+        start_ms=_starts(streams),
+        latency_ms=tally.event_latencies.percentiles(),
+        lags=sum(stream.lags for stream in streams),
+        breaks=sum(stream.breaks for stream in streams),
+        uneven=sum(stream.uneven for stream in streams),
+    )
+
+
+def _starts(streams: Sequence[StreamRecord | TopicStream]) -> Percentiles | None:
+    starts = [stream.first_ns - stream.due_ns for stream in streams if stream.first_ns]
     if not starts:
         return None
     p50, p95, p99 = (round(float(p) / 1e6, 3) for p in np.percentile(starts, [50, 95, 99]))

@@ -3,17 +3,21 @@
 from rich.table import Table
 
 from hewston_bff.tools.loadtest.histogram import Percentiles
-from hewston_bff.tools.loadtest.report import Report
+from hewston_bff.tools.loadtest.report import Report, TopicsReport
 
 NONE = "–"
 
 
 def title(report: Report) -> str:
     """What was tested, in a line."""
-    return (
-        f"{report.url}, endpoint {report.endpoint}: {report.clients} clients, {report.runs} runs, "
-        f"{report.streams} streams, {report.seconds:.1f} s"
-    )
+    parts = [f"{report.clients} clients"]
+    if report.runs:
+        parts.append(f"{report.runs} runs, {report.streams} streams")
+    if report.topics is not None:
+        topics = report.topics
+        parts.append(f"{topics.subscriptions} subscriptions to {', '.join(topics.patterns)}")
+    told = ", ".join([*parts, f"{report.seconds:.1f} s"])
+    return f"{report.url}, endpoint {report.endpoint}: {told}"
 
 
 def table(report: Report) -> Table:
@@ -32,6 +36,9 @@ def remarks(report: Report) -> list[str]:
     found = [f"{share}; figures are doubtful above 80 %" if report.is_doubtful else share]
     if report.silent:
         found.append(f"{report.silent} of {report.streams} streams got no frame in the window")
+    topics = report.topics
+    if topics is not None and topics.silent:
+        found.append(f"{topics.silent} of {topics.subscriptions} subscriptions got no event")
     if report.buffering:
         waiting = f"{report.buffering} of {report.streams} streams wait for the backend (buffering)"
         found.append(f"{waiting}: the gaps count that as silence")
@@ -43,8 +50,17 @@ def _lines(report: Report) -> list[tuple[str, str]]:
         ("connected", f"{report.connected} of {report.clients}"),
         ("failed", _counts(report.failed)),
         ("closed by the server", _counts(report.closed)),
-        ("messages/s", f"{report.messages_per_s:,.0f} ({report.messages:,} frame messages)"),
         ("bytes/s", f"{report.bytes_per_s:,.0f}"),
+        *(_run_lines(report) if report.runs else ()),
+        *(() if report.topics is None else _topic_lines(report.topics)),
+        ("errors", _counts(report.errors)),
+        ("server CPU", _server(report)),
+    ]
+
+
+def _run_lines(report: Report) -> list[tuple[str, str]]:
+    return [
+        ("messages/s", f"{report.messages_per_s:,.0f} ({report.messages:,} frame messages)"),
         ("fps per stream", f"p50 {report.fps_p50:.1f} · p5 {report.fps_p5:.1f}"),
         ("gap, ms", _percentiles(report.gap_ms)),
         (f"gap, ms, {_due(report)}", _percentiles(report.gap_corrected_ms)),
@@ -54,8 +70,21 @@ def _lines(report: Report) -> list[tuple[str, str]]:
         ("lost", f"{report.lost:,} source frames"),
         ("continuity breaks", f"{report.breaks:,}"),
         ("runs played to the end", f"{report.ended:,}"),
-        ("errors", _counts(report.errors)),
-        ("server CPU", _server(report)),
+    ]
+
+
+def _topic_lines(report: TopicsReport) -> list[tuple[str, str]]:
+    messages = f"{report.messages_per_s:,.0f} ({report.messages:,} event messages)"
+    events = f"{report.events_per_s:,.0f} ({report.events:,}; {report.topics:,} topics)"
+    return [
+        ("event messages/s", messages),
+        ("events/s", f"{events}, p50 of a client {report.events_by_client_p50:,.0f}"),
+        ("merged", f"{report.merged_percent:.1f} % of events inside others' messages"),
+        ("topic start, ms", _percentiles(report.start_ms)),
+        ("event latency, ms", _percentiles(report.latency_ms)),
+        ("told as lost", f"{report.lags:,} times"),
+        ("out of order", f"{report.breaks:,} messages"),
+        ("counts that differ", f"{report.uneven:,} messages, between clients of a pattern"),
     ]
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 from hewston_bff.tools.loadtest.histogram import Histogram
 from hewston_bff.tools.loadtest.record import StreamRecord
+from hewston_bff.tools.loadtest.topic_stream import TopicCounts, TopicStream
 
 
 class Tally:
@@ -19,6 +20,9 @@ class Tally:
         wire_bytes: Received since the window began, headers of frames included.
         others: Messages that are no frames, since the window began.
         gaps: ns between two frames of a stream, since the window began.
+        topics: One record a subscription to topics.
+        counts: Pattern → topic → what its clients were told, brought together.
+        event_latencies: ns from the time in an event's id to its arrival, since the window began.
         latencies: ns from a frame's `sent_ns` to its arrival here, since the window began.
     """
 
@@ -33,16 +37,34 @@ class Tally:
         self.others = 0
         self.gaps = Histogram()
         self.latencies = Histogram()
+        self.topics: list[TopicStream] = []
+        self.counts: dict[str, dict[bytes, TopicCounts]] = {}
+        self.event_latencies = Histogram()
 
     @property
     def messages(self) -> int:
         """Frame messages since the window began."""
         return sum(stream.frames for stream in self.streams)
 
+    @property
+    def event_messages(self) -> int:
+        """Messages with an event since the window began."""
+        return sum(stream.messages for stream in self.topics)
+
+    def topic_stream(self, pattern: str, *, due_ns: int) -> TopicStream:
+        """A record for one more subscription to topics."""
+        counts = self.counts.setdefault(pattern, {})
+        stream = TopicStream(pattern, due_ns=due_ns, counts=counts)
+        self.topics.append(stream)
+        return stream
+
     def begin_window(self) -> None:
         """Rates, gaps and latencies count from here on."""
         for stream in self.streams:
             stream.begin_window()
+        for topics in self.topics:
+            topics.begin_window()
+        self.event_latencies.clear()
         self.wire_bytes = 0
         self.others = 0
         self.gaps.clear()
@@ -60,3 +82,4 @@ class Tally:
         """Keep the memory bounded; to be called now and then."""
         self.gaps.flush()
         self.latencies.flush()
+        self.event_latencies.flush()

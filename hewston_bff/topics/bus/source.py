@@ -7,23 +7,21 @@ so that a connection may break, or the task be cancelled, at any `await`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from random import random
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity import AsyncRetrying, retry_if_exception_type
 
-from hewston_bff.backoff import full_jitter
 from hewston_bff.errors import SourceUnavailable
 from hewston_bff.events.event import EntryId, Event
-from hewston_bff.events.source_state import HistoryPage, SourceLink, SourceStats, SourceStatus
+from hewston_bff.events.source_state import HistoryPage, SourceStats
 from hewston_bff.events.streams_setting import StreamRule
 from hewston_bff.ports import EventIntake
 from hewston_bff.protocol.topics import BUS
 from hewston_bff.topics.bus.decode import DecodeRules, EntryDecoder, SignOfLife
-from hewston_bff.topics.bus.heartbeats import Heartbeats
 from hewston_bff.topics.bus.history import pages
+from hewston_bff.topics.bus.link import BusLink, BusTimes
 from hewston_bff.topics.bus.load import load
 from hewston_bff.topics.bus.merge import Arrival, OrderedMerge
 from hewston_bff.topics.bus.ports import (
@@ -52,24 +50,6 @@ one entry, and a client waits a millisecond longer."""
 _PACE_OF_A_STREAM_S: Final = 3e-6
 
 
-@dataclass(frozen=True, slots=True)
-class BusTimes:
-    """Seconds."""
-
-    block_s: float = 0.5
-    """How long a read waits for an entry; what Redis takes to answer comes on top."""
-    discover_s: float = 2.0
-    backoff_base_s: float = 1.0
-    backoff_cap_s: float = 60.0
-    knock_s: float = 5.0
-    """How often a Redis that did not answer at all is tried during a longer wait."""
-    unheard_s: float = 60.0
-    """Without any entry for so long a bus that has no heartbeat counts as silent."""
-    tell_silence_s: float = 5.0
-    error_after: int = 10
-    """After so many failures in a row the status says that this is an error."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusOptions:
     """What is read, and how."""
@@ -77,7 +57,7 @@ class BusOptions:
     streams: Sequence[StreamRule]
     rules: DecodeRules
     ring_bytes: int = 64 << 20
-    times: BusTimes = BusTimes()
+    times: BusTimes = field(default_factory=BusTimes)
 
 
 class BusSource:
@@ -100,15 +80,9 @@ class BusSource:
         self._decoder = EntryDecoder(options.rules, left_out=self.stats.left_out)
         self._streams = Streams(options.streams, refused_names=self.stats.refused)
         self._waiting = OrderedMerge()
-        self._heartbeats = Heartbeats()
-        self._status: SourceStatus = "connecting"
-        self._failures = 0
+        self._link = BusLink(server, self.stats, options.times, tell=intake.link, now_ms=now_ms)
         self._has_begun = False
         self._skew_ms = 0
-        self._heard_s = 0.0
-        self._told_s = 0.0
-        self._connected_s = 0.0
-        self._is_deaf = False
         self._large_bytes = 1
         """The size of a large entry, of late."""
 
@@ -116,12 +90,12 @@ class BusSource:
 
     async def run(self) -> None:
         """See `ports.EventSource`."""
-        self._tell("connecting")
+        self._link.begin()
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(BusUnavailable),
-            wait=self._wait_s,
-            before_sleep=self._failed,
-            sleep=self._sleep,
+            wait=self._link.wait_s,
+            before_sleep=self._link.failed,
+            sleep=self._link.sleep,
         ):
             with attempt:
                 await self._connection()
@@ -135,7 +109,7 @@ class BusSource:
                 await self._streams.scan(connection)
                 await self._catch_up(connection)
                 is_up = True
-                self._connected()
+                self._link.connected()
                 await self._follow(connection)
         finally:
             self.stats.reconnects += is_up
@@ -147,62 +121,13 @@ class BusSource:
         redis_ms = await connection.time_ms()
         self._skew_ms = redis_ms - (before_ms + self._now_ms()) // 2
 
-    def _connected(self) -> None:
-        if self._failures:
-            logger.warning("bus.up", failures=self._failures)
-        self._failures = 0
-        self.stats.error = None
-        self.stats.has_failed = False
-        self.stats.connected_at_ms = self._now_ms()
-        self._heard_s = self._connected_s = asyncio.get_running_loop().time()
-        self._tell("up")
-
-    def _wait_s(self, _: RetryCallState) -> float:
-        self._failures += 1
-        times = self._options.times
-        return full_jitter(
-            self._failures,
-            base_s=times.backoff_base_s,
-            cap_s=times.backoff_cap_s,
-            jitter=random(),  # noqa: S311 - no secret
-        )
-
-    def _failed(self, state: RetryCallState) -> None:
-        error = None if state.outcome is None else state.outcome.exception()
-        reason = str(error)
-        if self._failures == 1:
-            logger.warning("bus.down", error=reason)
-        self.stats.has_failed = self._failures >= self._options.times.error_after
-        if self._failures == self._options.times.error_after:
-            logger.error("bus.error", error=reason, failures=self._failures)
-        self._is_deaf = isinstance(error, BusUnavailable) and error.is_deaf
-        self.stats.error = reason
-        self._tell("retrying", retry_in_s=state.next_action.sleep if state.next_action else 0.0)
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait before the next attempt; less if Redis did not answer and now does."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + seconds
-        while (left_s := until_s - loop.time()) > 0:
-            await asyncio.sleep(min(left_s, self._options.times.knock_s))
-            if self._is_deaf and loop.time() < until_s and await self._answers():
-                return
-
-    async def _answers(self) -> bool:
-        try:
-            async with self._server.connect():
-                return True
-        except BusUnavailable:
-            return False
-
     # -- reading
 
     async def _catch_up(self, connection: BusConnection) -> None:
         """Begin, or find out what happened while there was no connection."""
-        if self._has_begun:
-            await self._look(connection, list(self._streams.by_key))
-            return
         await self._look(connection, list(self._streams.by_key))
+        if self._has_begun:
+            return
         streams = [s for k, s in self._streams.by_key.items() if k not in self._streams.refused]
         loaded = await load(connection, streams, self._take, max_bytes=self._options.ring_bytes)
         self._has_begun = True
@@ -222,7 +147,7 @@ class BusSource:
                 await self._look(connection, looked_after)
             started_s = loop.time()
             has_read = await self._read(connection, is_patient=not discovery.is_scanning)
-            self._mind_silence()
+            self._link.mind_silence()
             pace_s = _PACE_S + len(self._streams.by_key) * _PACE_OF_A_STREAM_S
             left_s = started_s + pace_s - loop.time()
             if has_read and left_s > 0 and not self._waiting:
@@ -249,7 +174,7 @@ class BusSource:
         if arrivals:
             behind_ms = self._now_ms() + self._skew_ms - arrivals[-1].entry.id.ms
             self.stats.behind_ms = max(0, behind_ms) if is_behind else 0
-            self._heard_s = asyncio.get_running_loop().time()
+            self._link.hear()
         await self._publish(arrivals)
         return bool(arrivals)
 
@@ -302,52 +227,19 @@ class BusSource:
         now = EntryId(self._now_ms() + self._skew_ms, 0)
         for stream, state in await look(connection, self._streams, wanted):
             lost = stream.look(state, now)
-            if lost is not None:
+            # Before it begins nothing is lost: what is there is all there is.
+            if lost is not None and self._has_begun:
                 logger.warning("bus.lost", stream=stream.name, after=str(lost.after))
                 self._intake.lost(lost, stream.carries)
             if isinstance(state, Missing):
                 self._streams.forget(stream.key)
 
-    # -- signs of life
-
     def _hear(self, stream: Stream, entry_id: EntryId) -> None:
-        now_s = asyncio.get_running_loop().time()
         age_ms = 0
         if not self._has_begun:
             # Of what was in Redis before, the ids tell when it was written.
             age_ms = max(0, self._now_ms() + self._skew_ms - entry_id.ms)
-        self._heartbeats.hear(stream.key, entry_id.ms, heard_s=now_s - age_ms / 1_000)
-        heard_ms = self._now_ms() - age_ms
-        self.stats.heartbeat_at_ms = max(heard_ms, self.stats.heartbeat_at_ms or 0)
-
-    def _mind_silence(self) -> None:
-        """Tell when the bus falls silent, from time to time that it still is, and when it ends."""
-        now_s = asyncio.get_running_loop().time()
-        times = self._options.times
-        beat_s = self._heartbeats.heard_s
-        if beat_s is None:
-            is_silent = now_s - self._heard_s > times.unheard_s
-        else:
-            is_silent = now_s - max(beat_s, self._connected_s) > self._heartbeats.patience_s
-        status: SourceStatus = "silent" if is_silent else "up"
-        if status != self._status:
-            logger.warning("bus.silent" if is_silent else "bus.heard")
-            self._tell(status)
-        elif is_silent and now_s - self._told_s >= times.tell_silence_s:
-            self._tell(status)
-
-    def _tell(self, status: SourceStatus, *, retry_in_s: float | None = None) -> None:
-        self._status = status
-        now_s = self._told_s = asyncio.get_running_loop().time()
-        beat_s = self._heartbeats.heard_s
-        self._intake.link(
-            SourceLink(
-                status,
-                attempt=self._failures,
-                retry_in_ms=None if retry_in_s is None else round(retry_in_s * 1_000),
-                heartbeat_age_ms=None if beat_s is None else round((now_s - beat_s) * 1_000),
-            )
-        )
+        self._link.hear_heartbeat(stream.key, entry_id.ms, age_ms=age_ms)
 
     # -- history
 

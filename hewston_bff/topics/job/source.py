@@ -33,7 +33,7 @@ from hewston_bff.topics.job.update import (
 
 logger = structlog.get_logger(__name__)
 
-_PAGE: Final = 200
+_PAGE: Final = 50
 """Entries at once: few enough for a tick to wait for."""
 _LAST_SEQ: Final = (1 << 64) - 1
 
@@ -299,14 +299,19 @@ class JobSource:
         await asyncio.sleep(wait_s)
 
     def _note(self, refused: Sequence[_Refused]) -> None:
-        """Count and log what was refused, and have the records looked at that may say it."""
+        """Count what was refused, and have the records looked at that may say it.
+
+        The 1st, 2nd, 4th, … of a reason is logged.
+        """
         for one in refused:
             if one.reason is not UpdateRefusal.UNKNOWN_JOB and one.job_id:
                 self._astray[one.job_id] = one.update
         for reason, count in Counter(one.reason for one in refused).items():
-            self.stats.left_out[reason] = self.stats.left_out.get(reason, 0) + count
-            example = next(one.job_id for one in refused if one.reason is reason)
-            logger.warning("jobs.update_refused", reason=reason, count=count, job_id=example)
+            before = self.stats.left_out.get(reason, 0)
+            total = self.stats.left_out[reason] = before + count
+            if total.bit_length() > before.bit_length():
+                example = next(one.job_id for one in refused if one.reason is reason)
+                logger.warning("jobs.update_refused", reason=reason, total=total, job_id=example)
 
 
 class _JudgedPage(NamedTuple):

@@ -19,7 +19,8 @@ from hewston_bff.net.clock import now_ms
 from hewston_bff.net.redis.bus_streams import RedisBus
 from hewston_bff.settings import Settings
 from hewston_bff.tasks import running
-from hewston_bff.topics.bus.source import BusOptions, BusSource, BusTimes
+from hewston_bff.topics.bus.link import BusTimes
+from hewston_bff.topics.bus.source import BusOptions, BusSource
 from tests.waiting import eventually
 
 QUICK = BusTimes(block_s=0.05, discover_s=0.1, backoff_base_s=0.02, backoff_cap_s=0.1, knock_s=0.05)

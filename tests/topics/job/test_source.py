@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import SourceUnavailable
@@ -119,6 +120,22 @@ async def test_duplicates_strangers_and_rubbish_are_refused_and_counted_by_reaso
                 return (await jobs.record(job_id))["status"] == "running"
 
             await eventually(is_mended)
+
+
+async def test_a_flood_of_refused_updates_is_logged_a_few_times() -> None:
+    async with redis_server() as server, job_stack(server.url) as jobs:
+        job_id, last = await jobs.made(), await jobs.made()
+        with capture_logs() as logs:
+            async with following(jobs.updates) as (source, intake):
+                await intake.until_up()
+                for _ in range(300):
+                    await jobs.redis.xadd("jobs:updates", {"id": job_id, "status": "?"})
+                await jobs.write(last, "completed")
+                await intake.until(last, "completed")
+                assert source.stats.left_out == {"malformed": 300}
+        lines = [log for log in logs if log["event"] == "jobs.update_refused"]
+        assert 1 <= len(lines) <= 9, "1, 2, 4, …, 256 at most"
+        assert {line["job_id"] for line in lines} == {job_id}
 
 
 async def test_a_job_that_is_over_keeps_its_record_and_loses_its_payload() -> None:
@@ -313,7 +330,7 @@ async def _accepted(jobs: JobStack, written: list[tuple[int, str, str, str]]) ->
             await eventually(is_as_accepted, f"{own}")
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=writes)
 async def test_records_say_the_last_accepted_of_random_updates(
     jobs: JobStack, written: list[tuple[int, str, str, str]]
