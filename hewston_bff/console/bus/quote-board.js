@@ -38,7 +38,7 @@ export class QuoteBoard {
   constructor() {
     const head = COLUMNS.map(([name, label]) => h("th", { scope: "col", class: "number", "data-column": name }, label));
     this.#table = h("table", { class: "runs board", hidden: true }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Instrument"), ...head)), this.#body);
-    this.element = h("section", { class: "panel", "aria-label": "Quotes" }, h("h2", {}, "Quotes"), this.#nothing, h("div", { class: "board-scroll" }, this.#table), this.#count);
+    this.element = h("section", { class: "panel", "aria-label": "Quotes" }, h("h2", {}, "Quotes"), this.#nothing, h("div", { class: "board-scroll", tabindex: "0", role: "group", "aria-label": "Quotes, one row an instrument" }, this.#table), this.#count);
   }
 
   /**
