@@ -41,7 +41,7 @@ PATTERN = "bus:data.quotes.*"
 MAX_ENTRIES = 200_000
 CHUNK_S = 0.005
 MARK = b'{"t":"event"'
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 def free_port() -> int:
@@ -243,19 +243,21 @@ async def watch(options: argparse.Namespace, url: URL, redis_port: int, pid: int
     while writer.returncode is None:
         await asyncio.sleep(0.1)
         tally.flush()
-    seconds, server_s = loop.time() - began_s, cpu_s([pid]) - server_s
-    own_s = time.process_time() - own_s
     told, _ = await writer.communicate()
     written, reached = map(int, told.split())
     give_up_s = loop.time() + PATIENCE_S
     while loop.time() < give_up_s and any(each.events < written for each in tally.topics):  # noqa: ASYNC110 - as above
         await asyncio.sleep(0.1)
+    # Until all was delivered: a server that is behind has not paid for the rest yet.
+    seconds, server_s = loop.time() - began_s, cpu_s([pid]) - server_s
+    own_s = time.process_time() - own_s
     await asyncio.sleep(0.5)
     messages = tally.event_messages + sum(each.messages for each in counters)
     got = [each.events for each in tally.topics]
     figures = {
         "written": written,
         "written_per_s": reached,
+        "seconds_until_delivered": round(seconds, 1),
         "topics": options.topics,
         "viewers": options.viewers,
         "viewers_that_read": len(exact),

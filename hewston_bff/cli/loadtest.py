@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from yarl import URL
 
 from hewston_bff.tools.loadtest import plot as picture
 from hewston_bff.tools.loadtest.cpu import NoSuchProcess
@@ -146,14 +147,11 @@ def loadtest(
         if plot is not None:
             picture.check()
         server = address(url)
-        named, patterns = _names(runs), _names(topics)
-        if not named and not patterns:
-            named = asyncio.run(finished_runs(server, token=token))
         plan = Plan(
             url=server,
             endpoint=endpoint,
-            runs=named,
-            topics=patterns,
+            runs=_runs_of(server, runs, topics, token),
+            topics=_names(topics),
             clients=clients,
             subscriptions=subscriptions,
             seconds=seconds,
@@ -174,6 +172,15 @@ def loadtest(
     except (BadPlan, NoSuchProcess, picture.NoPicture) as exc:
         raise _quit(str(exc), code=MISUSED) from exc
     raise typer.Exit(0 if is_ok else FAILED)
+
+
+def _runs_of(
+    server: URL, runs: str | None, topics: str | None, token: str | None
+) -> tuple[str, ...]:
+    """The runs that are named; where nothing is, all that there are."""
+    if runs or topics:
+        return _names(runs)
+    return asyncio.run(finished_runs(server, token=token))
 
 
 def _names(text: str | None) -> tuple[str, ...]:

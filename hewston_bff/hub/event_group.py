@@ -18,8 +18,9 @@ from hewston_bff.ports import Framing
 from hewston_bff.protocol.commands import EventMode
 
 _EPSILON: Final = 1e-6
-_MAX_BYTES: Final = 1 << 18
-"""More than this is not written to all at once: each takes it at its own pace."""
+_MAX_BYTES: Final = 1 << 20
+"""More than this is not written to all at once, as each transport may have to hold a copy of it:
+each takes it at its own pace. A beat of two thousand merged quotes is less."""
 
 
 class GroupKey(NamedTuple):
@@ -101,14 +102,14 @@ class EventGroup:
         pending, self.pending = self.pending, []
         if not self.members or not pending:
             return
-        if sum(event.size_bytes for event, _ in pending) > _MAX_BYTES:
+        is_all = self._key.mode == "all"
+        events = [Merged(event, 1) for event, _ in pending] if is_all else merged(pending)
+        data = framed(events, self._key)
+        if len(data) > _MAX_BYTES:
             self.pending = pending
             self.dissolve()
             self.pending = []
             return
-        is_all = self._key.mode == "all"
-        events = [Merged(event, 1) for event, _ in pending] if is_all else merged(pending)
-        data = framed(events, self._key)
         self._is_flushing = True
         sent = send_to_all(self.members, data)
         self._is_flushing = False

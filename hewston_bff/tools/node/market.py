@@ -51,11 +51,12 @@ class InstrumentMarket:
 
     def _quote(self) -> None:
         rng, instrument, now_ns = self._rng, self.instrument, self._timeline.now_ns
-        step = rng.choice(_STEPS) * rng.randint(1, self._unit)
+        random = rng.random  # of all ways to draw the cheapest, for hundreds a second
+        step = _STEPS[int(random() * len(_STEPS))] * (1 + int(random() * self._unit))
         pull = round((instrument.price - self.bid) * _PULL)
         # Far from zero, however it walks.
         self.bid = max(self.bid + step + pull, instrument.price // 2)
-        self.ask = self.bid + instrument.spread * (1 if self._is_busy else rng.randint(1, 2))
+        self.ask = self.bid + instrument.spread * (1 if self._is_busy else 1 + int(random() * 2))
         price, size = instrument.price_text, instrument.size_text
         self._timeline.write(
             self._quotes_topic,
@@ -67,7 +68,7 @@ class InstrumentMarket:
                 f'"ts_event":"{now_ns}","ts_init":"{now_ns}"}}'
             ).encode(),
         )
-        if rng.random() < _TRADES_PER_QUOTE:
+        if random() < _TRADES_PER_QUOTE:
             self._trade()
         mean_s = _BUSY_GAP_S if self._is_busy else _CALM_GAP_S
         self._timeline.after(rng.expovariate(1 / mean_s), self._quote)
@@ -91,4 +92,4 @@ class InstrumentMarket:
         )
 
     def _size(self) -> int:
-        return self.instrument.lot * self._rng.randint(1, 40)
+        return self.instrument.lot * (1 + int(self._rng.random() * 40))

@@ -75,6 +75,7 @@ class SimulatedSource:
         self._script = script
         self._clock = NodeClock() if clock is None else clock
         self._last = FIRST_ID
+        self._second = (-1, "")
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -117,8 +118,15 @@ class SimulatedSource:
         stats.events += 1
         stats.bytes += len(entry.payload)
         stats.last_event_at_ms = self._last.ms
-        ts = format_time(entry.ns)
-        return Event(f"{self._kind}:{entry.topic}", self._last, ts, entry.type, entry.payload)
+        topic = f"{self._kind}:{entry.topic}"
+        return Event(topic, self._last, self._ts(entry.ns), entry.type, entry.payload)
+
+    def _ts(self, ns: int) -> str:
+        """A time with nanoseconds. Hundreds a second are of the same second."""
+        seconds, fraction_ns = divmod(ns, SECOND_NS)
+        if seconds != self._second[0]:
+            self._second = (seconds, format_time(seconds * SECOND_NS)[:-1])
+        return f"{self._second[1]}.{fraction_ns:09}Z"
 
 
 def _preceding(entry_id: EntryId) -> EntryId:

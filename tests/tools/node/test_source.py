@@ -10,6 +10,7 @@ import pytest
 from hewston_bff.events.event import FIRST_ID, EntryId, Event
 from hewston_bff.events.source_state import Lost, SourceLink
 from hewston_bff.ports import EventIntake, EventSource
+from hewston_bff.protocol.times import parse_time
 from hewston_bff.tasks import running
 from hewston_bff.tools.node import NodeClock, SimulatedSource, bus_script, system_script
 from hewston_bff.tools.node.timeline import NodeEntry
@@ -95,6 +96,9 @@ async def test_it_begins_with_a_minute_and_more_and_goes_on_as_the_script_says()
         events = kept.held + kept.came
         assert told(events)[: len(expected)] == [
             (f"bus:{one.topic}", one.type, one.payload) for one in expected
+        ]
+        assert [parse_time(event.ts) for event in events[: len(expected)]] == [
+            one.ns for one in expected
         ]
         assert len(events) < len(truth(NOW_S - 90, NOW_S + 31))
         assert source.stats.events == len(events)
