@@ -2,7 +2,10 @@ import { connect } from "./client/hewston-bff.js";
 import { say } from "./ui/dom.js";
 import { age } from "./ui/format.js";
 import { applyTheme, toggleTheme, watchSystemTheme } from "./ui/theme.js";
+import { BusView } from "./pages/bus.js";
 import { hubView } from "./pages/hub.js";
+import { JobsView } from "./pages/jobs.js";
+import { TopicPage } from "./pages/topic-page.js";
 import { link, noticePage } from "./ui/notice.js";
 import { Player } from "./player/player.js";
 import { RunsView } from "./pages/runs.js";
@@ -24,9 +27,13 @@ import { WallView } from "./pages/wall.js";
  * @property {() => void} reload show the same view anew
  * @property {() => void} askForToken
  * @property {boolean} hasToken whether one is sent
+ * @property {boolean} hasApiKey
  */
 
 const TOKEN = "hewston.token";
+const API_KEY = "hewston.apikey";
+/** The fields of the dialog, by where they are kept. */
+const SECRETS = { [TOKEN]: "#token [name=token]", [API_KEY]: "#token [name=apikey]" };
 
 /** @param {string} selector @returns {any} */
 const part = (selector) => document.querySelector(selector);
@@ -57,8 +64,12 @@ class Console {
     return sessionStorage.getItem(TOKEN) !== null;
   }
 
+  get hasApiKey() {
+    return sessionStorage.getItem(API_KEY) !== null;
+  }
+
   askForToken() {
-    part("#token input").value = sessionStorage.getItem(TOKEN) ?? "";
+    for (const [name, field] of Object.entries(SECRETS)) part(field).value = sessionStorage.getItem(name) ?? "";
     this.#tokenDialog.showModal();
   }
 
@@ -85,6 +96,10 @@ class Console {
         return new Player(this, argument);
       case "wall":
         return new WallView(this);
+      case "bus":
+        return new TopicPage(this, "bus", (kind) => new BusView(this, argument, kind));
+      case "jobs":
+        return new TopicPage(this, "job", (kind) => new JobsView(this, kind));
       case "hub":
         return hubView(this);
       default: {
@@ -97,12 +112,26 @@ class Console {
   // -- the connection
 
   #connect() {
-    const token = sessionStorage.getItem(TOKEN) ?? undefined;
+    const token = sessionStorage.getItem(TOKEN);
+    const apiKey = sessionStorage.getItem(API_KEY);
     // The server is where this page is, under whatever prefix a proxy has put both.
-    const connection = connect(new URL(".", document.baseURI).href, token === undefined ? {} : { token });
+    const connection = connect(new URL(".", document.baseURI).href, {
+      ...(token === null ? {} : { token }),
+      ...(apiKey === null ? {} : { apiKey }),
+    });
     connection.on("status", (state) => this.#connected(state));
     this.#connected(connection.state);
+    void this.#showPages(connection);
     return connection;
+  }
+
+  /** Pages of topics are there if the server has their kind. @param {Api.Connection} connection */
+  async #showPages(connection) {
+    const kinds = await connection.rest.topicKinds().catch(() => null);
+    if (kinds === null) return;
+    for (const anchor of document.querySelectorAll("nav [data-kind]")) {
+      /** @type {HTMLElement} */ (anchor).hidden = !kinds.topics.includes(anchor.getAttribute("data-kind") ?? "");
+    }
   }
 
   /** @param {Api.ConnectionState} state */
@@ -112,18 +141,21 @@ class Console {
       connecting: "Connecting",
       online: `Connected${by}`,
       offline: `Offline, attempt ${attempt} in ${age(retryInMs)}`,
-      idle: "Connected when a run is watched",
+      idle: "Connected when something is watched",
       closed: `${this.hasToken && /token|unauthorized/i.test(reason) ? "The token was refused" : "Closed"}: ${reason}`,
     };
     this.#indicator.dataset.connection = status;
+    if (status === "online") void this.#showPages(this.connection);
     say(this.#indicator, words[status]);
   }
 
   #tokenGiven() {
     if (this.#tokenDialog.returnValue !== "use") return;
-    const token = part("#token input").value.trim();
-    if (token) sessionStorage.setItem(TOKEN, token);
-    else sessionStorage.removeItem(TOKEN);
+    for (const [name, field] of Object.entries(SECRETS)) {
+      const secret = part(field).value.trim();
+      if (secret) sessionStorage.setItem(name, secret);
+      else sessionStorage.removeItem(name);
+    }
     this.#view?.close();
     this.#view = null;
     this.connection.close();
@@ -147,7 +179,7 @@ class Console {
   /** @param {string} key */
   #ownKey(key) {
     /** @type {Record<string, string>} */
-    const pages = { r: "#/runs", w: "#/wall", h: "#/hub" };
+    const pages = { r: "#/runs", w: "#/wall", b: "#/bus", o: "#/jobs", h: "#/hub" };
     const page = pages[key.toLowerCase()];
     if (page !== undefined) location.hash = page;
     else if (key.toLowerCase() === "t") toggleTheme();

@@ -27,7 +27,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _PLAIN = {"LICENSE", "LICENSE-redoc", "NOTICE"}
-_FOLDERS = ("", "chart", "client", "docs", "pages", "player", "ui", "vendor")
+_FOLDERS = ("", "bus", "chart", "client", "docs", "jobs", "pages", "player", "ui", "vendor")
 _OF_DOCS = {"redoc.mjs": REDOC, "LICENSE": "vendor/LICENSE-redoc"}
 _DOCS = "docs/index.html"
 _DOCS_OF_STREAMS = "docs/streams.html"

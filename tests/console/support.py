@@ -85,11 +85,17 @@ class NodeClient:
 
 
 @asynccontextmanager
-async def node_client(url: str, runs: dict[str, Any], **options: Any) -> AsyncIterator[NodeClient]:
-    """The client in Node, connected to `url`, watching `runs` (run → options of `subscribe`)."""
+async def node_client(
+    url: str, runs: dict[str, Any], *, topics: Any = None, **options: Any
+) -> AsyncIterator[NodeClient]:
+    """The client in Node, connected to `url`, watching `runs` (run → options of `subscribe`).
+
+    And `topics`, each with options of `topic`.
+    """
     node = shutil.which("node")
     assert node is not None, "Node is needed: scripts/check installs it"
     wishes = {"client": CLIENT.as_uri(), "url": url, "connect": options, "runs": runs}
+    wishes["topics"] = topics or {}
     process = await asyncio.create_subprocess_exec(
         node,
         "--experimental-websocket",  # Node 20 has it behind this flag only

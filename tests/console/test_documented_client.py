@@ -11,6 +11,7 @@ from hewston_bff.tools.simulator import generated_run
 from tests.console.support import CONSOLE
 from tests.console.typescript import PAGES, compiled
 from tests.support import stack
+from tests.topics.ticker_tape import TapeSource, tape_kind
 from tests.web.replaying import Recording, load, rest_recordings
 
 DOCUMENT = (CONSOLE.parents[1] / "docs" / "client.md").read_text()
@@ -87,12 +88,17 @@ async def test_what_this_server_answers_is_of_these_types(tmp_path: Path) -> Non
         f"/api/v1/chart-data?{chart}": "ChartData",
         "/api/v1/runs/day/complete?equity_points=100": "CompleteRun",
         "/api/v1/runs/day/status": "RunStatus",
-        "/api/v1/features": "{ features: Api.Features }",
+        "/api/v1/features": "FeaturesPage",
+        "/api/v1/topics?match=bus:*": "TopicsPage",
+        "/api/v1/topics/bus:fills/last": 'TopicEvent & { t: "event" }',
     }
     lines = ['import type * as Api from "./client/hewston-bff.js";']
     async with stack(generated_run("day")) as (bff, _, _):
+        tapes: list[TapeSource] = []
+        bff.hub.events.register(tape_kind(tapes))
+        tapes[0].open()
+        tapes[0].publish("fills", "quotes")
         for number, (path, kind) in enumerate(asked.items()):
             text = msgspec.json.encode(await bff.get(path)).decode()
-            type_name = kind if kind.startswith("{") else f"Api.{kind}"
-            lines.append(f"export const answer{number}: {type_name} = {text};")
+            lines.append(f"export const answer{number}: Api.{kind} = {text};")
     assert await compiled(tmp_path, {"answers.ts": "\n".join(lines)}) == ""

@@ -102,6 +102,8 @@ export type ClientMessages = {
     ("schema", "type_"),
     [
         ({"type": "integer", "minimum": 0}, "number"),
+        ({}, "unknown"),
+        ({"description": "anything"}, "unknown"),
         ({"enum": ["a", 1, True]}, '"a" | 1 | true'),
         ({"anyOf": [{"type": "null"}, {"type": "string"}]}, "string | null"),
         ({"type": "array", "items": {"$ref": "#/components/schemas/Order"}}, "Order[]"),
@@ -116,7 +118,9 @@ def test_a_schema_becomes_a_type(schema: Message, type_: str) -> None:
     assert _GENERATOR["type_of"](schema) == type_
 
 
-@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"allOf": [{"type": "string"}]}])
+@pytest.mark.parametrize(
+    "schema", [{"minimum": 0}, {"type": "object"}, {"allOf": [{"type": "string"}]}]
+)
 def test_what_is_not_understood_becomes_no_type_at_all(schema: Message) -> None:
     with pytest.raises(ValueError, match="no type for"):
         _GENERATOR["type_of"](schema)

@@ -1,9 +1,9 @@
-// Watches runs as its one argument says (JSON) and prints what happens, a JSON array a line:
-// [run, event, …]. Lines on stdin are commands: {"run": …, "call": "seek", "args": [5]}, or without
+// Watches runs and topics as its one argument says (JSON) and prints what happens, a JSON array a line:
+// [run or topic, event, …]. Lines on stdin are commands: {"run": …, "call": "seek", "args": [5]}, or without
 // a run those of the connection, "rest.runs" among them.
 import { createInterface } from "node:readline";
 
-const { client, url, connect: options = {}, runs } = JSON.parse(process.argv[2]);
+const { client, url, connect: options = {}, runs, topics } = JSON.parse(process.argv[2]);
 const { connect } = await import(client);
 const connection = connect(url, { backoffBaseMs: 5, backoffCapMs: 50, ...options });
 const print = (...what) => console.log(JSON.stringify(what));
@@ -18,6 +18,15 @@ for (const [run, wanted] of Object.entries(runs)) {
     subscription.on(event, (what) => print(run, event, what));
   }
   subscription.on("error", ({ code, message }) => print(run, "error", code, message));
+}
+
+for (const [topic, wanted] of Object.entries(topics)) {
+  const subscription = (subscriptions[topic] = connection.topic(topic, wanted));
+  subscription.on("event", (event) => print(topic, "event", event.topic, event.id, event.data, event.n));
+  for (const event of ["status", "lag", "source"]) {
+    subscription.on(event, (what) => print(topic, event, what));
+  }
+  subscription.on("error", ({ code, message }) => print(topic, "error", code, message));
 }
 
 const called = (run, call, args) => {

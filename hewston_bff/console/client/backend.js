@@ -1,5 +1,6 @@
 import { finalClose, HewstonError } from "./errors.js";
 import { RetryTimer } from "./retry-timer.js";
+import { RunSubscription } from "./subscription.js";
 import { compareTimes, parseNs } from "./time.js";
 import { discardSocket, protocols, requestOf } from "./transport.js";
 
@@ -10,7 +11,7 @@ import { discardSocket, protocols, requestOf } from "./transport.js";
  *
  * @import * as Api from "./hewston-bff.js"
  * @import * as Messages from "./messages.js"
- * @import { RunSubscription, Carrier, Command } from "./subscription.js"
+ * @import { Carried, Carrier, Command } from "./carrier.js"
  */
 
 /**
@@ -40,10 +41,11 @@ const NOT_YET_MS = 1_000;
 const WATCH_MS = 1_000;
 /** Heartbeats without a frame between them, after which the run may be over. */
 const QUIET_BEATS = 2;
+const ONLY_RUNS = "topics cannot be had on the backend's own path: they go on once this server streams again";
 
 /** @implements {Carrier} */
 export class BackendStreams {
-  /** @type {Map<RunSubscription, BackendStream>} */
+  /** @type {Map<Carried, BackendStream>} */
   #streams = new Map();
   #options;
   #watcher;
@@ -62,8 +64,13 @@ export class BackendStreams {
     for (const stream of this.#streams.values()) if (!stream.isOpen) stream.open();
   }
 
-  /** @param {RunSubscription} subscription */
+  /** The backend knows runs alone: a topic waits until this server streams again. @param {Carried} subscription */
   add(subscription) {
+    subscription.carrier = this;
+    if (!(subscription instanceof RunSubscription)) {
+      queueMicrotask(() => subscription.emit("error", new HewstonError("OFFLINE", ONLY_RUNS)));
+      return;
+    }
     const stream = new BackendStream(subscription, this.#options, {
       opened: this.#watcher.opened,
       lost: (attempt, retryInMs) => {
@@ -75,19 +82,18 @@ export class BackendStreams {
         subscription.fail(error);
       },
     });
-    subscription.carrier = this;
     this.#streams.set(subscription, stream);
     stream.open();
   }
 
-  /** @param {RunSubscription} subscription */
+  /** @param {Carried} subscription */
   remove(subscription) {
     this.#streams.get(subscription)?.close();
     this.#streams.delete(subscription);
   }
 
   /**
-   * @param {RunSubscription} subscription
+   * @param {Carried} subscription
    * @param {Command} command
    */
   send(subscription, command) {
@@ -148,7 +154,7 @@ class BackendStream {
       return;
     }
     const { token, WebSocket } = this.#options;
-    const socket = new WebSocket(`${this.#url().replace(/^http/, "ws")}/ws`, token === undefined ? [] : protocols(token));
+    const socket = new WebSocket(`${this.#url().replace(/^http/, "ws")}/ws`, token === undefined ? [] : protocols({ token }));
     this.#socket = socket;
     this.#heardAt = performance.now();
     this.#watchdog = setInterval(() => this.#watch(), WATCH_MS);

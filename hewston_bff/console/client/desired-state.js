@@ -3,7 +3,7 @@ import { Seeks } from "./seeks.js";
 /**
  * @import * as Api from "./hewston-bff.js"
  * @import * as Messages from "./messages.js"
- * @import { Command } from "./subscription.js"
+ * @import { Command } from "./carrier.js"
  */
 
 /**

@@ -7,12 +7,13 @@ import type {
   RunNews,
   SkippedFrames as Skipped,
   SnapshotBar,
+  SourceNews,
   UpstreamNews,
 } from "./messages.js";
 
 // ---- what comes over the wire; messages.d.ts has every message as it is written
 
-export type { Bar, Order, RunNews, Skipped, SnapshotBar, UpstreamNews };
+export type { Bar, Order, RunNews, Skipped, SnapshotBar, SourceNews, UpstreamNews };
 
 /** `min` and `max` are of a merged frame: the lowest and the highest between its first and its last. */
 export interface EquityPoint extends Messages.Equity, Partial<Omit<Messages.EquityRange, keyof Messages.Equity>> {}
@@ -134,6 +135,80 @@ export interface Subscription extends Listenable<SubscriptionEvents> {
   close(): void;
 }
 
+// ---- topics: what carries events
+
+/**
+ * An event as it was published. `n`: how many of its topic it stands for, itself included. Integers
+ * beyond 2^53 come as text.
+ */
+export type TopicEvent = Omit<Messages.EventMessage, "t" | "sid">;
+
+export type EventMode = NonNullable<Messages.SubscribeEvents["mode"]>;
+
+export interface TopicOptions {
+  /**
+   * `all`: every event. `latest`: of topics whose events replace each other the newest alone, the
+   * others one by one. Default: the kind's own, `latest` for `bus` and `system`, `all` for `job`.
+   */
+  mode?: EventMode;
+  /** Messages a second of one topic in `latest`, 0.1 to 60; default 10. */
+  fps?: number;
+  /**
+   * `"last"` (default in `latest`): the newest event of each topic, then what comes. `"live"`
+   * (default in `all`): what comes from now on. `"start"`: all that is still held. Or an entry's id:
+   * what came after it.
+   */
+  from?: string;
+  paused?: boolean;
+}
+
+/** Where a subscription to topics stands. `failed`: it has ended, the `error` event said why. */
+export interface TopicState {
+  /** `buffering`: the source was not reached yet. `playing`: older events are on their way. */
+  status: Messages.EventsState["status"] | "connecting" | "failed" | "closed";
+  /** Null until the server has said what the kind's default is. */
+  mode: EventMode | null;
+  fps: number;
+  /** The id of the last event, or of the entry after which it goes on. */
+  position: string | null;
+  /** Whether the last reconnect went on exactly; null before any. */
+  recovered: boolean | null;
+  /** How many topics matched when it was subscribed to; null before. */
+  matches: number | null;
+  /** They are more than the server advises. */
+  isBroad: boolean;
+  /** The last that was told of the source; null: nothing was, so it is up. */
+  source: SourceNews | null;
+}
+
+/** Events after `after`, up to and including `until`, will not come, as far as they matched. */
+export type TopicLag = Omit<Messages.EventsLag, "t" | "sid">;
+
+export interface TopicSubscriptionEvents {
+  event: TopicEvent;
+  lag: TopicLag;
+  source: SourceNews;
+  status: TopicState;
+  error: HewstonError;
+}
+
+/** One topic, or all that match a pattern, in one order. Commands resolve with the state they led to. */
+export interface TopicSubscription extends Listenable<TopicSubscriptionEvents> {
+  readonly topic: string;
+  readonly state: Readonly<TopicState>;
+  /** Go on where it was paused; in `latest` with the newest. */
+  play(): Promise<TopicState>;
+  pause(): Promise<TopicState>;
+  /** Pass over all that was not sent yet, and follow. */
+  live(): Promise<TopicState>;
+  close(): void;
+}
+
+/** Negative, 0 or positive: which entry of a stream came first. */
+export function compareEntryIds(a: string, b: string): number;
+/** When an entry was written, in ms since 1970 by its Redis; of any other text NaN. */
+export function entryTime(id: string): number;
+
 // ---- the connection
 
 export type Transport = "websocket" | "events" | "backend";
@@ -156,11 +231,17 @@ export interface ConnectionEvents {
   latency: number;
   run: RunNews;
   upstream: UpstreamNews;
+  source: SourceNews;
 }
 
 export interface ConnectOptions {
   /** Sent as the subprotocol `bearer.<token>` and, with REST calls, as `Authorization`. */
   token?: string;
+  /**
+   * For topics, jobs and figures of the service: sent as the subprotocol `apikey.<key>` and, with
+   * whatever is fetched, as `X-API-Key`. To this server only, never to the backend.
+   */
+  apiKey?: string;
   /**
    * The backend itself, for what is switched off here and for when this server is gone; default: the
    * same address.
@@ -190,6 +271,10 @@ export interface Connection extends Listenable<ConnectionEvents> {
   readonly state: Readonly<ConnectionState>;
   readonly rest: Rest;
   subscribe(runId: string, options?: SubscribeOptions): Subscription;
+  /** Watch `kind:name`, or a pattern of names: `*` is any characters, `?` any one, after `\` each is itself. */
+  topic(topic: string, options?: TopicOptions): TopicSubscription;
+  /** The time in ms since 1970 by the server's clock, as well as it is known here. */
+  now(): number;
   /** Do not wait for the next attempt. */
   retry(): void;
   close(): void;
@@ -214,6 +299,17 @@ export interface Features {
   chart_data_aggregation: boolean;
   run_data_aggregation: boolean;
   websocket_proxy: boolean;
+}
+
+/** The kinds of topics that this server has, and those of them whose events are made up. */
+export interface TopicKinds {
+  topics: string[];
+  simulated: string[];
+}
+
+/** `GET /api/v1/features`. */
+export interface FeaturesPage extends TopicKinds {
+  features: Features;
 }
 
 export interface RunItem {
@@ -401,6 +497,86 @@ export interface CompleteRun {
   metadata: CompleteMetadata;
 }
 
+/** One topic, `kind:name`. `class` `latest`: its events replace each other. */
+export interface TopicRow {
+  topic: string;
+  class: string;
+  events: number;
+  rate_per_s: number;
+  last_id: string | null;
+  last_ts: string | null;
+}
+
+/** The most recent first; `total` counts all that match. */
+export interface TopicsPage {
+  topics: TopicRow[];
+  total: number;
+}
+
+export interface TopicsOptions extends RestOptions {
+  limit?: number;
+}
+
+export type JobStatus = "queued" | "running" | "completed" | "failed" | "cancelled" | (string & {});
+
+/** Null is what nobody has said. */
+export interface JobSummary {
+  job_id: string;
+  type: string;
+  status: JobStatus;
+  progress: number | null;
+  error: string | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  /** When its last update was written: of a worker that died, its last sign of life. */
+  updated_at?: string | null;
+  cancel_requested_at?: string | null;
+}
+
+export interface Job extends JobSummary {
+  result: unknown;
+}
+
+/** As long as `next_cursor` is not null there may be more. */
+export interface JobList {
+  jobs: JobSummary[];
+  next_cursor: string | null;
+}
+
+export interface JobsQuery {
+  status?: JobStatus;
+  type?: string;
+  limit?: number;
+  cursor?: string;
+}
+
+export interface NewJob {
+  type: string;
+  payload?: Record<string, unknown>;
+}
+
+/** `topic` is where its updates are. */
+export interface CreatedJob {
+  job_id: string;
+  status: JobStatus;
+  topic: string;
+}
+
+/** One of the platform's other services. `since`: of this status; times are ISO 8601. */
+export interface Service {
+  name: string;
+  status: "ok" | "degraded" | "down" | (string & {});
+  latency_ms: number | null;
+  checked_at: string | null;
+  since: string | null;
+  detail: string | null;
+}
+
+export interface ServiceList {
+  services: Service[];
+}
+
 export interface RestOptions {
   signal?: AbortSignal;
 }
@@ -428,6 +604,21 @@ export interface Rest {
   chartData(query: ChartQuery, options?: RestOptions): Promise<ChartData>;
   /** Bars as the backend has them; `chartData` never sends more than a chart takes. */
   bars(query: BarsQuery, options?: RestOptions): Promise<BackendBars>;
+  /** The kinds of topics that carry events here; of all others there is nothing to ask. */
+  topicKinds(): Promise<TopicKinds>;
+  /** Topics that match: `"bus:data.quotes.*"`. */
+  topics(match: string, options?: TopicsOptions): Promise<TopicsPage>;
+  /** The newest event of one topic. */
+  lastEvent(topic: string, options?: RestOptions): Promise<TopicEvent>;
+  /** Newest first, without results. */
+  jobs(query?: JobsQuery, options?: RestOptions): Promise<JobList>;
+  job(jobId: string, options?: RestOptions): Promise<Job>;
+  /** Have a job done; its updates are events of `topic("job:<id>")`. */
+  createJob(body: NewJob, options?: CreateOptions): Promise<CreatedJob>;
+  /** Cancel a job that waits, or ask its worker to stop. */
+  cancelJob(jobId: string, options?: RestOptions): Promise<Job>;
+  /** What the last probes of the platform's other services found. */
+  services(options?: RestOptions): Promise<ServiceList>;
   /** Any other address, as JSON. */
   get(path: string, options?: RestOptions): Promise<any>;
 }

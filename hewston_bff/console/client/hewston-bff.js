@@ -4,10 +4,13 @@ import { HewstonError } from "./errors.js";
 import { Mux } from "./mux.js";
 import { RestClient } from "./rest.js";
 import { RunSubscription } from "./subscription.js";
+import { TopicSubscription } from "./topic-subscription.js";
+import { ServerClock } from "./server-clock.js";
 import { canOpenSocket, probe } from "./probe.js";
 import { openEvents, openSocket } from "./transport.js";
 
 export { HewstonError };
+export { compareEntryIds, entryTime } from "./entry-id.js";
 export { compareTimes, parseTime } from "./time.js";
 
 /** @import * as Api from "./hewston-bff.js" */
@@ -39,8 +42,9 @@ class LiveConnection extends Emitter {
   /** How the server is reached. */
   #server;
   #backend;
-  /** @type {Set<RunSubscription>} */
+  /** @type {Set<RunSubscription | TopicSubscription>} */
   #subscriptions = new Set();
+  #clock = new ServerClock();
   /** @type {Mux | BackendStreams} */
   #carrier;
   /** Handshakes in a row that failed. */
@@ -62,11 +66,11 @@ class LiveConnection extends Emitter {
     const base = (url || globalThis.location.origin).replace(/\/+$/, "");
     const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
     const WebSocket = options.WebSocket ?? globalThis.WebSocket;
-    const { token, transport = "auto", connectMs = CONNECT_MS } = options;
+    const { token, apiKey, transport = "auto", connectMs = CONNECT_MS } = options;
     this.#options = options;
-    this.#server = { base, token, fetch, WebSocket, connectMs };
+    this.#server = { base, token, apiKey, fetch, WebSocket, connectMs };
     this.#backend = (options.backendUrl ?? base).replace(/\/+$/, "");
-    this.rest = new RestClient(base, { backend: this.#backend, token, fetch });
+    this.rest = new RestClient(base, { backend: this.#backend, token, apiKey, fetch });
     this.#carrier = this.#open(transport === "auto" ? "websocket" : transport);
     globalThis.addEventListener?.("online", this.#retry);
   }
@@ -77,13 +81,36 @@ class LiveConnection extends Emitter {
    * @returns {Api.Subscription}
    */
   subscribe(runId, options) {
-    const subscription = new RunSubscription(runId, options);
+    return this.#carried(new RunSubscription(runId, options));
+  }
+
+  /**
+   * @param {string} topic
+   * @param {Api.TopicOptions} [options]
+   * @returns {Api.TopicSubscription}
+   */
+  topic(topic, options) {
+    return this.#carried(new TopicSubscription(topic, options));
+  }
+
+  now() {
+    return this.#clock.now();
+  }
+
+  /**
+   * @template {RunSubscription | TopicSubscription} Subscription
+   * @param {Subscription} subscription
+   * @returns {Subscription}
+   */
+  #carried(subscription) {
     if (this.state.status === "closed") {
       queueMicrotask(() => subscription.fail(new HewstonError("CLOSED", this.state.reason)));
       return subscription;
     }
     this.#subscriptions.add(subscription);
-    subscription.on("status", ({ status }) => {
+    // The same of either kind; of both together their types are none.
+    const { on } = /** @type {Api.Listenable<{status: {status: string}}>} */ (subscription);
+    on.call(subscription, "status", ({ status }) => {
       if (status === "closed" || status === "failed") this.#subscriptions.delete(subscription);
     });
     this.#carrier.add(subscription);
@@ -106,7 +133,7 @@ class LiveConnection extends Emitter {
 
   /** @param {Api.Transport} transport */
   #open(transport) {
-    const { base, token, fetch, WebSocket, connectMs } = this.#server;
+    const { base, token, apiKey, fetch, WebSocket, connectMs } = this.#server;
     const { backoffBaseMs: baseMs = 250, backoffCapMs: capMs = 10_000 } = this.#options;
     const times = { baseMs, capMs, connectMs };
     if (transport === "backend") {
@@ -122,8 +149,8 @@ class LiveConnection extends Emitter {
     const mux = new Mux(
       (events) =>
         isSocket
-          ? openSocket({ base, token, WebSocket }, events)
-          : openEvents({ base, token, fetch, postMs: connectMs }, events),
+          ? openSocket({ base, token, apiKey, WebSocket }, events)
+          : openEvents({ base, token, apiKey, fetch, postMs: connectMs }, events),
       times,
       this.#watcher(),
     );
@@ -148,7 +175,12 @@ class LiveConnection extends Emitter {
       idle: () => this.#set({ status: "idle" }),
       refused: (reason) => this.#set({ status: "closed", retryInMs: null, reason }),
       latency: (ms) => this.emit("latency", ms),
-      news: (message) => (message.t === "run" ? this.emit("run", message) : this.emit("upstream", message)),
+      clock: (serverMs, tripMs) => this.#clock.heard(serverMs, tripMs),
+      news: (news) => {
+        if (news.t === "run") this.emit("run", news);
+        else if (news.t === "upstream") this.emit("upstream", news);
+        else this.emit("source", news);
+      },
     };
   }
 

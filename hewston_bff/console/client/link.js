@@ -25,6 +25,7 @@ import { SendThrottle } from "./send-throttle.js";
  * @property {() => boolean} rests closed, for nothing was subscribed: whether it may stay so
  * @property {(error: HewstonError) => void} refused the server said not to come back
  * @property {(ms: number) => void} latency
+ * @property {(serverMs: number, tripMs: number) => void} clock see `Watcher`
  */
 
 const HEARTBEAT_MS = 5_000;
@@ -126,6 +127,7 @@ export class Link {
   #heard(message) {
     switch (message.t) {
       case "frame":
+      case "event":
         this.#watcher.heard(message);
         break;
       case "hello":
@@ -133,7 +135,11 @@ export class Link {
         this.#throttle.perSecond = Math.max(1, Math.floor(message.limits.messages_per_s * 0.8));
         break;
       case "pong":
-        if (message.ts !== null) this.#watcher.latency(performance.now() - message.ts);
+        if (message.ts !== null) this.#ponged(message.srv, performance.now() - message.ts);
+        break;
+      case "hb":
+        // What asks for nothing tells no trip: any pong knows better.
+        this.#watcher.clock(message.ts, Infinity);
         break;
       case "bye":
         this.#waitMs = message.after_ms;
@@ -141,6 +147,12 @@ export class Link {
       default:
         this.#watcher.heard(message);
     }
+  }
+
+  /** @param {number} serverMs @param {number} tripMs */
+  #ponged(serverMs, tripMs) {
+    this.#watcher.latency(tripMs);
+    this.#watcher.clock(serverMs, tripMs);
   }
 
   #watch() {

@@ -4,7 +4,7 @@ import { requestOf } from "./transport.js";
 
 /**
  * @import * as Messages from "./messages.js"
- * @import { RunSubscription, Carrier, Command } from "./subscription.js"
+ * @import { Carried, Carrier, Command, News } from "./carrier.js"
  * @import { Times } from "./link.js"
  * @import { ServerMessage, Transport, TransportEvents } from "./transport.js"
  */
@@ -17,7 +17,8 @@ import { requestOf } from "./transport.js";
  * @property {() => void} idle closed, for nothing is subscribed
  * @property {(reason: string) => void} refused the server said not to come back
  * @property {(ms: number) => void} latency
- * @property {(message: Messages.RunNews | Messages.UpstreamNews) => void} news
+ * @property {(message: News) => void} news
+ * @property {(serverMs: number, tripMs: number) => void} clock the server's time in ms since 1970, and how long it took to ask
  */
 
 const AGAIN_MS = 1_000;
@@ -31,12 +32,14 @@ export class Mux {
   #watcher;
   #link;
   #lastId = 0;
-  /** Null: it was told to go, frames may still come. @type {Map<Messages.Frame["sid"], RunSubscription | null>} */
+  /** Null: it was told to go, frames may still come. @type {Map<Messages.Frame["sid"], Carried | null>} */
   #bySid = new Map();
-  /** @type {Map<RunSubscription, number | null>} */
+  /** @type {Map<Carried, number | null>} */
   #sids = new Map();
-  /** By request id. @type {Map<Messages.Err["re"], {subscription: RunSubscription, what: string}>} */
+  /** By request id. @type {Map<Messages.Err["re"], {subscription: Carried, what: string}>} */
   #asked = new Map();
+  /** What is known of the source of each kind: each client is told once. @type {Map<string, Messages.SourceNews>} */
+  #sources = new Map();
 
   /**
    * @param {(events: TransportEvents) => Transport} make
@@ -64,6 +67,7 @@ export class Mux {
         this.#sids.clear();
       },
       latency: watcher.latency,
+      clock: watcher.clock,
     });
   }
 
@@ -81,7 +85,7 @@ export class Mux {
     this.#sids.clear();
   }
 
-  /** @param {RunSubscription} subscription */
+  /** @param {Carried} subscription */
   add(subscription) {
     subscription.carrier = this;
     this.#sids.set(subscription, null);
@@ -89,7 +93,7 @@ export class Mux {
     else this.#link.wake();
   }
 
-  /** @param {RunSubscription} subscription */
+  /** @param {Carried} subscription */
   remove(subscription) {
     const sid = this.#sids.get(subscription) ?? null;
     this.#sids.delete(subscription);
@@ -103,14 +107,13 @@ export class Mux {
   }
 
   /**
-   * @param {RunSubscription} subscription
+   * @param {Carried} subscription
    * @param {Command} command
    */
   send(subscription, command) {
     const sid = this.#sids.get(subscription) ?? null;
     if (sid === null || !this.#link.isOpen) return false;
-    const what = command.cmd === "live" ? "seek" : command.cmd;
-    this.#link.say({ t: "ctrl", id: this.#ask(subscription, what), sid, ...command });
+    this.#link.say({ t: "ctrl", id: this.#ask(subscription, command.cmd), sid, ...command });
     return true;
   }
 
@@ -122,7 +125,7 @@ export class Mux {
     }
   }
 
-  /** @param {RunSubscription} subscription */
+  /** @param {Carried} subscription */
   #subscribe(subscription) {
     const id = this.#ask(subscription, "subscribe");
     this.#link.say({ t: "subscribe", id, ...subscription.request() });
@@ -135,7 +138,7 @@ export class Mux {
   }
 
   /**
-   * @param {RunSubscription} subscription
+   * @param {Carried} subscription
    * @param {string} what
    */
   #ask(subscription, what) {
@@ -156,6 +159,7 @@ export class Mux {
   #released() {
     this.#bySid.clear();
     this.#asked.clear();
+    this.#sources.clear();
     for (const subscription of this.#sids.keys()) this.#sids.set(subscription, null);
   }
 
@@ -163,10 +167,12 @@ export class Mux {
   #heard(message) {
     switch (message.t) {
       case "frame":
+      case "event":
         this.#bySid.get(message.sid)?.accept(message);
         break;
       case "run":
       case "upstream":
+      case "source":
         this.#spread(message);
         break;
       case "subscribed":
@@ -180,15 +186,14 @@ export class Mux {
     }
   }
 
-  /** @param {Messages.RunNews | Messages.UpstreamNews} message */
-  #spread(message) {
-    this.#watcher.news(message);
-    for (const subscription of this.#sids.keys()) {
-      if (subscription.runId === message.run_id) subscription.accept(message);
-    }
+  /** @param {News} news */
+  #spread(news) {
+    if (news.t === "source") this.#sources.set(news.kind, news);
+    this.#watcher.news(news);
+    for (const subscription of this.#sids.keys()) if (subscription.hears(news)) subscription.accept(news);
   }
 
-  /** @param {Messages.Subscribed} message */
+  /** @param {Messages.Subscribed | Messages.EventsSubscribed} message */
   #subscribed(message) {
     const { re, sid } = message;
     const asked = this.#asked.get(re);
@@ -203,6 +208,7 @@ export class Mux {
     this.#sids.set(subscription, sid);
     this.#bySid.set(sid, subscription);
     subscription.subscribed(message);
+    for (const news of this.#sources.values()) if (subscription.hears(news)) subscription.accept(news);
   }
 
   /** @param {ServerMessage} message an answer, or news of one subscription */
@@ -218,7 +224,7 @@ export class Mux {
   }
 
   /**
-   * @param {RunSubscription} subscription
+   * @param {Carried} subscription
    * @param {Messages.Err} message
    */
   #refused(subscription, message) {
@@ -237,7 +243,7 @@ export class Mux {
     }, AGAIN_MS);
   }
 
-  /** It has failed: neither its number nor a question of its is of use any more. @param {RunSubscription} subscription */
+  /** It has failed: neither its number nor a question of its is of use any more. @param {Carried} subscription */
   #forget(subscription) {
     const sid = this.#sids.get(subscription) ?? null;
     this.#sids.delete(subscription);
@@ -247,7 +253,7 @@ export class Mux {
     }
   }
 
-  /** @param {RunSubscription} subscription */
+  /** @param {Carried} subscription */
   #isAsked(subscription) {
     return [...this.#asked.values()].some(
       (asked) => asked.subscription === subscription && asked.what === "subscribe",

@@ -1,22 +1,24 @@
 import { HewstonError } from "./errors.js";
 
-/** @import * as Api from "./hewston-bff.js" */
-
 /**
+ * @template State
  * @typedef {object} Waiting
- * @property {(state: Api.State) => void} resolve
+ * @property {(state: State) => void} resolve
  * @property {(error: HewstonError) => void} reject
  */
 
-/** Commands whose callers wait for the state they lead to, by what will answer them. */
+/**
+ * Commands whose callers wait for the state they lead to, by what will answer them.
+ * @template {object} State
+ */
 export class PendingCommands {
-  /** @type {Map<string, Waiting[]>} */
+  /** @type {Map<string, Waiting<State>[]>} */
   #waiting = new Map();
 
   /**
    * The answer, once `what` is answered. Nobody has to await it: its error is an event too.
    * @param {string} what
-   * @returns {Promise<Api.State>}
+   * @returns {Promise<State>}
    */
   add(what) {
     const waiting = this.#waiting.get(what) ?? [];
@@ -36,14 +38,14 @@ export class PendingCommands {
 
   /**
    * @param {string} what
-   * @param {Api.State} state
+   * @param {State} state
    */
   resolve(what, state) {
     // As it is now: frames move the state on, maybe before the caller looks.
     for (const waiting of this.#take(what)) waiting.resolve({ ...state });
   }
 
-  /** @param {Api.State} state */
+  /** @param {State} state */
   resolveAll(state) {
     for (const what of [...this.#waiting.keys()]) this.resolve(what, state);
   }
@@ -71,7 +73,7 @@ export class PendingCommands {
 
 /**
  * @param {boolean} hasEnded
- * @returns {Promise<Api.State>}
+ * @returns {Promise<never>}
  */
 export function notPossibleNow(hasEnded) {
   const reason = hasEnded ? "it has ended: subscribe again" : "there is no connection";

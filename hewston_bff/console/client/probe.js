@@ -1,10 +1,12 @@
-import { discardSocket, protocols, socketUrl } from "./transport.js";
+import { discardSocket, protocols, secretHeaders, socketUrl } from "./transport.js";
 
 /**
  * Finding out how a server can be reached. Browsers do not say why a WebSocket failed: another
  * address of the same server is asked.
  *
- * @typedef {{base: string, token: string | undefined, fetch: typeof fetch, WebSocket: typeof WebSocket, connectMs: number}} ProbeOptions
+ * @import { Secrets } from "./transport.js"
+ *
+ * @typedef {{base: string, fetch: typeof fetch, WebSocket: typeof WebSocket, connectMs: number} & Secrets} ProbeOptions
  */
 
 /**
@@ -18,9 +20,8 @@ import { discardSocket, protocols, socketUrl } from "./transport.js";
  * @param {() => Promise<import("./hewston-bff.js").Features>} features
  * @returns {Promise<Found>}
  */
-export async function probe({ base, token, fetch, connectMs }, features) {
-  /** @type {Record<string, string>} */
-  const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+export async function probe({ base, fetch, connectMs, ...secrets }, features) {
+  const headers = secretHeaders(secrets);
   const signal = AbortSignal.timeout(connectMs);
   const response = await fetch(`${base}/api/v1/events`, { method: "HEAD", headers, signal, cache: "no-store" }).catch(() => null);
   if (response === null) return { is: "gone" };
@@ -37,10 +38,10 @@ export async function probe({ base, token, fetch, connectMs }, features) {
  * @param {ProbeOptions} options
  * @returns {Promise<boolean>}
  */
-export function canOpenSocket({ base, token, WebSocket, connectMs }) {
+export function canOpenSocket({ base, WebSocket, connectMs, ...secrets }) {
   if (WebSocket === undefined) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const socket = new WebSocket(socketUrl(base), protocols(token));
+    const socket = new WebSocket(socketUrl(base), protocols(secrets));
     const timer = setTimeout(() => told(false), connectMs);
     /** @param {boolean} isOpen */
     const told = (isOpen) => {

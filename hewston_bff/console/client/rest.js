@@ -1,4 +1,5 @@
 import { HewstonError, refusalOf } from "./errors.js";
+import { secretHeaders } from "./transport.js";
 
 /** @import * as Api from "./hewston-bff.js" */
 
@@ -23,9 +24,9 @@ const SHARED = /^\/api\/v1(\/(?:backtests|bars)\b.*)$/;
 export class RestClient {
   #base;
   #backend;
-  #token;
+  #secrets;
   #fetch;
-  /** @type {{at: number, features: Promise<Api.Features>} | null} */
+  /** @type {{at: number, page: Promise<Api.FeaturesPage>} | null} */
   #features = null;
   /** Features found to be off, and until when that is taken for granted. @type {Map<string, number>} */
   #offUntil = new Map();
@@ -35,12 +36,12 @@ export class RestClient {
 
   /**
    * @param {string} base
-   * @param {{backend: string, token: string | undefined, fetch: typeof globalThis.fetch}} options
+   * @param {{backend: string, fetch: typeof globalThis.fetch} & import("./transport.js").Secrets} options
    */
   constructor(base, options) {
     this.#base = base;
     this.#backend = options.backend;
-    this.#token = options.token;
+    this.#secrets = { token: options.token, apiKey: options.apiKey };
     this.#fetch = options.fetch;
   }
 
@@ -49,15 +50,26 @@ export class RestClient {
     this.#deadUntil = isThere ? 0 : performance.now() + DEAD_MS;
   }
 
-  /** Remembered for half a minute. @returns {Promise<Api.Features>} */
-  features() {
+  /** @returns {Promise<Api.Features>} */
+  async features() {
+    return (await this.#featuresPage()).features;
+  }
+
+  /** @returns {Promise<Api.TopicKinds>} */
+  async topicKinds() {
+    const { topics = [], simulated = [] } = await this.#featuresPage();
+    return { topics, simulated };
+  }
+
+  /** Remembered for half a minute. @returns {Promise<Api.FeaturesPage>} */
+  #featuresPage() {
     const now = performance.now();
     if (this.#features === null || now - this.#features.at > FEATURES_MS) {
-      const features = this.#json(`${this.#base}/api/v1/features`).then((body) => body.features);
-      this.#features = { at: now, features };
-      features.catch(() => (this.#features = null));
+      const page = this.#json(`${this.#base}/api/v1/features`);
+      this.#features = { at: now, page };
+      page.catch(() => (this.#features = null));
     }
-    return this.#features.features;
+    return this.#features.page;
   }
 
   /**
@@ -149,6 +161,72 @@ export class RestClient {
     return this.#shared(path, options);
   }
 
+  // -- topics, jobs, services: this server's alone
+
+  /**
+   * @param {string} match
+   * @param {Api.TopicsOptions} [options]
+   * @returns {Promise<Api.TopicsPage>}
+   */
+  topics(match, { limit, ...options } = {}) {
+    return this.#shared(`/api/v1/topics${search({ match, limit })}`, options);
+  }
+
+  /**
+   * @param {string} topic
+   * @param {Api.RestOptions} [options]
+   * @returns {Promise<Api.TopicEvent>}
+   */
+  async lastEvent(topic, options) {
+    const { id, ts, type, data, n } = await this.#shared(`/api/v1/topics/${encodeURIComponent(topic)}/last`, options);
+    return { topic, id, ts, type, data, n };
+  }
+
+  /**
+   * @param {Api.JobsQuery} [query]
+   * @param {Api.RestOptions} [options]
+   * @returns {Promise<Api.JobList>}
+   */
+  jobs(query = {}, options) {
+    return this.#shared(`/api/v1/jobs${search({ ...query })}`, options);
+  }
+
+  /**
+   * @param {string} jobId
+   * @param {Api.RestOptions} [options]
+   * @returns {Promise<Api.Job>}
+   */
+  job(jobId, options) {
+    return this.#shared(`/api/v1/jobs/${encodeURIComponent(jobId)}`, options);
+  }
+
+  /**
+   * @param {Api.NewJob} body
+   * @param {Api.CreateOptions} [options]
+   * @returns {Promise<Api.CreatedJob>}
+   */
+  createJob(body, { idempotencyKey = randomKey(), ...options } = {}) {
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": idempotencyKey };
+    return this.#shared("/api/v1/jobs", { ...options, method: "POST", body: JSON.stringify(body), headers });
+  }
+
+  /**
+   * @param {string} jobId
+   * @param {Api.RestOptions} [options]
+   * @returns {Promise<Api.Job>}
+   */
+  cancelJob(jobId, options) {
+    return this.#shared(`/api/v1/jobs/${encodeURIComponent(jobId)}`, { ...options, method: "DELETE" });
+  }
+
+  /**
+   * @param {Api.RestOptions} [options]
+   * @returns {Promise<Api.ServiceList>}
+   */
+  services(options) {
+    return this.#shared("/api/v1/health/services", options);
+  }
+
   // -- who is asked
 
   /**
@@ -225,9 +303,8 @@ export class RestClient {
     signal?.addEventListener("abort", stop, { once: true });
     const timer = headersMs > 0 ? setTimeout(() => abort.abort(), headersMs) : undefined;
     const fetch = this.#fetch;
-    /** @type {Record<string, string>} */
-    const sent = { Accept: "application/json", ...headers };
-    if (this.#token !== undefined) sent["Authorization"] = `Bearer ${this.#token}`;
+    const secrets = { ...this.#secrets, ...(this.#isOurs(url) ? {} : { apiKey: undefined }) };
+    const sent = { Accept: "application/json", ...headers, ...secretHeaders(secrets) };
     try {
       const response = await fetch(url, { headers: sent, signal: abort.signal, ...request }).catch((error) => {
         if (signal?.aborted) throw error;
@@ -243,6 +320,12 @@ export class RestClient {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stop);
     }
+  }
+
+  /** The API key is this server's: no backend gets to see it, one below our own address neither. @param {string} url */
+  #isOurs(url) {
+    const isBelow = this.#backend.length > this.#base.length && url.startsWith(`${this.#backend}/`);
+    return url.startsWith(`${this.#base}/`) && !isBelow;
   }
 
   /**

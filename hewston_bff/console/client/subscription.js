@@ -8,25 +8,16 @@ import { notPossibleNow, PendingCommands } from "./pending-commands.js";
 /**
  * @import * as Api from "./hewston-bff.js"
  * @import * as Messages from "./messages.js"
+ * @import { Carried, Carrier, Command, News } from "./carrier.js"
  * @import { ServerMessage } from "./transport.js"
  */
-
-/**
- * What carries subscriptions: one connection for all, or one each.
- * @typedef {object} Carrier
- * @property {(subscription: RunSubscription) => void} add
- * @property {(subscription: RunSubscription) => void} remove
- * @property {(subscription: RunSubscription, command: Command) => boolean} send
- *   False: not now. What was asked then is part of how the subscription is made again.
- */
-
-/** @typedef {Pick<Messages.Ctrl, "cmd"> & {pos?: Api.Position, val?: number}} Command */
 
 /**
  * One run being watched: what is wanted of it, where it stands, and which commands wait for an answer.
  *
  * It outlives connections: `request()` says how to go on.
  * @implements {Api.Subscription}
+ * @implements {Carried}
  * @extends {Emitter<Api.SubscriptionEvents>}
  */
 export class RunSubscription extends Emitter {
@@ -35,6 +26,7 @@ export class RunSubscription extends Emitter {
   /** @type {Carrier | null} */
   carrier = null;
   desired;
+  /** @type {PendingCommands<Api.State>} */
   #pending = new PendingCommands();
   #continuity = new Continuity();
   #seeks;
@@ -149,6 +141,11 @@ export class RunSubscription extends Emitter {
     return this.desired.request(this.runId, this.state);
   }
 
+  /** @param {News} news */
+  hears(news) {
+    return news.t !== "source" && news.run_id === this.runId;
+  }
+
   /** Where to go on. */
   place() {
     return this.desired.place(this.state);
@@ -188,8 +185,9 @@ export class RunSubscription extends Emitter {
     this.emit("error", error);
   }
 
-  /** The answer to `subscribe`. @param {Messages.Subscribed} message */
-  subscribed(message) {
+  /** The answer to `subscribe`. @param {Messages.Subscribed | Messages.EventsSubscribed} answer */
+  subscribed(answer) {
+    const message = /** @type {Messages.Subscribed} */ (answer);
     this.#seeks.forgetSent();
     const target = this.desired.targetSinceRequest();
     const { epoch } = message;
@@ -257,24 +255,24 @@ export class RunSubscription extends Emitter {
   /**
    * Any other message of this subscription.
    * @param {ServerMessage | Messages.ServerMessages["backend"] | Api.Frame} message
-   * @param {string | null} answers the command that it answers
+   * @param {string | null} [command] that it answers
    */
-  accept(message, answers = null) {
+  accept(message, command = null) {
+    const answers = command === "live" ? "seek" : command;
     switch (message.t) {
       case "frame":
         if (this.#seeks.isSent) this.#seeks.held.push(message);
         else this.#deliver(message);
         break;
       case "state":
-        this.#moved(message, answers);
+        this.#moved(/** @type {Messages.State} */ (message), answers);
         break;
       case "end":
         this.#set({ status: "ended" });
         this.emit("end", { seq: message.seq });
         break;
       case "lag":
-        this.#continuity.expected = message.to + 1;
-        this.emit("lag", { from: message.from, to: message.to, reason: message.reason ?? "evicted" });
+        this.#lag(/** @type {Messages.Lag} */ (message));
         break;
       case "reset":
         this.#continuity.renew();
@@ -297,6 +295,12 @@ export class RunSubscription extends Emitter {
       case "upstream":
         this.emit("upstream", message);
     }
+  }
+
+  /** @param {Messages.Lag} message */
+  #lag({ from, to, reason = "evicted" }) {
+    this.#continuity.expected = to + 1;
+    this.emit("lag", { from, to, reason });
   }
 
   /** @param {Partial<Api.Skipped> | undefined} told */

@@ -4,7 +4,10 @@
  */
 import { refusalOf } from "./errors.js";
 
-/** @import * as Messages from "./messages.js" */
+/**
+ * @import * as Messages from "./messages.js"
+ * @import { Request } from "./carrier.js"
+ */
 
 /** @typedef {Messages.ServerMessages["stream" | "many_events"]} ServerMessage */
 /** @typedef {Messages.ClientMessages["stream" | "event_commands"]} ClientMessage */
@@ -19,7 +22,7 @@ import { refusalOf } from "./errors.js";
 /**
  * What a transport tells.
  * @typedef {object} TransportEvents
- * @property {(take: (message: Omit<Messages.Subscribe, "t">) => boolean) => void} first
+ * @property {(take: (message: Request & {id: number}) => boolean) => void} first
  *   Offers what may go along with the request that opens it, as long as it is taken.
  * @property {() => void} opened
  * @property {() => void} alive something came, whatever it was
@@ -27,19 +30,38 @@ import { refusalOf } from "./errors.js";
  * @property {(code: number, reason: string, retryAfterMs?: number) => void} closed
  */
 
-/** @typedef {{base: string, token: string | undefined, WebSocket: typeof WebSocket}} SocketOptions */
-/** @typedef {{base: string, token: string | undefined, fetch: typeof fetch, postMs: number}} EventOptions */
+/**
+ * What this client proves itself with: `token` is the viewer's, for the backend; `apiKey` is for this
+ * server alone.
+ * @typedef {{token: string | undefined, apiKey?: string | undefined}} Secrets
+ */
+/** @typedef {{base: string, WebSocket: typeof WebSocket} & Secrets} SocketOptions */
+/** @typedef {{base: string, fetch: typeof fetch, postMs: number} & Secrets} EventOptions */
 
 export const PROTOCOL = "hewston.bff.v1";
 const LOST = 1006;
-const BAD_TOKEN = "a token with such characters cannot be sent: letters, digits and -._~+ can";
+const BAD_TOKEN = "a token or key with such characters cannot be sent: letters, digits and -._~+ can";
 /** Characters of runs in the address: proxies take lines of 8 kB, headers not counted. */
 const MOST_QUERY = 4_000;
 /** @type {Record<string, number>} */
 const FINAL = { UNAUTHORIZED: 4401, FORBIDDEN: 4403, VALIDATION: 4400 };
 
-/** @param {string | undefined} token */
-export const protocols = (token) => (token === undefined ? [PROTOCOL] : [PROTOCOL, `bearer.${token}`]);
+/** What a handshake offers: browsers can send nothing else with it. @param {Secrets} secrets */
+export function protocols({ token, apiKey }) {
+  const offers = [PROTOCOL];
+  if (token !== undefined) offers.push(`bearer.${token}`);
+  if (apiKey !== undefined) offers.push(`apikey.${apiKey}`);
+  return offers;
+}
+
+/** The same in headers, for whatever is fetched. @param {Secrets} secrets */
+export function secretHeaders({ token, apiKey }) {
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (token !== undefined) headers["Authorization"] = `Bearer ${token}`;
+  if (apiKey !== undefined) headers["X-API-Key"] = apiKey;
+  return headers;
+}
 
 /** @param {string} base */
 export const socketUrl = (base) => `${base.replace(/^http/, "ws")}/api/v1/stream`;
@@ -60,7 +82,7 @@ export function discardSocket(socket) {
  * @param {TransportEvents} events
  * @returns {Transport}
  */
-export function openSocket({ base, token, WebSocket }, events) {
+export function openSocket({ base, WebSocket, ...secrets }, events) {
   let isOpen = false;
   let isOver = false;
   /** @param {number} code @param {string} reason */
@@ -71,7 +93,7 @@ export function openSocket({ base, token, WebSocket }, events) {
   /** @type {WebSocket} */
   let socket;
   try {
-    socket = new WebSocket(socketUrl(base), protocols(token));
+    socket = new WebSocket(socketUrl(base), protocols(secrets));
   } catch {
     queueMicrotask(() => ended(FINAL["UNAUTHORIZED"] ?? LOST, BAD_TOKEN));
     return { asksForLife: true, send: () => undefined, close: () => void (isOver = true) };
@@ -118,8 +140,7 @@ class EventTransport {
   /** @type {string[]} */
   #queue = [];
   #isPosting = false;
-  /** @type {Record<string, string>} */
-  #headers = {};
+  #headers;
 
   /**
    * @param {EventOptions} options
@@ -128,7 +149,7 @@ class EventTransport {
   constructor(options, events) {
     this.#options = options;
     this.#events = events;
-    if (options.token !== undefined) this.#headers["Authorization"] = `Bearer ${options.token}`;
+    this.#headers = secretHeaders(options);
   }
 
   /** @param {string} text */

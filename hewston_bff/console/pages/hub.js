@@ -1,7 +1,8 @@
 import { h, say } from "../ui/dom.js";
 import { age, bytes, compact, NOTHING, percent, whole } from "../ui/format.js";
-import { errorNotice, notice } from "../ui/notice.js";
+import { keyedErrorNotice, notice } from "../ui/notice.js";
 import { poll } from "../ui/poll.js";
+import { servicesPanel } from "./services.js";
 
 /** @import { App, View } from "../app.js" */
 
@@ -61,10 +62,12 @@ export function hubView(app) {
   const body = h("tbody");
   const head = COLUMNS.map(([label, , isNumber]) => h("th", { scope: "col", class: isNumber && "number" }, label));
   const table = h("table", { class: "runs" }, h("thead", {}, h("tr", {}, ...head)), body);
+  const services = servicesPanel(app);
   const element = h(
     "div",
     { class: "page" },
     h("header", { class: "head" }, h("h1", {}, "Hub"), health),
+    services.element,
     words,
     list,
     h("h2", {}, "Upstreams"),
@@ -90,12 +93,18 @@ export function hubView(app) {
       failed(error) {
         say(health, "");
         words.replaceChildren(
-          errorNotice(error, { retry: () => polling.now(), askForToken: () => app.askForToken(), hasToken: app.hasToken }),
+          keyedErrorNotice(error, { retry: () => polling.now(), askForToken: () => app.askForToken(), hasApiKey: app.hasApiKey }),
         );
       },
     },
   );
-  return { element, close: () => polling.close() };
+  return {
+    element,
+    close() {
+      polling.close();
+      services.close();
+    },
+  };
 }
 
 const nobody = () => notice("Nobody watches", "The hub opens an upstream when the first viewer comes. Open a run to see it here.");

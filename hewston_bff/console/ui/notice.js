@@ -53,11 +53,34 @@ const WORDS = {
   RATE_LIMITED: ["Too many requests", "Wait a moment before the next one."],
 };
 
+/** What the same codes mean of topics, jobs and figures, which an API key opens. @type {Record<string, [title: string, text: string]>} */
+const ABOUT_KEYS = {
+  UNAUTHORIZED: ["An API key is needed", "This server wants to know who asks. Enter a key that its operator gave you."],
+  FORBIDDEN: ["Not permitted", "This key does not open this. Enter another one."],
+};
+/** @type {Record<string, [title: string, text: string]>} */
+const KEY_REFUSED = {
+  ...ABOUT_KEYS,
+  UNAUTHORIZED: ["The API key does not hold", "This server does not know this key, or it was withdrawn. Enter another one."],
+};
+
 /** What the same codes mean where a token was given. @type {Record<string, [title: string, text: string]>} */
 const REFUSED = {
   UNAUTHORIZED: ["The token was refused", "The backend does not know this token, or it has expired. Enter another one."],
   FORBIDDEN: ["Not permitted", "The backend knows this token and does not let it see this run. Enter another one."],
 };
+
+/**
+ * An error of what an API key opens, with the next step, on a page with a heading of its own.
+ * @param {HewstonError} error
+ * @param {{retry?: () => void, askForToken: () => void, hasApiKey: boolean}} next
+ */
+export function keyedErrorNotice(error, { retry, askForToken, hasApiKey }) {
+  const told = (hasApiKey ? KEY_REFUSED : ABOUT_KEYS)[error.code];
+  if (told === undefined) return errorNotice(error, { ...(retry ? { retry } : {}), askForToken, hasToken: false });
+  const [title, text] = told;
+  return notice(title, text, button(hasApiKey ? "Enter another key" : "Enter a key", askForToken));
+}
 
 const isAtHome = () => location.hash === "" || location.hash === "#/runs";
 

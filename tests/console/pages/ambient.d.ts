@@ -12,3 +12,5 @@ interface ImportMeta { readonly env: { readonly VITE_BFF_URL: string } }
 declare const token: string;
 declare const chart: { update(frame: import("./client/hewston-bff.js").Frame): void };
 declare function toast(message: string, more?: unknown): void;
+declare const apiKey: string;
+declare const board: { show(topic: string, data: unknown, ageMs: number): void; grey(isGrey: boolean): void };
