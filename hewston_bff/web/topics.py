@@ -79,7 +79,7 @@ class TopicEventsParameters(DocumentedModel):
 async def list_topics(request: web.Request) -> web.Response:
     """`GET /api/v1/topics`."""
     wanted = parameters(request, TopicsParameters)
-    channel = _channel(request, wanted.match)
+    channel = _channel(request, wanted.match, named="match")
     try:
         pattern = Pattern(wanted.match.partition(":")[2])
     except InvalidPattern as error:
@@ -116,10 +116,11 @@ async def topic_events(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/topics/{topic}/events`."""
     check_origin(request)
     topic = request.match_info["topic"]
-    channel = _channel(request, topic)
     asked = _subscription_asked(request, topic)
+    # What the subscription would refuse is refused while there is a status to say it by.
+    begin_of(asked, "latest")
+    _channel(request, topic)
     pattern_of(asked)
-    begin_of(asked, asked.mode or channel.kind.default_mode)
     caller = _caller(request)
 
     def begin(session: Session) -> None:
@@ -143,7 +144,7 @@ def _subscription_asked(request: web.Request, topic: str) -> SubscribeEvents:
     return msgspec.structs.replace(asked, resume=EventResumePoint(last_id))
 
 
-def _channel(request: web.Request, topic: str) -> EventChannel:
+def _channel(request: web.Request, topic: str, *, named: str = "topic") -> EventChannel:
     """The channel of the topic's kind, if the caller may read it.
 
     Raises:
@@ -154,7 +155,7 @@ def _channel(request: web.Request, topic: str) -> EventChannel:
     kind = topic.partition(":")[0]
     if kind not in EVENT_KINDS or ":" not in topic:
         kinds = ", ".join(sorted(EVENT_KINDS))
-        msg = f"a topic must be `kind:name`, and its kind one of {kinds}"
+        msg = f"{named}: must be `kind:name`, and its kind one of {kinds}"
         raise InvalidRequest(msg)
     channel = request.app[HUB].events.get(kind)
     refusal = channel.kind.refusal(_caller(request))
