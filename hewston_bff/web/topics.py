@@ -9,9 +9,10 @@ from pydantic import BaseModel, BeforeValidator, Field
 from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import BffError, FeatureDisabled, InvalidRequest, NoData
 from hewston_bff.events.encoding import event_text
-from hewston_bff.events.event import parse_entry_id
+from hewston_bff.events.event import FIRST_ID, EntryId, parse_entry_id
 from hewston_bff.events.pattern import InvalidPattern, Pattern
-from hewston_bff.hub.event_channel import EventChannel
+from hewston_bff.events.topic_table import TopicRecord
+from hewston_bff.hub.event_channel import EventChannel, Matcher
 from hewston_bff.hub.event_control import begin_of, pattern_of
 from hewston_bff.net.clients.session import Session
 from hewston_bff.net.limits.rate_limits import RouteClass
@@ -40,8 +41,13 @@ class TopicsParameters(BaseModel):
     """The query of the list of topics."""
 
     match: Annotated[
-        str, Field(max_length=600, description="`kind:` and a pattern of names: `*`, `?`, `\\`")
-    ]
+        str | None,
+        Field(
+            max_length=600,
+            description="`kind:` and a pattern of names: `*`, `?`, `\\`; all topics that the "
+            "caller may read if not given",
+        ),
+    ] = None
     limit: Annotated[int, BeforeValidator(count), Field(ge=1, le=10_000)] = 1_000
 
 
@@ -79,27 +85,41 @@ class TopicEventsParameters(DocumentedModel):
 async def list_topics(request: web.Request) -> web.Response:
     """`GET /api/v1/topics`."""
     wanted = parameters(request, TopicsParameters)
-    channel = _channel(request, wanted.match, named="match")
-    try:
-        pattern = Pattern(wanted.match.partition(":")[2])
-    except InvalidPattern as error:
-        msg = f"match: {error}"
-        raise InvalidRequest(msg) from error
-    log, now_s = channel.log, channel.ticker.next_s
-    found = [each for each in log.table if pattern.matches(log.name_of(each.name))]
-    rows = [
-        TopicRow(
-            topic=record.name,
-            class_="latest" if record.is_mergeable else "all",
-            events=record.events,
-            rate_per_s=round(record.rate_per_s(now_s), 3),
-            last_id=None if record.last is None else str(record.last.id),
-            last_ts=None if record.last is None else record.last.ts,
-        )
-        for record in reversed(found[-wanted.limit :])
+    if wanted.match is None:
+        pattern, channels = Pattern("*"), _readable(request)
+    else:
+        channels = [_channel(request, wanted.match, named="match")]
+        try:
+            pattern = Pattern(wanted.match.partition(":")[2])
+        except InvalidPattern as error:
+            msg = f"match: {error}"
+            raise InvalidRequest(msg) from error
+    found = [
+        record
+        for channel in channels
+        for record in channel.log.table
+        if pattern.matches(channel.log.name_of(record.name))
     ]
+    found.sort(key=_last_id, reverse=True)
+    now_s = request.app[HUB].ticker.next_s
+    rows = [_row(record, now_s) for record in found[: wanted.limit]]
     page = TopicsPage(topics=rows, total=len(found))
     return _json(page.model_dump_json(by_alias=True).encode())
+
+
+def _row(record: TopicRecord[Matcher], now_s: float) -> TopicRow:
+    return TopicRow(
+        topic=record.name,
+        class_="latest" if record.is_mergeable else "all",
+        events=record.events,
+        rate_per_s=round(record.rate_per_s(now_s), 3),
+        last_id=None if record.last is None else str(record.last.id),
+        last_ts=None if record.last is None else record.last.ts,
+    )
+
+
+def _last_id(record: TopicRecord[Matcher]) -> EntryId:
+    return FIRST_ID if record.last is None else record.last.id
 
 
 async def last_event(request: web.Request) -> web.Response:
@@ -162,6 +182,24 @@ def _channel(request: web.Request, topic: str, *, named: str = "topic") -> Event
     if refusal is not None:
         raise refusal
     return channel
+
+
+def _readable(request: web.Request) -> list[EventChannel]:
+    """The channels of all kinds that the caller may read.
+
+    Raises:
+        FeatureDisabled: this server has none.
+        ApiKeyRequired, Forbidden: the caller may read none.
+    """
+    channels = list(request.app[HUB].events)
+    refusals = [channel.kind.refusal(_caller(request)) for channel in channels]
+    readable = [each for each, refusal in zip(channels, refusals, strict=True) if refusal is None]
+    if readable:
+        return readable
+    raise next(
+        (refusal for refusal in refusals if refusal is not None),
+        FeatureDisabled("no topics of events are configured here"),
+    )
 
 
 def _caller(request: web.Request) -> ApiCaller:
