@@ -1,7 +1,7 @@
 """Where a subscription to events begins, and the older events that it gets first."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from time import time_ns
 from typing import Final
@@ -10,9 +10,9 @@ import structlog
 
 from hewston_bff.errors import SourceUnavailable
 from hewston_bff.events.cursor import EventCursor, LostEvents
-from hewston_bff.events.event import FIRST_ID, EntryId
+from hewston_bff.events.event import FIRST_ID, EntryId, Event
 from hewston_bff.events.merging import Merged, merged
-from hewston_bff.events.source_state import HistoryPage
+from hewston_bff.events.source_state import HistoryPage, Lost
 from hewston_bff.hub.event_channel import EventChannel
 from hewston_bff.hub.event_control import Begin
 
@@ -75,11 +75,12 @@ class EventOpening:
 
     def _go_after(self, entry_id: EntryId) -> None:
         cursor, log = self._cursor, self._channel.log
-        if entry_id >= log.ring.floor:
+        if entry_id > log.ring.floor or log.ring.floor == FIRST_ID:
             cursor.resume(entry_id, log, self._begin.topic)
             self._set_recovered(is_exact=not cursor.has_gap_ahead(log))
             return
-        cursor.go_to(log.ring.first, log, last_id=entry_id)
+        # Several streams may have given this id: from before it, so that none of them is lost.
+        cursor.go_to(log.ring.first, log, last_id=_preceding(entry_id))
         self._reading = self._spawn(self._read(), f"history {self._channel.kind.name}")
 
     def stop(self) -> None:
@@ -127,19 +128,43 @@ class EventOpening:
 
     def _take(self, page: HistoryPage) -> None:
         cursor, log = self._cursor, self._channel.log
-        self._set_recovered(is_exact=page.lost is None and not cursor.has_gap_ahead(log))
-        if page.lost is not None:
-            cursor.last_id = max(cursor.last_id, page.lost.until)
+        lost = page.lost
+        if lost is not None and lost.until <= self._begin.entry_id:
+            lost = None
+        self._set_recovered(is_exact=lost is None and not cursor.has_gap_ahead(log))
+        if lost is not None:
+            cursor.last_id = max(cursor.last_id, lost.until)
             if self._begin.place != "start":
-                self._lag(LostEvents(page.lost, "trimmed"))
-        if page.events:
-            cursor.last_id = max(cursor.last_id, page.events[-1].id)
-        events = [(event, log.is_mergeable(event)) for event in page.events]
+                after = max(lost.after, self._begin.entry_id)
+                self._lag(LostEvents(Lost(after, lost.until), "trimmed"))
+        found = self._not_had(page.events)
+        if found:
+            cursor.last_id = max(cursor.last_id, found[-1].id)
+        events = [(event, log.is_mergeable(event)) for event in found]
         is_all = cursor.mode == "all"
         taken = [Merged(event, 1) for event, _ in events] if is_all else merged(events)
         cursor.owed.extend(taken)
         self._wake()
 
+    def _not_had(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Without what the client had last: of its topic, if that is known, else the first."""
+        begin = self._begin
+        for index, event in enumerate(events):
+            if event.id > begin.entry_id:
+                break
+            if begin.topic in {None, event.topic}:
+                # It is better to repeat an event than to lose one.
+                return events[index + 1 :]
+        return events
+
     def _set_recovered(self, *, is_exact: bool) -> None:
         if self._begin.is_resume and self.recovered is None:
             self.recovered = is_exact
+
+
+def _preceding(entry_id: EntryId) -> EntryId:
+    """The highest id below; of the first one itself."""
+    ms, seq = entry_id
+    if seq:
+        return EntryId(ms, seq - 1)
+    return EntryId(ms - 1, _LAST_SEQ) if ms else entry_id

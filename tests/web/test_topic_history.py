@@ -51,6 +51,26 @@ async def test_history_that_breaks_off_goes_on_and_repeats_nothing(error: Except
         assert len(viewer.of("lag")) == 1
 
 
+@pytest.mark.parametrize(("topic", "values"), [("bus:b", [2, 3]), ("bus:a", [1, 2, 3])])
+async def test_events_of_one_id_are_told_apart_by_their_topic(
+    topic: str, values: list[int]
+) -> None:
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        sources: list[TapeSource] = []
+        bff.hub.events.register(tape_kind(sources))
+        source = sources[0]
+        for value, name in enumerate("abcz"):
+            event = source.write(name, value)
+            if name in "abc":
+                # As streams that are written in the same millisecond give them.
+                event.id = EntryId(1001, 0)
+        source.open(held=1)
+        at = {"id": "1001-0", "topic": topic}
+        await viewer.say(t="subscribe", topic="bus:*", mode="all", resume=at)
+        await viewer.until(is_a("event", topic="bus:z"))
+        assert [m["data"]["value"] for m in viewer.of("event")] == values
+
+
 async def test_live_before_the_source_was_reached_gets_what_the_log_could_not_hold() -> None:
     async with stack() as (bff, _, _), bff.viewer() as viewer:
         sources: list[TapeSource] = []
