@@ -1,7 +1,7 @@
 """What topics, the hub and clients need of each other, as protocols: none imports the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -195,7 +195,7 @@ class EventSource(Protocol):
 
     def history(
         self, after: EntryId, before: EntryId, wanted: Callable[[str], bool]
-    ) -> AsyncIterator[HistoryPage]:
+    ) -> AsyncGenerator[HistoryPage, None]:
         """Events between two ids, both excluded, of topics with wanted names, in pages.
 
         `wanted` takes a topic's name without its kind. A cancellation loses nothing.

@@ -1,17 +1,22 @@
 """Where a subscription to events begins, and the older events that it gets first."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
 from time import time_ns
 from typing import Final
 
+import structlog
+
 from hewston_bff.errors import SourceUnavailable
 from hewston_bff.events.cursor import EventCursor, LostEvents
-from hewston_bff.events.event import FIRST_ID, EntryId
+from hewston_bff.events.event import FIRST_ID, EntryId, Event
 from hewston_bff.events.merging import Merged, merged
-from hewston_bff.events.source_state import HistoryPage
+from hewston_bff.events.source_state import HistoryPage, Lost
 from hewston_bff.hub.event_channel import EventChannel
 from hewston_bff.hub.event_control import Begin
+
+logger = structlog.get_logger(__name__)
 
 _AGAIN_S: Final = 1.0
 _LAST_SEQ: Final = (1 << 64) - 1
@@ -61,7 +66,7 @@ class EventOpening:
                 cursor.go_to_newest(log)
             case "live" if is_early:
                 at_ms = max(self._since_ms + self._channel.skew_ms, 1)
-                cursor.resume(EntryId(at_ms - 1, _LAST_SEQ), log)
+                self._go_after(EntryId(at_ms - 1, _LAST_SEQ))
                 cursor.skip_until = FIRST_ID
             case "live":
                 cursor.go_live(log)
@@ -70,12 +75,13 @@ class EventOpening:
 
     def _go_after(self, entry_id: EntryId) -> None:
         cursor, log = self._cursor, self._channel.log
-        if entry_id >= log.ring.floor:
+        if entry_id > log.ring.floor or log.ring.floor == FIRST_ID:
             cursor.resume(entry_id, log, self._begin.topic)
             self._set_recovered(is_exact=not cursor.has_gap_ahead(log))
             return
-        cursor.last_id = entry_id
-        self._reading = self._spawn(self._read(entry_id), f"history {self._channel.kind.name}")
+        # Several streams may have given this id: from before it, so that none of them is lost.
+        cursor.go_to(log.ring.first, log, last_id=_preceding(entry_id))
+        self._reading = self._spawn(self._read(), f"history {self._channel.kind.name}")
 
     def stop(self) -> None:
         """Read no more."""
@@ -87,48 +93,78 @@ class EventOpening:
         """All that was read was sent: read on."""
         self._drained.set()
 
-    async def _read(self, after: EntryId) -> None:
-        """Read what follows `after`, as fast as it is sent, until the log goes on."""
-        ring = self._channel.log.ring
-        while after < ring.floor:
-            floor = ring.floor
+    async def _read(self) -> None:
+        """Read what follows the cursor, as fast as it is sent, until the log goes on."""
+        cursor, log = self._cursor, self._channel.log
+        while cursor.last_id < log.ring.floor:
+            floor = log.ring.floor
             try:
-                after = await self._read_between(after, EntryId(floor.ms, floor.seq + 1))
+                await self._read_before(EntryId(floor.ms, floor.seq + 1))
             except SourceUnavailable:
                 # What the source waits for is told by its link; nothing is lost by waiting.
                 await asyncio.sleep(_AGAIN_S)
+            except Exception:
+                # A bug in one reading must not end the service; what was read is not read again.
+                logger.exception("history.crashed", kind=self._channel.kind.name)
+                await asyncio.sleep(_AGAIN_S)
             else:
-                after = max(after, floor)
+                cursor.last_id = max(cursor.last_id, floor)
         self._reading = None
-        self._set_recovered(is_exact=True)
-        self._cursor.go_to(ring.first, self._channel.log, last_id=after)
-        self._cursor.skip_until = after
+        cursor.go_to(log.ring.first, log, last_id=cursor.last_id)
+        cursor.skip_until = cursor.last_id
+        self._set_recovered(is_exact=not cursor.has_gap_ahead(log))
         self._wake()
 
-    async def _read_between(self, after: EntryId, before: EntryId) -> EntryId:
-        cursor, source = self._cursor, self._channel.source
-        async for page in source.history(after, before, cursor.pattern.matches):
-            self._take(page)
-            if page.lost is not None:
-                after = max(after, page.lost.until)
-            if page.events:
-                after = max(after, page.events[-1].id)
-            while cursor.owed:
-                self._drained.clear()
-                await self._drained.wait()
-        return after
+    async def _read_before(self, before: EntryId) -> None:
+        """Read from where the cursor stands, which moves with each page."""
+        cursor = self._cursor
+        pages = self._channel.source.history(cursor.last_id, before, cursor.pattern.matches)
+        async with aclosing(pages):
+            async for page in pages:
+                self._take(page)
+                while cursor.owed:
+                    self._drained.clear()
+                    await self._drained.wait()
 
     def _take(self, page: HistoryPage) -> None:
-        self._set_recovered(is_exact=page.lost is None)
-        if page.lost is not None and self._begin.place != "start":
-            self._lag(LostEvents(page.lost, "trimmed"))
-        log = self._channel.log
-        events = [(event, log.is_mergeable(event)) for event in page.events]
-        is_all = self._cursor.mode == "all"
+        cursor, log = self._cursor, self._channel.log
+        lost = page.lost
+        if lost is not None and lost.until <= self._begin.entry_id:
+            lost = None
+        self._set_recovered(is_exact=lost is None and not cursor.has_gap_ahead(log))
+        if lost is not None:
+            cursor.last_id = max(cursor.last_id, lost.until)
+            if self._begin.place != "start":
+                after = max(lost.after, self._begin.entry_id)
+                self._lag(LostEvents(Lost(after, lost.until), "trimmed"))
+        found = self._not_had(page.events)
+        if found:
+            cursor.last_id = max(cursor.last_id, found[-1].id)
+        events = [(event, log.is_mergeable(event)) for event in found]
+        is_all = cursor.mode == "all"
         taken = [Merged(event, 1) for event, _ in events] if is_all else merged(events)
-        self._cursor.owed.extend(taken)
+        cursor.owed.extend(taken)
         self._wake()
+
+    def _not_had(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Without what the client had last: of its topic, if that is known, else the first."""
+        begin = self._begin
+        for index, event in enumerate(events):
+            if event.id > begin.entry_id:
+                break
+            if begin.topic in {None, event.topic}:
+                # It is better to repeat an event than to lose one.
+                return events[index + 1 :]
+        return events
 
     def _set_recovered(self, *, is_exact: bool) -> None:
         if self._begin.is_resume and self.recovered is None:
             self.recovered = is_exact
+
+
+def _preceding(entry_id: EntryId) -> EntryId:
+    """The highest id below; of the first one itself."""
+    ms, seq = entry_id
+    if seq:
+        return EntryId(ms, seq - 1)
+    return EntryId(ms - 1, _LAST_SEQ) if ms else entry_id

@@ -1,7 +1,7 @@
 """A kind of topics that carries events, fed by a test: `published` is the truth to compare with."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import BffError, SourceUnavailable
@@ -57,7 +57,7 @@ class TapeSource:
 
     async def history(
         self, after: EntryId, before: EntryId, wanted: Callable[[str], bool]
-    ) -> AsyncIterator[HistoryPage]:
+    ) -> AsyncGenerator[HistoryPage, None]:
         if not self.is_reachable:
             raise SourceUnavailable("not now")
         lost = Lost(after, self.trimmed_to) if after < self.trimmed_to else None

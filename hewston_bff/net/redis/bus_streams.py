@@ -94,6 +94,7 @@ class _Connection:
         with _translated():
             async with asyncio.timeout(2 * self._answer_s):
                 await self._connection.connect()
+        _mind_cancellation()
         await self._ask(("PING",))
 
     async def time_ms(self) -> int:
@@ -188,7 +189,19 @@ class _Connection:
                         replies.append(await connection.read_response(disable_decoding=True))
                     except ResponseError as error:
                         replies.append(error)
+        _mind_cancellation()
         return replies
+
+
+def _mind_cancellation() -> None:
+    """End if this task was asked to, and the library has not let it.
+
+    It sends by `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes as it
+    finishes: whoever reads for ever would never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _raise_refusals(replies: Iterable[Reply]) -> None:

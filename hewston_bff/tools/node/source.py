@@ -1,7 +1,7 @@
 """Publishes what a script writes, at the time at which it is due."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from time import time_ns
 from typing import Final, Protocol
 
@@ -102,7 +102,7 @@ class SimulatedSource:
         after: EntryId,
         before: EntryId,
         wanted: Callable[[str], bool],  # noqa: ARG002 - all of it is lost
-    ) -> AsyncIterator[HistoryPage]:
+    ) -> AsyncGenerator[HistoryPage, None]:
         """See `ports.EventSource`: what was before the hub's events is lost.
 
         Asked for from the start, that is from what is held, nothing is missing.

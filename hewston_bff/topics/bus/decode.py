@@ -151,7 +151,7 @@ class EntryDecoder:
         if layout.payload is None:
             if sum(map(len, fields.values())) > self._rules.payload_bytes:
                 raise _LeftOut(Reason.TOO_LARGE)
-            return _flat(fields, is_state=is_state)
+            return _flat(fields, is_state=is_state or _tells_state(fields))
         payload = fields.get(layout.payload)
         if payload is None:
             raise _LeftOut(Reason.NO_PAYLOAD)
@@ -184,7 +184,7 @@ class EntryDecoder:
             if is_state or _STATE_BYTES in payload:
                 raise _LeftOut(Reason.UNREADABLE_STATE)
             return self._wrap(payload)
-        if is_state or _says_state(shown):
+        if is_state or _STATE_BYTES in payload:
             try:
                 return shown._replace(data=without_member(shown.data, _CONFIG))
             except (msgspec.MsgspecError, RecursionError):
@@ -312,22 +312,40 @@ def _extension(code: int, data: memoryview) -> object:
     return {"ext": code, "base64": b64encode(data).decode()}
 
 
-def _says_state(shown: _Shown) -> bool:
-    """Whether a payload is a component's state by its type, or by its only member's name."""
-    return shown.type == STATE_CHANGED or shown.data.startswith(_TAGGED_STATE)
+def _tells_state(fields: Fields) -> bool:
+    """Whether all fields together are a component's state, as a node writes it or otherwise."""
+    if fields.get(b"topic", b"").startswith(_STATE_TOPIC_BYTES):
+        return True
+    return any(_STATE_BYTES in value for value in fields.values())
 
 
 def _flat(fields: Fields, *, is_state: bool) -> _Shown:
-    """All fields as one object of texts; bytes that are no text come as `{"base64":…}`."""
+    """All fields as one object of texts; bytes that are no text come as `{"base64":…}`.
+
+    Raises `_LeftOut` if it is a component's state, and nothing can be cut out of a field.
+    """
     members: dict[str, object] = {}
     for name, value in fields.items():
+        key = name.decode("utf-8", "replace")
         try:
-            members[name.decode("utf-8", "replace")] = value.decode()
+            members[key] = (_without_config(value) if is_state else value).decode()
         except UnicodeDecodeError:
-            members[name.decode("utf-8", "replace")] = {"base64": b64encode(value).decode()}
+            if is_state:
+                raise _LeftOut(Reason.UNREADABLE_STATE) from None
+            members[key] = {"base64": b64encode(value).decode()}
     if is_state:
         members.pop(_CONFIG, None)
     return _Shown(_encode(members), members.get("type"), _ns_of(members))
+
+
+def _without_config(value: bytes) -> bytes:
+    """A field without what it may hold of a configuration: JSON is cut, plain words are kept."""
+    if value.lstrip()[:1] not in _OPENINGS:
+        return value
+    try:
+        return without_member(value, _CONFIG)
+    except (msgspec.MsgspecError, RecursionError):
+        raise _LeftOut(Reason.UNREADABLE_STATE) from None
 
 
 def _ns(value: object) -> int:
@@ -342,7 +360,8 @@ def _ns(value: object) -> int:
 
 
 _STATE_BYTES: Final = STATE_CHANGED.encode()
-_TAGGED_STATE: Final = f'{{"{STATE_CHANGED}":'.encode()
+_STATE_TOPIC_BYTES: Final = _STATE_TOPICS.encode()
+_OPENINGS: Final = (b"{", b"[")
 _PEEK: Final = msgspec.json.Decoder(_Peek)
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -5,12 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from hewston_bff.events.event import FIRST_ID, EntryId, Event
 from hewston_bff.events.source_state import HistoryPage, Lost
 from hewston_bff.topics.bus.merge import OrderedMerge
-from hewston_bff.topics.bus.ports import BusConnection, Range, StreamEntry, StreamInfo
+from hewston_bff.topics.bus.ports import Batch, BusConnection, Range, StreamEntry, StreamInfo
 from hewston_bff.topics.bus.stream import Stream, following, previous
 
 _PAGE_ENTRIES = 2_000
+_PAGE_BYTES = 4 << 20
 _FEWEST = 16
-_MOST = 512
+_MOST = 128
 _KEYS_AT_ONCE = 256
 
 Decode = Callable[[Stream, StreamEntry], Event | None]
@@ -38,7 +39,8 @@ async def pages(
         yield HistoryPage([], lost)
     starts = dict.fromkeys(by_key, first)
     waiting = OrderedMerge()
-    count = max(_FEWEST, min(_MOST, _PAGE_ENTRIES // len(by_key)))
+    most = max(_FEWEST, min(_MOST, _PAGE_ENTRIES // len(by_key)))
+    count = _FEWEST
     while starts or len(waiting):
         ranges = [
             Range(key, start, last, count) for key, start in starts.items() if key not in waiting
@@ -52,10 +54,23 @@ async def pages(
             else:
                 starts[one.key] = following(entries[-1].id)
         arrivals = waiting.add(batches, count=count, open_keys=starts)
+        count = _next_count(batches, count, most=most)
         found = [decode(by_key[key], entry) for key, entry in arrivals]
         events = [event for event in found if event is not None]
         if events:
             yield HistoryPage(events)
+
+
+def _next_count(batches: Sequence[Batch], count: int, *, most: int) -> int:
+    """How many entries of each stream come next, so that a page has some MiB, whatever they hold.
+
+    By degrees, and never very many: after small ones large ones may follow.
+    """
+    sizes = [sum(map(len, entry.fields.values())) for one in batches for entry in one.entries]
+    if not sizes:
+        return count
+    fitting = _PAGE_BYTES // (max(1, *sizes) * len(batches))
+    return max(1, min(most, 4 * count, fitting))
 
 
 async def _lost(

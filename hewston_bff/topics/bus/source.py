@@ -5,7 +5,7 @@ so that a connection may break, or the task be cancelled, at any `await`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -249,7 +249,7 @@ class BusSource:
 
     async def history(
         self, after: EntryId, before: EntryId, wanted: Callable[[str], bool]
-    ) -> AsyncIterator[HistoryPage]:
+    ) -> AsyncGenerator[HistoryPage, None]:
         """See `ports.EventSource`; on a connection of its own."""
         decoder = EntryDecoder(self._options.rules, left_out={})
 

@@ -6,7 +6,7 @@ read from its start once; from then on each entry is read once, over all reconne
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from random import random
 from typing import Final, NamedTuple
@@ -101,7 +101,7 @@ class JobSource:
 
     async def history(
         self, after: EntryId, before: EntryId, wanted: Callable[[str], bool]
-    ) -> AsyncIterator[HistoryPage]:
+    ) -> AsyncGenerator[HistoryPage, None]:
         """See `EventSource`. It reads the stream from its start: what was before decides."""
         lost = None
         if after != FIRST_ID:

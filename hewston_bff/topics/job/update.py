@@ -26,6 +26,7 @@ FIELDS: Final = ("status", "progress", "result", "error", "ts")
 
 _JOB_ID: Final = re.compile(JOB_ID_PATTERN)
 _SAFE: Final = 2**53
+_LINE_BREAKS: Final = b"\r\n"
 _MAYBE_LARGE: Final = re.compile(rb"\d{16}")
 _encode = msgspec.json.Encoder().encode
 
@@ -125,7 +126,8 @@ def parse_ts(text: str) -> str | None:
 def result_json(result: bytes | None) -> bytes:
     """A result as JSON: as it was written where nothing has to change.
 
-    Integers beyond 2^53 become text, what is no number null, and what is no JSON a string.
+    Integers beyond 2^53 become text, what is no number null, and what is no JSON a string. Line
+    breaks go: an event stream would end a line of its data there.
     """
     if result is None:
         return b"null"
@@ -134,7 +136,9 @@ def result_json(result: bytes | None) -> bytes:
         value = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _encode(result.decode("utf-8", "replace"))
-    return _encode(_with_safe_integers(value)) if _MAYBE_LARGE.search(text) else text
+    if _MAYBE_LARGE.search(text):
+        return _encode(_with_safe_integers(value))
+    return text.translate(None, _LINE_BREAKS)
 
 
 def job_event(update: JobUpdate, entry_id: EntryId) -> Event:

@@ -1,7 +1,7 @@
 """The kind `system`: one topic, `system:status`, with an event for each change of a service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 import msgspec
@@ -67,7 +67,7 @@ class SystemSource:
         after: EntryId,
         before: EntryId,
         wanted: Callable[[str], bool],
-    ) -> AsyncIterator[HistoryPage]:
+    ) -> AsyncGenerator[HistoryPage, None]:
         """Nothing is kept here: what the hub has no longer is lost.
 
         Asked for from the start, that is from what is held, nothing is missing.

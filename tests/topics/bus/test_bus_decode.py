@@ -264,6 +264,46 @@ def test_a_state_that_cannot_be_read_is_left_out(payload: bytes) -> None:
     assert left_out == {"unreadable_state": 1}
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{ "ComponentStateChanged": {"config": {"password": "hunter2"}} }',
+        b'{"payload":{"type":"ComponentStateChanged","config":{"password":"hunter2"}}}',
+        b'[{"type":"ComponentStateChanged","config":{"password":"hunter2"}}]',
+    ],
+)
+def test_a_state_is_known_however_it_is_wrapped(payload: bytes) -> None:
+    assert b"ComponentStateChanged" in decoded(payload).data
+    assert b"hunter2" not in decoded(payload).data
+
+
+STATE = b'{"type":"ComponentStateChanged","state":"READY","config":{"password":"hunter2"}}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({b"topic": b"events.system.X", b"payload": STATE}, {"topic", "payload"}),
+        ({b"kind": b"x", b"payload": STATE}, {"kind", "payload"}),
+        ({b"type": b"ComponentStateChanged", b"config": b"hunter2", b"n": b"1"}, {"type", "n"}),
+        ({b"topic": b"events.system.X", b"payload": b'{"config":"hunter2",'}, None),
+        ({b"type": b"ComponentStateChanged", b"payload": b"\xffhunter2"}, None),
+    ],
+)
+def test_no_layout_lets_a_configuration_out(
+    fields: dict[bytes, bytes], left: set[str] | None
+) -> None:
+    one, left_out = decoder()
+    event = one.decode(b"k", ID, fields, StreamLayout(None, has_own_topic=False))
+    if left is None:
+        assert event is None
+        assert left_out == {"unreadable_state": 1}
+        return
+    assert isinstance(event, Event)
+    assert json.loads(event.data).keys() == left
+    assert b"hunter2" not in event.data
+
+
 def test_other_events_keep_their_config() -> None:
     assert decoded(b'{"config":{"a":1}}').data == b'{"config":{"a":1}}'
     assert without_member(b'[{"a":1},2,"x"]', "a") == b'[{},2,"x"]'

@@ -1,5 +1,6 @@
 """What is read, in which order, and how much of it."""
 
+import json
 from collections import defaultdict
 from typing import Any
 
@@ -110,6 +111,24 @@ async def test_what_is_there_already_is_read_as_far_as_the_memory_goes() -> None
             older, gaps = await pages_of(source, before=following(floor))
             assert [event.id.ms for event in older] == list(range(1, floor.ms + 1))
             assert not gaps
+
+
+async def test_a_page_of_history_is_bounded_in_bytes_whatever_the_entries_hold() -> None:
+    async with redis_server() as server, client(server.url) as redis:
+        async with bus(server.url, bff_bus_streams=PER_TOPIC) as (source, intake):
+            await up(intake)
+            large = "x" * 500_000
+            for number in range(120):
+                payload = f'{{"n":{number},"pad":"{large if number < 90 else ""}"}}'
+                await redis.xadd("trader-X:stream:t", {"topic": "t", "payload": payload})
+            await arrived(intake, 120)
+            sizes = [
+                sum(len(event.data) for event in page.events)
+                async for page in source.history(FIRST_ID, EntryId(1 << 60, 0), lambda _: True)
+            ]
+            assert max(sizes) <= 9_000_000
+            events, _ = await pages_of(source)
+            assert [json.loads(event.data)["n"] for event in events] == list(range(120))
 
 
 async def test_history_lies_between_two_ids_and_holds_wanted_topics_alone() -> None:

@@ -104,6 +104,7 @@ def test_progress_is_a_number_from_0_to_1(text: bytes | None, progress: float | 
         (b"[9007199254740993,-9007199254740993]", b'["9007199254740993","-9007199254740993"]'),
         (b'{"a":"9007199254740993"}', b'{"a":"9007199254740993"}'),
         (b"[NaN,1]", b"[null,1]"),
+        (b'{\r\n  "a": "x\\ny"\n}', b'{  "a": "x\\ny"}'),
         (b"done", b'"done"'),
         (b"{", b'"{"'),
         (b"\xff", '"\ufffd"'.encode()),
