@@ -18,6 +18,9 @@ from hewston_bff.protocol.commands import SubscribeEvents
 
 logger = structlog.get_logger(__name__)
 
+_AGAIN_S = 5.0
+"""How long after a crash a source is run again."""
+
 
 class EventChannels:
     """Kind → channel. Kinds are registered before the hub runs, or while it does."""
@@ -51,12 +54,19 @@ class EventChannels:
         self._sources.append(self._spawn(self._feed(channel), f"{channel.kind.name} source"))
 
     async def _feed(self, channel: EventChannel) -> None:
-        """Run the source; one that raises ends alone, and its subscribers are told."""
-        try:
-            await channel.source.run()
-        except Exception:
-            logger.exception("source.crashed", kind=channel.kind.name)
-            channel.link(SourceLink(status="retrying"))
+        """Run the source; one that raises is run again, and its subscribers are told."""
+        crashes = 0
+        while True:
+            try:
+                await channel.source.run()
+            except Exception:
+                crashes += 1
+                logger.exception("source.crashed", kind=channel.kind.name)
+                again_ms = round(_AGAIN_S * 1e3)
+                channel.link(SourceLink("retrying", attempt=crashes, retry_in_ms=again_ms))
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return
 
     def get(self, kind: str) -> EventChannel:
         """The channel of a kind.

@@ -22,6 +22,8 @@ class TapeSource:
         self.published: list[Event] = []
         self.trimmed_to = FIRST_ID
         self.is_reachable = True
+        self.crashes = 0
+        self.runs = 0
         self._ms = 1_000
 
     def open(self, *, held: int | None = None, skew_ms: int = 0) -> None:
@@ -53,6 +55,11 @@ class TapeSource:
         self.trimmed_to = self.published[count - 1].id
 
     async def run(self) -> None:
+        """Wait; raise as often as a test has planted it."""
+        self.runs += 1
+        if self.crashes:
+            self.crashes -= 1
+            raise ZeroDivisionError("planted")
         await asyncio.Event().wait()
 
     async def history(

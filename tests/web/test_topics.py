@@ -1,18 +1,21 @@
 """Topics that carry events, over real sockets: streams, event streams and REST."""
 
 import asyncio
+from dataclasses import replace
 from urllib.parse import quote
 
 import aiohttp
 import pytest
+import structlog
 
 from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import ApiKeyRequired, BffError
 from hewston_bff.events.event import EntryId, Event
 from hewston_bff.events.source_state import SourceLink
+from hewston_bff.ports import EventIntake, EventSource
 from tests.support import Bff, is_a, stack
 from tests.topics.ticker_tape import TapeSource, tape_kind
-from tests.waiting import eventually
+from tests.waiting import eventually, let_pass
 
 
 def tape(bff: Bff, *, is_open: bool = True, **options: object) -> TapeSource:
@@ -319,3 +322,27 @@ async def test_the_list_has_what_its_caller_may_read() -> None:
         assert [row["topic"] for row in page["topics"]] == ["bus:a"]
         async with bff.session.get(f"{bff.url}/api/v1/topics?match=job:*") as response:
             assert response.status == 401
+
+
+async def test_a_source_that_crashes_is_run_again_and_nothing_else_suffers() -> None:
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        sources: list[TapeSource] = []
+        kind = tape_kind(sources)
+
+        def open_source(intake: EventIntake) -> EventSource:
+            source = kind.open(intake)
+            sources[0].crashes = 1
+            return source
+
+        with structlog.testing.capture_logs() as logs:
+            bff.hub.events.register(replace(kind, open=open_source))
+            await viewer.say(t="subscribe", topic="bus:*")
+            await viewer.until(is_a("source", status="retrying", attempt=1, retry_in_ms=5_000))
+            await viewer.say(t="subscribe", run_id="day")
+            await viewer.until(is_a("frame"))
+            await let_pass(6.0, bff.hub.ticker)
+        assert sources[0].runs == 2
+        assert [log["event"] for log in logs if "crashed" in log["event"]] == ["source.crashed"]
+        sources[0].open()
+        sources[0].publish("fills.A")
+        await viewer.until(is_a("event", topic="bus:fills.A"))
