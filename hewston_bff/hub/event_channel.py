@@ -161,10 +161,9 @@ class EventChannel:
         matcher = self._matchers.get(pattern)
         if matcher is None:
             matcher = self._matchers[pattern] = Matcher(pattern)
-            for record in self.log.table:
-                if pattern.matches(self.log.name_of(record.name)):
-                    record.matchers.append(matcher)
-                    matcher.topics += 1
+            for record in self.log.matching(pattern):
+                record.matchers.append(matcher)
+                matcher.topics += 1
         return matcher
 
     def group(self, pattern: Pattern, key: GroupKey) -> EventGroup:
