@@ -63,6 +63,7 @@ class TopicTable(Generic[MatcherT]):
         """How many topics were forgotten since the start."""
         self.forgotten_until: EntryId = FIRST_ID
         """The highest id of their newest events."""
+        self.on_forgotten: Callable[[TopicRecord[MatcherT]], None] = lambda _: None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -94,6 +95,7 @@ class TopicTable(Generic[MatcherT]):
                 return
             _, gone = self._records.popitem(last=False)
             self.forgotten += 1
+            self.on_forgotten(gone)
             if gone.last is not None:
                 self.size_bytes -= gone.last.size_bytes
                 self.forgotten_until = max(self.forgotten_until, gone.last.id)

@@ -43,7 +43,6 @@ class EventGroup:
         self._counters = counters
         self._beat = -1
         self._sent = (log.ring.next, log.ring.last_id)
-        self._is_flushing = False
         self._is_latest = key.mode == "latest"
         self.members: dict[Member, Offer] = {}
         self.pending = Merge()
@@ -67,7 +66,7 @@ class EventGroup:
     @property
     def place(self) -> tuple[int, EntryId]:
         """Up to which position, and id, all was sent to every member."""
-        if self.pending or self._is_flushing:
+        if self.pending:
             return self._sent
         return self._log.ring.next, self._log.ring.last_id
 
@@ -99,19 +98,19 @@ class EventGroup:
 
     def flush(self) -> None:
         """Send what is pending to all members; those that do not take it leave."""
-        pending, self.pending = self.pending, Merge()
+        pending = self.pending
         if not self.members or not pending:
+            self.pending = Merge()
             return
         events = pending.result()
         if sum([each.event.size_bytes for each in events]) > _MAX_BYTES:
-            self.pending = pending
             self.dissolve()
             self.pending = Merge()
             return
+        # While it is pending, whoever leaves does so at the position before it.
         data = framed(events, self._key)
-        self._is_flushing = True
         sent = send_to_all(self.members, data)
-        self._is_flushing = False
+        self.pending = Merge()
         counters = self._counters
         counters.events_out += sent * len(events)
         counters.event_bytes_out += sent * len(data)
@@ -120,6 +119,7 @@ class EventGroup:
     def crashed(self) -> None:
         """See `Ticked`: alone, the member at fault will crash by itself."""
         self.dissolve()
+        self.pending = Merge()
 
     def dissolve(self) -> None:
         """Have every member leave, at the position up to which all was sent."""

@@ -3,11 +3,13 @@
 import pytest
 
 from hewston_bff.events.cursor import EventCursor
+from hewston_bff.events.encoding import event_text
 from hewston_bff.events.event import EntryId, Event
 from hewston_bff.events.log import EventLog
 from hewston_bff.events.pattern import Pattern
 from hewston_bff.events.source_state import Lost
 from hewston_bff.hub.event_channel import Matcher
+from hewston_bff.protocol.ids import Epoch
 from tests.hub.test_events import EventStage, covered, events, lose, say, values
 
 
@@ -124,3 +126,36 @@ def test_a_pattern_without_wildcards_is_looked_up() -> None:
     assert [r.name for r in log.matching(Pattern("data.\\*3"))] == ["bus:data.*3"]
     assert not list(log.matching(Pattern("data.3")))
     assert len(list(log.matching(Pattern("data.*")))) == 5
+
+
+def test_topics_that_are_forgotten_are_not_counted_any_more() -> None:
+    stage = EventStage(max_topics=3)
+    _, first = stage.view("*")
+    stage.source.publish(*(f"others.{number}" for number in range(10)))
+    _, second = stage.view("*")
+    assert [sink.seen[0]["matches"] for sink in (first, second)] == [0, 3]
+
+
+class _Broken:
+    """A framing with a bug: it cannot write what is about `bad`."""
+
+    def frame(self, text: bytes, *, epoch: Epoch, seq: int) -> bytes:
+        raise NotImplementedError
+
+    def event(self, event: Event, *, n: int, sid: int | None) -> bytes:
+        if event.topic == "bus:bad":
+            raise RuntimeError("a bug")
+        return b"%b\n" % event_text(event, n, sid)
+
+
+def test_a_client_whose_messages_cannot_be_written_ends_alone() -> None:
+    stage = EventStage()
+    _, broken = stage.view("*", mode="all", framing=_Broken())
+    _, fine = stage.view("*", mode="all")
+    stage.tick()
+    stage.source.publish("fills.A", "bad")
+    stage.source.publish("fills.B")
+    stage.tick(2)
+    assert values(fine) == [0, 1, 2]
+    assert broken.ended
+    assert not values(broken)
