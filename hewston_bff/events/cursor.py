@@ -1,20 +1,22 @@
 """One subscriber's position among the events of a kind, and what it is to be sent next."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from hewston_bff.events.event import FIRST_ID, EntryId, Event
-from hewston_bff.events.log import EventLog
-from hewston_bff.events.merging import Merged, merged
+from hewston_bff.events.log import EventLog, Gap
+from hewston_bff.events.merging import Merge, Merged
 from hewston_bff.events.pattern import Pattern
 from hewston_bff.events.source_state import Lost
 from hewston_bff.protocol.commands import EventMode
 
 CHUNK_BYTES: Final = 65_536
-_SCANNED: Final = 20_000
-"""Events looked at for one chunk, at most: about five milliseconds."""
+_SCANNED: Final = 4_000
+"""Events looked at in one go, at most: about two milliseconds."""
+_MERGED_BYTES: Final = 4 << 20
+"""Of events that nothing replaces so much is gathered at once: what is gathered and not sent yet
+would stay in memory beyond the ring, for each slow client."""
 
 
 class LostEvents(NamedTuple):
@@ -25,7 +27,10 @@ class LostEvents(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What to send: first `lost`, then the events. `is_all`: nothing else is due."""
+    """What to send: first `lost`, then the events. `is_all`: nothing else is due.
+
+    With none of these there may be more: enough was looked at for now.
+    """
 
     events: list[Merged]
     lost: LostEvents | None = None
@@ -46,6 +51,8 @@ class EventCursor:
     """Events that were taken and are still to be sent, before those from `position` on."""
     _gap: int = 0
     """The number of the next gap that it has not been told of."""
+    _merge: Merge = field(default_factory=Merge)
+    """What lies before `position` and is being merged; in mode `latest`."""
 
     # -- where it stands
 
@@ -63,6 +70,7 @@ class EventCursor:
     def go_live(self, log: EventLog[Any]) -> None:
         """Go on with what comes from now on."""
         self.owed.clear()
+        self._merge = Merge()
         self.go_to(log.ring.next, log, last_id=log.ring.last_id)
         self._gap = log.gaps_dropped + len(log.gaps)
 
@@ -74,7 +82,7 @@ class EventCursor:
 
     def newest(self, log: EventLog[Any], *, after: EntryId) -> list[Event]:
         """The newest event of each matching topic, if its id is higher than `after`; in order."""
-        last = (record.last for record in log.table if self._matches(record.name, log))
+        last = (record.last for record in log.matching(self.pattern))
         return sorted((each for each in last if each is not None and each.id > after), key=_id)
 
     def resume(self, entry_id: EntryId, log: EventLog[Any], topic: str | None = None) -> None:
@@ -85,16 +93,12 @@ class EventCursor:
 
     def is_current(self, log: EventLog[Any]) -> bool:
         """Whether there is nothing to send now."""
-        return not self.owed and self.position >= log.ring.next and log.gap(self._gap) is None
+        return not (self.owed or self._merge or self.position < log.ring.next or log.gap(self._gap))
 
     def has_gap_ahead(self, log: EventLog[Any]) -> bool:
         """Whether events of a topic that may match are missing between here and the newest."""
-        index = self._gap
-        while (gap := log.gap(index)) is not None:
-            if gap.topics is None or self._may_match(gap.topics, log):
-                return True
-            index = log.gaps_dropped + log.gaps.index(gap) + 1
-        return False
+        ahead = log.gaps[max(self._gap - log.gaps_dropped, 0) :]
+        return any(self._concerns(gap, log) for gap in ahead)
 
     # -- what to send
 
@@ -102,24 +106,43 @@ class EventCursor:
         """The next chunk: it counts as sent."""
         if self.owed:
             return Taken(self._owed_chunk())
-        if self.position < log.ring.first:
-            missing = self._evicted(log)
-            if missing is not None:
-                return Taken([], missing)
+        missing = self._missing(log)
+        if missing is not None:
+            return Taken([], missing)
+        if self.owed:
+            return Taken(self._owed_chunk())
         gap = log.gap(self._gap)
-        if gap is not None and gap.position <= self.position:
-            self._gap += 1
-            if gap.topics is None or self._may_match(gap.topics, log):
-                return Taken([], LostEvents(gap.lost, "trimmed"))
-            return Taken([])
         stop = log.ring.next if gap is None else gap.position
         if self.position >= stop:
             return Taken([], is_all=True)
-        if self.mode == "latest":
-            self.owed.extend(merged(self._with_class(self._span(log, self.position, stop), log)))
-            self._pass(stop, log)
-            return Taken(self._owed_chunk())
-        return Taken(self._all_chunk(log, stop))
+        if self.mode == "all":
+            return Taken(self._all_chunk(log, stop))
+        if self._gather(log, stop):
+            self._owe_merged()
+        return Taken(self._owed_chunk())
+
+    def _missing(self, log: EventLog[Any]) -> LostEvents | None:
+        """What will not come of what lies right before the next event."""
+        if self.position < log.ring.first:
+            if self._merge:
+                self._owe_merged()
+                return None
+            missing = self._evicted(log)
+            if missing is not None:
+                return missing
+        if self._gap < log.gaps_dropped:
+            self._gap = log.gaps_dropped
+            if log.dropped_until > self.last_id:
+                return LostEvents(Lost(self.last_id, log.dropped_until), "trimmed")
+        while (gap := log.gap(self._gap)) is not None and gap.position <= self.position:
+            self._gap += 1
+            if self._concerns(gap, log):
+                return LostEvents(gap.lost, "trimmed")
+        return None
+
+    def _owe_merged(self) -> None:
+        self.owed.extend(self._merge.result())
+        self._merge = Merge()
 
     def _owed_chunk(self) -> list[Merged]:
         chunk: list[Merged] = []
@@ -132,27 +155,44 @@ class EventCursor:
 
     def _all_chunk(self, log: EventLog[Any], stop: int) -> list[Merged]:
         stop = min(stop, self.position + _SCANNED)
+        wanted: dict[str, bool] = {}
         chunk: list[Merged] = []
         size = 0
         for position, event in enumerate(log.ring.span(self.position, stop), self.position):
-            if not self._wants(event, log):
+            topic = event.topic
+            if topic not in wanted:
+                wanted[topic] = self._matches(topic, log)
+            if not wanted[topic] or event.id <= self.skip_until:
                 continue
             chunk.append(Merged(event, 1))
+            self.last_id = max(self.last_id, event.id)
             size += event.size_bytes
             if size >= CHUNK_BYTES:
                 self._pass(position + 1, log)
-                self.last_id = max(self.last_id, event.id)
                 return chunk
         self._pass(stop, log)
         return chunk
 
-    def _span(self, log: EventLog[Any], start: int, stop: int) -> Iterator[Event]:
-        return (event for event in log.ring.span(start, stop) if self._wants(event, log))
-
-    def _with_class(
-        self, events: Iterable[Event], log: EventLog[Any]
-    ) -> Iterator[tuple[Event, bool]]:
-        return ((event, log.is_mergeable(event)) for event in events)
+    def _gather(self, log: EventLog[Any], stop: int) -> bool:
+        """Merge some more; whether what is merged is to be sent now."""
+        until = min(stop, self.position + _SCANNED)
+        merge = self._merge
+        classes: dict[str, bool | None] = {}
+        for position, event in enumerate(log.ring.span(self.position, until), self.position):
+            topic = event.topic
+            if topic not in classes:
+                matches = self._matches(topic, log)
+                classes[topic] = log.is_mergeable(event) if matches else None
+            is_mergeable = classes[topic]
+            if is_mergeable is None or event.id <= self.skip_until:
+                continue
+            merge.add(event, is_mergeable=is_mergeable)
+            self.last_id = max(self.last_id, event.id)
+            if merge.single_bytes >= _MERGED_BYTES:
+                self._pass(position + 1, log)
+                return True
+        self._pass(until, log)
+        return until == stop
 
     def _pass(self, position: int, log: EventLog[Any]) -> None:
         self.position = position
@@ -161,25 +201,33 @@ class EventCursor:
             if self.skip_until <= log.ring.last_id:
                 self.skip_until = FIRST_ID
 
-    def _wants(self, event: Event, log: EventLog[Any]) -> bool:
-        return event.id > self.skip_until and self._matches(event.topic, log)
-
     def _matches(self, topic: str, log: EventLog[Any]) -> bool:
         return self.pattern.matches(log.name_of(topic))
 
-    def _may_match(self, topics: Callable[[str], bool], log: EventLog[Any]) -> bool:
-        """Whether a topic with such a name is known that matches; without one, it may."""
-        matching = [each.name for each in log.table if self._matches(each.name, log)]
-        return not matching or any(topics(log.name_of(topic)) for topic in matching)
+    def _concerns(self, gap: Gap, log: EventLog[Any]) -> bool:
+        """Whether a topic that may be in a gap is known that matches; without one, it may."""
+        if gap.topics is None:
+            return True
+        names = [log.name_of(record.name) for record in log.matching(self.pattern)]
+        return not names or any(map(gap.topics, names))
 
     def _evicted(self, log: EventLog[Any]) -> LostEvents | None:
         """Step over events that are no longer held; None if none of them can have matched."""
         after, until = self.last_id, log.ring.floor
         newest = self.newest(log, after=after)
+        may_miss = bool(newest) or log.table.forgotten_until > after
         self.position = log.ring.first
-        self._gap = max(self._gap, log.gap_index(self.position))
+        gap = log.gap_index(self.position)
+        for passed in log.gaps[max(self._gap - log.gaps_dropped, 0) : gap - log.gaps_dropped]:
+            if self._concerns(passed, log):
+                may_miss = True
+                until = max(until, passed.lost.until)
+        if self._gap < log.gaps_dropped:
+            may_miss = True
+            until = max(until, log.dropped_until)
+        self._gap = max(self._gap, gap)
         self.last_id = max(after, until)
-        if not newest or until <= after:
+        if not may_miss or until <= after:
             return None
         if self.mode == "latest":
             # What is shown must not stay older than what is known.

@@ -36,7 +36,7 @@ def parse_entry_id(text: str) -> EntryId | None:
 class Event:
     """One event. Immutable; slots and a plain class, for thousands are made each second."""
 
-    __slots__ = ("_tail", "data", "id", "size_bytes", "topic", "ts", "type")
+    __slots__ = ("_data", "_tail", "id", "size_bytes", "topic", "ts", "type")
 
     def __init__(self, topic: str, id: EntryId, ts: str, type: str, data: bytes) -> None:  # noqa: A002 - the wire's names
         """`topic`: `kind:name`. `ts`: RFC 3339, UTC. `type`: empty if unknown. `data`: JSON."""
@@ -44,7 +44,7 @@ class Event:
         self.id = id
         self.ts = ts
         self.type = type
-        self.data = data
+        self._data = data
         self.size_bytes = len(data) + len(topic) + _OVERHEAD_BYTES
         self._tail = b""
 
@@ -58,12 +58,20 @@ class Event:
                 str(self.id).encode(),
                 self.ts.encode(),
                 kind,
-                self.data,
+                self._data,
             )
+            # It is in there now: thousands of events are held, and each once.
+            self._data = b""
         return self._tail
 
+    @property
+    def data(self) -> bytes:
+        """What was published, as JSON."""
+        size = self.size_bytes - len(self.topic) - _OVERHEAD_BYTES
+        return self._data or self._tail[len(self._tail) - size :]
 
-_OVERHEAD_BYTES: Final = 400
+
+_OVERHEAD_BYTES: Final = 540
 """What an event needs in memory besides topic and data: the objects around them, and its tail's
 head. Measured with `tracemalloc`, rounded up."""
 _encode = msgspec.json.Encoder().encode

@@ -1,10 +1,11 @@
 """All that is held of one kind's events: the newest in order, each topic's newest, and the gaps."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from hewston_bff.events.event import EntryId, Event
+from hewston_bff.events.event import FIRST_ID, EntryId, Event
+from hewston_bff.events.pattern import Pattern
 from hewston_bff.events.ring import EventRing
 from hewston_bff.events.source_state import Lost
 from hewston_bff.events.topic_table import TopicRecord, TopicTable
@@ -44,6 +45,8 @@ class EventLog(Generic[MatcherT]):
         )
         self.gaps: list[Gap] = []
         self.gaps_dropped = 0
+        self.dropped_until: EntryId = FIRST_ID
+        """The highest id in a gap that is not kept any more."""
 
     def name_of(self, topic: str) -> str:
         """The name of `kind:name`."""
@@ -82,11 +85,19 @@ class EventLog(Generic[MatcherT]):
         gap = Gap(self.ring.next, lost, topics)
         self.gaps.append(gap)
         if len(self.gaps) > _GAPS_KEPT:
-            del self.gaps[0]
+            dropped = self.gaps.pop(0)
             self.gaps_dropped += 1
+            self.dropped_until = max(self.dropped_until, dropped.lost.until)
         return gap
 
     # -- reading
+
+    def matching(self, pattern: Pattern) -> Iterator[TopicRecord[MatcherT]]:
+        """The topics whose names match. O(topics), but for a pattern without a wildcard."""
+        if pattern.literal is not None:
+            record = self.table.get(f"{self.kind}:{pattern.literal}")
+            return iter(() if record is None else (record,))
+        return (each for each in self.table if pattern.matches(self.name_of(each.name)))
 
     def gap_index(self, position: int) -> int:
         """The number of the first gap at or after a position, counted from the start."""

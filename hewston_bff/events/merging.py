@@ -13,14 +13,39 @@ class Merged(NamedTuple):
     n: int
 
 
-def merged(events: Iterable[tuple[Event, bool]]) -> list[Merged]:
-    """The events in order of arrival; of a mergeable topic only the newest, in its own place.
+class Merge:
+    """Events in order of arrival; of a mergeable topic only the newest, in its own place."""
 
-    The second member tells whether the event's topic may be merged.
-    """
-    kept: dict[object, Merged] = {}
+    __slots__ = ("_kept", "events", "single_bytes")
+
+    def __init__(self) -> None:
+        self._kept: dict[object, Merged] = {}
+        self.events = 0
+        """How many were added."""
+        self.single_bytes = 0
+        """Of those that nothing replaces: of the others there is one a topic."""
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
+    def add(self, event: Event, *, is_mergeable: bool) -> None:
+        """Take the next event; `is_mergeable`: events of its topic replace each other."""
+        self.events += 1
+        if is_mergeable:
+            before = self._kept.pop(event.topic, None)
+            self._kept[event.topic] = Merged(event, 1 if before is None else before.n + 1)
+        else:
+            self._kept[event] = Merged(event, 1)
+            self.single_bytes += event.size_bytes
+
+    def result(self) -> list[Merged]:
+        """What stands for all that was added."""
+        return list(self._kept.values())
+
+
+def merged(events: Iterable[tuple[Event, bool]]) -> list[Merged]:
+    """The events, merged as `Merge` has it; the second member tells whether an event may be."""
+    merge = Merge()
     for event, is_mergeable in events:
-        key: object = event.topic if is_mergeable else event
-        before = kept.pop(key, None)
-        kept[key] = Merged(event, 1 if before is None else before.n + 1)
-    return list(kept.values())
+        merge.add(event, is_mergeable=is_mergeable)
+    return merge.result()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from math import exp
 from typing import Generic, TypeVar
 
-from hewston_bff.events.event import Event
+from hewston_bff.events.event import FIRST_ID, EntryId, Event
 
 _RATE_S = 10.0
 """Time constant of the rate: events of the last ten seconds or so make it."""
@@ -61,6 +61,9 @@ class TopicTable(Generic[MatcherT]):
         self.size_bytes = 0
         self.forgotten = 0
         """How many topics were forgotten since the start."""
+        self.forgotten_until: EntryId = FIRST_ID
+        """The highest id of their newest events."""
+        self.on_forgotten: Callable[[TopicRecord[MatcherT]], None] = lambda _: None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -92,5 +95,7 @@ class TopicTable(Generic[MatcherT]):
                 return
             _, gone = self._records.popitem(last=False)
             self.forgotten += 1
+            self.on_forgotten(gone)
             if gone.last is not None:
                 self.size_bytes -= gone.last.size_bytes
+                self.forgotten_until = max(self.forgotten_until, gone.last.id)

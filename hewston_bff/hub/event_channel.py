@@ -26,7 +26,7 @@ class Matcher:
         self.pattern = pattern
         self.listeners = 0
         self.topics = 0
-        """How many topics matched so far."""
+        """How many of the topics that are known match."""
         self.groups: dict[GroupKey, EventGroup] = {}
 
 
@@ -64,6 +64,7 @@ class EventChannel:
             max_topics=kind.max_topics,
             last_bytes=kind.last_bytes,
         )
+        self.log.table.on_forgotten = _forget
         self.link_state = SourceLink()
         self.is_open = False
         """Whether the source was reached once: before, nothing is known of its events."""
@@ -82,7 +83,10 @@ class EventChannel:
         floor: EntryId,
         skew_ms: int,
     ) -> None:
-        """See `ports.EventIntake`."""
+        """See `ports.EventIntake`. A source that crashed and runs again may begin again."""
+        if self.is_open:
+            self.publish(held)
+            return
         self.log.begin(remembered, held, floor=floor)
         for record in self.log.table:
             self._find_matchers(record)
@@ -102,7 +106,10 @@ class EventChannel:
             log.append(event, now_s)
         self.counters.events_in += len(events)
         for group in touched:
-            group.published(now_s)
+            try:
+                group.published(now_s)
+            except Exception as error:  # noqa: BLE001 - one viewer's bug must not end the source
+                contain(group, "group.crashed", error, kind=self.kind.name)
 
     def lost(self, lost: Lost, topics: Callable[[str], bool] | None = None) -> None:
         """See `ports.EventIntake`."""
@@ -161,10 +168,9 @@ class EventChannel:
         matcher = self._matchers.get(pattern)
         if matcher is None:
             matcher = self._matchers[pattern] = Matcher(pattern)
-            for record in self.log.table:
-                if pattern.matches(self.log.name_of(record.name)):
-                    record.matchers.append(matcher)
-                    matcher.topics += 1
+            for record in self.log.matching(pattern):
+                record.matchers.append(matcher)
+                matcher.topics += 1
         return matcher
 
     def group(self, pattern: Pattern, key: GroupKey) -> EventGroup:
@@ -208,6 +214,12 @@ class EventChannel:
                 act(listener)
             except Exception as error:  # noqa: BLE001 - one viewer's bug must not hit others
                 contain(listener, "viewer.crashed", error, kind=self.kind.name)
+
+
+def _forget(record: TopicRecord[Matcher]) -> None:
+    """A topic is not known any more."""
+    for matcher in record.matchers:
+        matcher.topics -= 1
 
 
 def _gather(event: Event, record: TopicRecord[Matcher]) -> list[EventGroup]:

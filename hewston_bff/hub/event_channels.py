@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import structlog
 
@@ -16,10 +17,10 @@ from hewston_bff.hub.ticker import Ticker
 from hewston_bff.ports import EventKind, Sink
 from hewston_bff.protocol.commands import SubscribeEvents
 
-logger = structlog.get_logger(__name__)
+_AGAIN_S: Final = 1.0
+"""How long after a bug a source is left alone."""
 
-_AGAIN_S = 5.0
-"""How long after a crash a source is run again."""
+logger = structlog.get_logger(__name__)
 
 
 class EventChannels:
@@ -54,19 +55,18 @@ class EventChannels:
         self._sources.append(self._spawn(self._feed(channel), f"{channel.kind.name} source"))
 
     async def _feed(self, channel: EventChannel) -> None:
-        """Run the source; one that raises is run again, and its subscribers are told."""
-        crashes = 0
+        """Run the source; after a bug its subscribers are told, and it runs again."""
         while True:
             try:
                 await channel.source.run()
             except Exception:
-                crashes += 1
                 logger.exception("source.crashed", kind=channel.kind.name)
-                again_ms = round(_AGAIN_S * 1e3)
-                channel.link(SourceLink("retrying", attempt=crashes, retry_in_ms=again_ms))
-                await asyncio.sleep(_AGAIN_S)
             else:
                 return
+            attempt = channel.link_state.attempt + 1
+            wait_ms = round(_AGAIN_S * 1_000)
+            channel.link(SourceLink("retrying", attempt=attempt, retry_in_ms=wait_ms))
+            await asyncio.sleep(_AGAIN_S)
 
     def get(self, kind: str) -> EventChannel:
         """The channel of a kind.

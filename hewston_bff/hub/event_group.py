@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from hewston_bff.events.event import EntryId, Event
 from hewston_bff.events.log import EventLog
-from hewston_bff.events.merging import Merged, merged
+from hewston_bff.events.merging import Merge, Merged
 from hewston_bff.hub.fan_out import Member, Offer, send_to_all
 from hewston_bff.hub.stats import Counters
 from hewston_bff.hub.ticker import Ticker
@@ -44,9 +44,9 @@ class EventGroup:
         self._counters = counters
         self._beat = -1
         self._sent = (log.ring.next, log.ring.last_id)
-        self._is_flushing = False
+        self._is_latest = key.mode == "latest"
         self.members: dict[Member, Offer] = {}
-        self.pending: list[tuple[Event, bool]] = []
+        self.pending = Merge()
         self.scheduled = -1
 
     def gather(self, event: Event, *, is_mergeable: bool) -> bool:
@@ -54,7 +54,7 @@ class EventGroup:
         is_first = not self.pending
         if is_first:
             self._sent = (self._log.ring.next, self._log.ring.last_id)
-        self.pending.append((event, is_mergeable))
+        self.pending.add(event, is_mergeable=is_mergeable and self._is_latest)
         return is_first
 
     def join(self, member: Member, offer: Offer) -> bool:
@@ -67,7 +67,7 @@ class EventGroup:
     @property
     def place(self) -> tuple[int, EntryId]:
         """Up to which position, and id, all was sent to every member."""
-        if self.pending or self._is_flushing:
+        if self.pending:
             return self._sent
         return self._log.ring.next, self._log.ring.last_id
 
@@ -99,28 +99,28 @@ class EventGroup:
 
     def flush(self) -> None:
         """Send what is pending to all members; those that do not take it leave."""
-        pending, self.pending = self.pending, []
+        pending = self.pending
         if not self.members or not pending:
+            self.pending = Merge()
             return
-        is_all = self._key.mode == "all"
-        events = [Merged(event, 1) for event, _ in pending] if is_all else merged(pending)
-        data = framed(events, self._key)
-        if len(data) > _MAX_BYTES:
-            self.pending = pending
+        events = pending.result()
+        if sum([each.event.size_bytes for each in events]) > _MAX_BYTES:
             self.dissolve()
-            self.pending = []
+            self.pending = Merge()
             return
-        self._is_flushing = True
+        # While it is pending, whoever leaves does so at the position before it.
+        data = framed(events, self._key)
         sent = send_to_all(self.members, data)
-        self._is_flushing = False
+        self.pending = Merge()
         counters = self._counters
         counters.events_out += sent * len(events)
         counters.event_bytes_out += sent * len(data)
-        counters.events_merged += sent * (len(pending) - len(events))
+        counters.events_merged += sent * (pending.events - len(events))
 
     def crashed(self) -> None:
         """See `Ticked`: alone, the member at fault will crash by itself."""
         self.dissolve()
+        self.pending = Merge()
 
     def dissolve(self) -> None:
         """Have every member leave, at the position up to which all was sent."""

@@ -216,6 +216,8 @@ class EventSubscription:
                 self._push(taken.events)
             elif taken.is_all:
                 return self._settle(now_s)
+            else:
+                break
         return now_s + PERIOD_S
 
     def _settle(self, now_s: float) -> float:

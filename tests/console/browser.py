@@ -54,24 +54,24 @@ _SCREEN = """
   window.cancelAnimationFrame = (number) => due.delete(number);
 })();
 """
-# Every index that the page painted, in order.
+# Every index that the page painted, in order; past `pausePast` the page itself presses Pause.
 _RECORD = """
 window.painted = [];
+window.pausePast ??= Infinity;
 (function look() {
-  const seq = Number(document.querySelector(".player")?.dataset.seq ?? NaN);
+  const player = document.querySelector(".player");
+  const seq = Number(player?.dataset.seq ?? NaN);
   if (!Number.isNaN(seq) && seq !== window.painted.at(-1)) window.painted.push(seq);
+  if (seq > window.pausePast) {
+    const pause = [...player.querySelectorAll("button")].find((b) => b.textContent === "Pause");
+    if (pause) {
+      window.pausePast = Infinity;
+      pause.click();
+    }
+  }
   requestAnimationFrame(look);
 })();
 """
-_PAUSE_PAST = """seq => new Promise((resolve) => {
-    const look = () => {
-        const player = document.querySelector('.player');
-        if (Number(player?.dataset.seq ?? -1) <= seq) { requestAnimationFrame(look); return; }
-        [...player.querySelectorAll('button')].find((b) => b.textContent === 'Pause').click();
-        resolve();
-    };
-    look();
-})"""
 _STILL = """() => {
   const last = window.painted.at(-1);
   window.stillFor = last === window.stillAt ? window.stillFor + 1 : 0;
@@ -108,17 +108,25 @@ class Tab:
     async def pause(self) -> int:
         """Stop it; the index it stands at."""
         await self.page.get_by_role("button", name="Pause", exact=True).click()
-        return await self._stands()
+        return await self.stands()
 
     async def pause_past(self, seq: int) -> int:
         """Stop it as soon as a later frame than this was painted; the index it stands at.
 
         The page itself presses the button: on a busy machine a run may be over before we do.
         """
-        await self.page.evaluate(_PAUSE_PAST, seq)
-        return await self._stands()
+        await self.page.evaluate("seq => { window.pausePast = seq; }", seq)
+        return await self.stands()
 
-    async def _stands(self) -> int:
+    async def play_past(self, seq: int) -> int:
+        """Play from where it is paused until a later frame than this; the index it stands at."""
+        await self.page.evaluate("seq => { window.pausePast = seq; }", seq)
+        await self.page.get_by_role("button", name="Play", exact=True).click()
+        await self.past(seq)
+        return await self.stands()
+
+    async def stands(self) -> int:
+        """Wait until it is paused; the index it stands at."""
         await self.status("paused")
         # What was on its way may still be painted.
         await self.page.evaluate("window.stillFor = 0")
@@ -151,9 +159,17 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def tab(
-    browser: Browser, url: str, *, may_complain: bool = False, **options: Any
+    browser: Browser,
+    url: str,
+    *,
+    may_complain: bool = False,
+    pause_past: int | None = None,
+    **options: Any,
 ) -> AsyncIterator[Tab]:
-    """A page of its own profile; at its end it must not have complained of anything."""
+    """A page of its own profile; at its end it must not have complained of anything.
+
+    `pause_past`: it presses Pause by itself after this frame, however late we are.
+    """
     context = await browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
     page = await context.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -162,6 +178,8 @@ async def tab(
     if not may_complain:
         page.on("console", lambda message: _note(message, complaints))
     await page.add_init_script(_SCREEN)
+    if pause_past is not None:
+        await page.add_init_script(f"window.pausePast = {pause_past};")
     await page.add_init_script(_RECORD)
     await page.goto(url)
     yield Tab(page, complaints)

@@ -230,15 +230,13 @@ def number(text: str) -> float:
 
 
 async def test_what_is_in_sight_stays_there(browser: Browser) -> None:
-    # Long enough not to be over before somebody on a slow machine pauses it.
-    year = generated_run("year", frame_count=252 * 390)
-    async with console(year) as (bff, _, _):
-        async with tab(browser, f"{bff.url}/#/run/year") as user:
+    quarter = generated_run("quarter", frame_count=63 * 390)
+    async with console(quarter) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/quarter", pause_past=8_000) as user:
             page = user.page
-            await user.past(-1)
+            await user.past(8_000)
+            await user.stands()
             await page.get_by_role("button", name="5m", exact=True).click()
-            await page.get_by_label("Speed").select_option("60")
-            await user.pause_past(8_000)
             # Half of it to the right: the newest is out of sight.
             box = await page.locator(".chart").bounding_box()
             assert box is not None
@@ -301,14 +299,15 @@ async def test_arrows_that_are_left_out_are_counted(browser: Browser) -> None:
 
 
 async def test_a_long_run_is_given_to_the_chart_in_a_window(browser: Browser) -> None:
-    year = generated_run("year", frame_count=252 * 390)
-    async with console(year) as (bff, _, _):
-        async with tab(browser, f"{bff.url}/#/run/year") as user:
+    quarter = generated_run("quarter", frame_count=63 * 390)
+    async with console(quarter) as (bff, _, _):
+        async with tab(browser, f"{bff.url}/#/run/quarter", pause_past=100) as user:
             page = user.page
-            await user.past(-1)
+            await user.past(100)
+            await user.stands()
             await page.get_by_role("button", name="1m", exact=True).click()
             await page.get_by_label("Speed").select_option("60")
-            stands = await user.pause_past(15_000)
+            stands = await user.play_past(15_000)
             # What is in sight a few times over, before it is given anew; one picture may add more.
             given = [row["time"] for row in await drawn(user, "candles")]
             sight = await in_sight(user)

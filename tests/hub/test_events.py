@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -29,20 +30,24 @@ Message = dict[str, Any]
 class EventStage:
     """A channel, its source and a ticker without a clock."""
 
-    def __init__(self, *, ring_bytes: int = 1 << 20, is_open: bool = True) -> None:
+    def __init__(
+        self, *, ring_bytes: int = 1 << 20, max_topics: int = 100, is_open: bool = True
+    ) -> None:
         self.ticker = Ticker(after_tick=lambda: None)
         self.counters = Counters()
         sources: list[TapeSource] = []
-        kind = tape_kind(sources, ring_bytes=ring_bytes)
+        kind = replace(tape_kind(sources, ring_bytes=ring_bytes), max_topics=max_topics)
         self.channel = EventChannel(kind, ticker=self.ticker, counters=self.counters)
         self.source = sources[0]
         if is_open:
             self.source.open()
 
-    def view(self, topic: str, **wishes: Any) -> tuple[EventSubscription, MemorySink]:
+    def view(
+        self, topic: str, *, framing: Any = None, **wishes: Any
+    ) -> tuple[EventSubscription, MemorySink]:
         """A subscriber; `mode` and the rest as in `subscribe`."""
         members = {"t": "subscribe", "topic": f"bus:{topic}", **wishes}
-        sink = MemorySink()
+        sink = MemorySink() if framing is None else MemorySink(framing=framing)
         subscription = EventSubscription(
             self.channel,
             sink,

@@ -1,12 +1,14 @@
 """Older events of topics, over real sockets, when something goes wrong meanwhile."""
 
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 
 import pytest
 
 from hewston_bff.errors import SourceUnavailable
 from hewston_bff.events.event import EntryId
 from hewston_bff.events.source_state import HistoryPage, Lost
+from hewston_bff.ports import EventIntake
 from tests.support import Bff, is_a, stack
 from tests.topics.ticker_tape import TapeSource, tape_kind
 
@@ -95,3 +97,33 @@ async def test_recovered_is_not_said_if_something_is_missing_further_on() -> Non
         assert len(viewer.of("lag")) == 1
         told = [m["recovered"] for m in viewer.of("state") if "recovered" in m]
         assert told == [False]
+
+
+class CrashingSource(TapeSource):
+    """Has a bug the first time it runs."""
+
+    runs = 0
+
+    async def run(self) -> None:
+        self.runs += 1
+        self.open(held=1)
+        if self.runs == 1:
+            raise RuntimeError("a bug")
+        await super().run()
+
+
+async def test_a_source_that_crashes_runs_again() -> None:
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        sources: list[CrashingSource] = []
+
+        def open_source(intake: EventIntake) -> CrashingSource:
+            sources.append(CrashingSource(intake))
+            sources[0].write("fills.A", 7)
+            return sources[0]
+
+        bff.hub.events.register(replace(tape_kind([]), open=open_source))
+        await viewer.say(t="subscribe", topic="bus:*", mode="all")
+        down = await viewer.until(is_a("source", status="retrying"))
+        assert (down["attempt"], down["retry_in_ms"]) == (1, 1_000)
+        await viewer.until(is_a("event"))
+        assert sources[0].runs == 2

@@ -1,6 +1,7 @@
 """Topics that carry events, over real sockets: streams, event streams and REST."""
 
 import asyncio
+import tracemalloc
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -305,10 +306,29 @@ def test_an_event_is_sent_as_it_was_published() -> None:
     event = Event(
         'bus:a"b', EntryId(5, 1), "2026-01-01T00:00:00Z", "Type", b'{"a": [1, "\\u00e9"]}'
     )
+    before = event.data
     assert event.tail == (
         b'"topic":"bus:a\\"b","id":"5-1","ts":"2026-01-01T00:00:00Z","type":"Type",'
         b'"data":{"a": [1, "\\u00e9"]}'
     )
+    assert event.data == before == b'{"a": [1, "\\u00e9"]}'
+
+
+def test_an_event_takes_what_it_says_in_memory_sent_or_not() -> None:
+    tracemalloc.start()
+    events = [
+        Event(f"bus:t.{i % 50}", EntryId(1 << 40, i), f"2026-01-01T00:00:00.{i:09}Z", "T", _data(i))
+        for i in range(2_000)
+    ]
+    claimed = sum(event.size_bytes for event in events)
+    assert tracemalloc.get_traced_memory()[0] < claimed * 1.05
+    assert all(event.tail for event in events)
+    assert tracemalloc.get_traced_memory()[0] < claimed * 1.05
+    tracemalloc.stop()
+
+
+def _data(number: int) -> bytes:
+    return b'{"value":%d,"pad":"%b"}' % (number, b"x" * 2_000)
 
 
 async def test_the_list_has_what_its_caller_may_read() -> None:
@@ -337,10 +357,10 @@ async def test_a_source_that_crashes_is_run_again_and_nothing_else_suffers() -> 
         with structlog.testing.capture_logs() as logs:
             bff.hub.events.register(replace(kind, open=open_source))
             await viewer.say(t="subscribe", topic="bus:*")
-            await viewer.until(is_a("source", status="retrying", attempt=1, retry_in_ms=5_000))
+            await viewer.until(is_a("source", status="retrying", attempt=1, retry_in_ms=1_000))
             await viewer.say(t="subscribe", run_id="day")
             await viewer.until(is_a("frame"))
-            await let_pass(6.0, bff.hub.ticker)
+            await let_pass(2.0, bff.hub.ticker)
         assert sources[0].runs == 2
         assert [log["event"] for log in logs if "crashed" in log["event"]] == ["source.crashed"]
         sources[0].open()
