@@ -18,8 +18,8 @@ from hewston_bff.ports import Framing
 from hewston_bff.protocol.commands import EventMode
 
 _EPSILON: Final = 1e-6
-_MAX_BYTES: Final = 1 << 18
-"""More than this is not written to all at once: each takes it at its own pace."""
+_MAX_BYTES: Final = 1 << 19
+"""Longer messages together are not written to all at once: each takes them at its own pace."""
 
 
 class GroupKey(NamedTuple):
@@ -103,12 +103,12 @@ class EventGroup:
             self.pending = Merge()
             return
         events = pending.result()
-        if sum([each.event.size_bytes for each in events]) > _MAX_BYTES:
+        data = framed(events, self._key)
+        # While it is pending, whoever leaves does so at the position before it.
+        if len(data) > _MAX_BYTES:
             self.dissolve()
             self.pending = Merge()
             return
-        # While it is pending, whoever leaves does so at the position before it.
-        data = framed(events, self._key)
         sent = send_to_all(self.members, data)
         self.pending = Merge()
         counters = self._counters
