@@ -174,6 +174,8 @@ class EventSubscription:
     def _position(self) -> str | None:
         if not self._opening.has_begun:
             return None
+        if self._opening.is_reading:
+            return str(self._opening.sent_id)
         last_id = self.cursor.last_id if self._group is None else self._group.place[1]
         return str(last_id)
 

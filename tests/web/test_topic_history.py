@@ -11,6 +11,7 @@ from hewston_bff.events.source_state import HistoryPage, Lost
 from hewston_bff.ports import EventIntake
 from tests.support import Bff, is_a, stack
 from tests.topics.ticker_tape import TapeSource, tape_kind
+from tests.waiting import eventually
 
 
 def tape(bff: Bff, *, events: int, held: int) -> TapeSource:
@@ -97,6 +98,30 @@ async def test_recovered_is_not_said_if_something_is_missing_further_on() -> Non
         assert len(viewer.of("lag")) == 1
         told = [m["recovered"] for m in viewer.of("state") if "recovered" in m]
         assert told == [False]
+
+
+async def test_what_was_read_and_not_sent_yet_counts_as_not_sent() -> None:
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        source = tape(bff, events=20, held=2)
+        read: list[int] = []
+        whole = source.history
+
+        async def history(
+            after: EntryId, before: EntryId, wanted: Callable[[str], bool]
+        ) -> AsyncGenerator[HistoryPage, None]:
+            async for page in whole(after, before, wanted):
+                read.append(len(page.events))
+                yield page
+
+        source.history = history  # type: ignore[method-assign]
+        wish = {"topic": "bus:*", "mode": "all", "paused": True, "resume": {"id": "1003-0"}}
+        await viewer.say(t="subscribe", **wish)
+        await eventually(lambda: read)
+        await viewer.say(t="ctrl", id=1, cmd="pause")
+        assert (await viewer.until(is_a("state", re=1)))["position"] == "1003-0"
+        await viewer.say(t="ctrl", id=2, cmd="play")
+        await viewer.until(is_a("event", id="1020-0"))
+        assert [m["data"]["value"] for m in viewer.of("event")] == list(range(3, 20))
 
 
 class CrashingSource(TapeSource):

@@ -123,3 +123,11 @@ async def test_an_address_that_cannot_be_used_is_told_without_it() -> None:
         async with server.connect():
             pass
     assert str(told.value) == "the address of Redis is invalid"
+
+
+async def test_an_option_that_redis_does_not_know_is_trouble_with_the_address() -> None:
+    server = RedisBus("redis://:hunter2@127.0.0.1:1/0?colour=blue")
+    with pytest.raises(BusUnavailable, match="unknown option") as refused:
+        async with server.connect():
+            pass
+    assert "hunter2" not in str(refused.value)
