@@ -224,6 +224,8 @@ class EventSubscription:
 
     def _settle(self, now_s: float) -> float:
         """All is sent: join those who wait for the same."""
+        if self._announced != "live":
+            self._announce()
         if self.cursor.skip_until > FIRST_ID:
             # Its client is ahead of us: until we are level, each event has to be looked at.
             return now_s + PERIOD_S
@@ -232,8 +234,6 @@ class EventSubscription:
         if not group.join(self, self.sink.offer):
             return group.beat_after(now_s + PERIOD_S)
         self._group = group
-        if self._announced != "live":
-            self._announce()
         return inf
 
     def leave_group(self) -> bool:

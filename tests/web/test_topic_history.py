@@ -74,6 +74,16 @@ async def test_events_of_one_id_are_told_apart_by_their_topic(
         assert [m["data"]["value"] for m in viewer.of("event")] == values
 
 
+async def test_history_after_which_nothing_is_held_ends_live_too() -> None:
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        source = tape(bff, events=5, held=0)
+        await viewer.say(t="subscribe", topic="bus:*", mode="all", **{"from": "start"})
+        await viewer.until(is_a("state", status="live"))
+        assert len(viewer.of("event")) == 5
+        source.publish("fills.A")
+        await viewer.until(is_a("event", id="1006-0"))
+
+
 async def test_live_before_the_source_was_reached_gets_what_the_log_could_not_hold() -> None:
     async with stack() as (bff, _, _), bff.viewer() as viewer:
         sources: list[TapeSource] = []
