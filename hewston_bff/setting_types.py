@@ -1,8 +1,8 @@
 """Types of settings, and where they come from besides our own variables."""
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
-from urllib.parse import urlsplit, urlunsplit
+from typing import Annotated, Final
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
@@ -26,9 +26,36 @@ Patterns = Annotated[tuple[str, ...], NoDecode]
 JobType = Annotated[str, Field(pattern=f"^{JOB_TYPE_PATTERN}$")]
 JobTypes = Annotated[tuple[JobType, ...], NoDecode, Field(min_length=1)]
 RedisKey = Annotated[str, Field(min_length=1, max_length=256)]
+_REDIS_OPTIONS: Final = frozenset(
+    {
+        *("db", "protocol", "username", "password", "ssl_cert_reqs", "ssl_check_hostname"),
+        *("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"),
+    }
+)
+"""What the query of a Redis address may say."""
 ServiceAddress = tuple[str, str]
 """Name and URL; the URL may hold a password."""
 Services = Annotated[tuple[ServiceAddress, ...], NoDecode, Field(repr=False)]
+
+
+def check_redis_address(value: str) -> None:
+    """Check an address of a Redis; messages do not quote it, for it may hold a password.
+
+    Raises:
+        ValueError: it is none, or says what nobody understands.
+    """
+    try:
+        url = urlsplit(value)
+        is_address = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
+        options = {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}
+    except ValueError:
+        is_address, options = False, set()
+    if not is_address:
+        raise ValueError("must be a redis, rediss or unix address")
+    if not options <= _REDIS_OPTIONS:
+        allowed = ", ".join(sorted(_REDIS_OPTIONS))
+        msg = f"has an option that is not known: use {allowed}, or none"
+        raise ValueError(msg)
 
 
 def shown_url(value: str) -> str:

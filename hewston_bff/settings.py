@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AnyHttpUrl,
@@ -44,6 +43,7 @@ from hewston_bff.setting_types import (
     Seconds,
     ServiceAddress,
     Services,
+    check_redis_address,
     shown_url,
 )
 
@@ -315,16 +315,8 @@ class Settings(BaseSettings):
     @field_validator("redis_url", "bff_bus_url", "bff_jobs_url")
     @classmethod
     def _is_redis_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            url = urlsplit(value)
-            is_address = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
-        except ValueError:
-            is_address = False
-        if not is_address:
-            # The message does not quote the address: it may hold a password.
-            raise ValueError("must be a redis, rediss or unix address")
+        if value is not None:
+            check_redis_address(value)
         return value
 
     @field_serializer("redis_url", "bff_bus_url", "bff_jobs_url")

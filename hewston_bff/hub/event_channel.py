@@ -123,7 +123,8 @@ class EventChannel:
     def link(self, link: SourceLink) -> None:
         """See `ports.EventIntake`."""
         before, self.link_state = self.link_state, link
-        if (before.status, before.attempt) == (link.status, link.attempt):
+        is_same = (before.status, before.attempt) == (link.status, link.attempt)
+        if is_same and link.status != "silent":
             return
         told: set[Sink] = set()
         news = self.news()

@@ -104,12 +104,12 @@ class EventGroup:
             self.pending = Merge()
             return
         events = pending.result()
-        if sum([each.event.size_bytes for each in events]) > _MAX_BYTES:
+        data = framed(events, self._key)
+        # While it is pending, whoever leaves does so at the position before it.
+        if len(data) > _MAX_BYTES:
             self.dissolve()
             self.pending = Merge()
             return
-        # While it is pending, whoever leaves does so at the position before it.
-        data = framed(events, self._key)
         sent = send_to_all(self.members, data)
         self.pending = Merge()
         counters = self._counters

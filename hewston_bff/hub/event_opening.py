@@ -47,6 +47,8 @@ class EventOpening:
         self._since_ms = time_ns() // 1_000_000
         self._reading: asyncio.Task[None] | None = None
         self._drained = asyncio.Event()
+        self.sent_id = FIRST_ID
+        """While older events are read: all up to this id were sent."""
         self.has_begun = False
         """Whether the cursor has a position: the source was reached."""
         self.recovered: bool | None = None
@@ -81,6 +83,7 @@ class EventOpening:
             return
         # Several streams may have given this id: from before it, so that none of them is lost.
         cursor.go_to(log.ring.first, log, last_id=_preceding(entry_id))
+        self.sent_id = entry_id
         self._reading = self._spawn(self._read(), f"history {self._channel.kind.name}")
 
     def stop(self) -> None:
@@ -91,6 +94,7 @@ class EventOpening:
 
     def sent(self) -> None:
         """All that was read was sent: read on."""
+        self.sent_id = max(self.sent_id, self._cursor.last_id)
         self._drained.set()
 
     async def _read(self) -> None:

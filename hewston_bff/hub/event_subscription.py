@@ -174,6 +174,8 @@ class EventSubscription:
     def _position(self) -> str | None:
         if not self._opening.has_begun:
             return None
+        if self._opening.is_reading:
+            return str(self._opening.sent_id)
         last_id = self.cursor.last_id if self._group is None else self._group.place[1]
         return str(last_id)
 
@@ -222,6 +224,8 @@ class EventSubscription:
 
     def _settle(self, now_s: float) -> float:
         """All is sent: join those who wait for the same."""
+        if self._announced != "live":
+            self._announce()
         if self.cursor.skip_until > FIRST_ID:
             # Its client is ahead of us: until we are level, each event has to be looked at.
             return now_s + PERIOD_S
@@ -230,8 +234,6 @@ class EventSubscription:
         if not group.join(self, self.sink.offer):
             return group.beat_after(now_s + PERIOD_S)
         self._group = group
-        if self._announced != "live":
-            self._announce()
         return inf
 
     def leave_group(self) -> bool:

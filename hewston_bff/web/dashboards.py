@@ -66,15 +66,15 @@ async def _serve(request: web.Request, dialect: Dialect) -> web.StreamResponse:
     wanted = [each for each in dialect.on_connect if _is_configured(channels, each.topic)]
     if not wanted:
         raise FeatureDisabled("no message bus is configured here: set BFF_BUS_URL")
-    for each in wanted:
-        refusal = channels.get(_kind(each.topic)).kind.refusal(caller)
-        if refusal is not None:
-            raise refusal
+    refusals = [channels.get(_kind(each.topic)).kind.refusal(caller) for each in wanted]
+    allowed = [one for one, refusal in zip(wanted, refusals, strict=True) if refusal is None]
+    if not allowed:
+        raise next(refusal for refusal in refusals if refusal is not None)
 
     def begin(session: Session) -> None:
         if dialect.greeting is not None:
             session.say(msgspec.json.encode(dialect.greeting))
-        for each in wanted:
+        for each in allowed:
             session.subscriptions.subscribe_events(each, session)
 
     return await serve_socket(

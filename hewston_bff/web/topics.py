@@ -1,6 +1,6 @@
 """Topics that carry events: what there is, the newest event of one, and an event stream."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import hdrs, web
@@ -51,11 +51,11 @@ class TopicsParameters(BaseModel):
     limit: Annotated[int, BeforeValidator(count), Field(ge=1, le=10_000)] = 1_000
 
 
-class TopicRow(BaseModel):
+class TopicRow(msgspec.Struct):
     """One topic. `events` counts those since this server began, and what Redis held then."""
 
     topic: str
-    class_: Annotated[str, Field(serialization_alias="class", pattern="^(latest|all)$")]
+    class_: Literal["latest", "all"] = msgspec.field(name="class")
     """`latest`: its events replace each other."""
     events: int
     rate_per_s: float
@@ -63,7 +63,7 @@ class TopicRow(BaseModel):
     last_ts: str | None
 
 
-class TopicsPage(BaseModel):
+class TopicsPage(msgspec.Struct):
     """`GET /api/v1/topics`: the most recent first; `total` counts all that match."""
 
     topics: list[TopicRow]
@@ -104,7 +104,7 @@ async def list_topics(request: web.Request) -> web.Response:
     now_s = request.app[HUB].ticker.next_s
     rows = [_row(record, now_s) for record in found[: wanted.limit]]
     page = TopicsPage(topics=rows, total=len(found))
-    return _json(page.model_dump_json(by_alias=True).encode())
+    return _json(msgspec.json.encode(page))
 
 
 def _row(record: TopicRecord[Matcher], now_s: float) -> TopicRow:

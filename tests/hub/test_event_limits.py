@@ -119,6 +119,23 @@ def test_a_group_that_waits_for_its_beat_holds_one_event_of_each_topic_that_is_r
     assert [(m["data"]["value"], m["n"]) for m in events(sink)] == [(9_998, 5_000), (9_999, 5_000)]
 
 
+def test_a_group_stays_together_while_a_thousand_topics_change_all_the_time() -> None:
+    stage = EventStage(max_topics=1_000)
+    topics = [f"quotes.SIM.AUD/USD{number:04}" for number in range(1_000)]
+    live = {"from": "live"}
+    subscription, first = stage.view("quotes.*", mode="latest", **live)
+    _, second = stage.view("quotes.*", mode="latest", **live)
+    stage.tick(7)
+    (group,) = stage.channel.matcher(subscription.cursor.pattern).groups.values()
+    for _ in range(3):
+        for _ in range(4):
+            stage.source.publish(*topics)
+        stage.tick(6)
+        assert len(group.members) == 2
+    for sink in (first, second):
+        assert sum(m["n"] for m in events(sink)) == 12_000
+
+
 def test_a_pattern_without_wildcards_is_looked_up() -> None:
     log = a_log()
     for number in range(5):

@@ -4,6 +4,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from hewston_bff.errors import ApiKeyRequired
 from hewston_bff.events.event import EntryId, Event
 from hewston_bff.protocol.dashboard_messages import MAX_TEXT
 from tests.support import stack
@@ -103,3 +104,20 @@ async def test_without_a_bus_and_without_an_upgrade_the_refusal_says_why() -> No
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await bff.session.ws_connect(bff.url + "/ws", headers=origin)
         assert refused.value.status == 403
+
+
+async def test_the_events_page_gets_what_its_key_is_good_for() -> None:
+    async with stack() as (bff, _, _):
+        sources: list[TapeSource] = []
+        refused = ApiKeyRequired("another key, please")
+        bff.hub.events.register(tape_kind(sources, name="job", refusal=lambda _: refused))
+        with pytest.raises(aiohttp.WSServerHandshakeError) as handshake:
+            await bff.session.ws_connect(bff.url + "/ws?dialect=events")
+        assert handshake.value.status == 401
+        bff.hub.events.register(tape_kind(sources))
+        for source in sources:
+            source.open()
+        async with bff.session.ws_connect(bff.url + "/ws?dialect=events") as ws:
+            sources[0].intake.publish([sources[0].write("7", kind="job")])
+            sources[1].publish("signals.A")
+            assert (await ws.receive_json())["type"] == "trading_signals"

@@ -1,16 +1,15 @@
 """Older events of topics, over real sockets, when something goes wrong meanwhile."""
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import replace
 
 import pytest
 
 from hewston_bff.errors import SourceUnavailable
 from hewston_bff.events.event import EntryId
 from hewston_bff.events.source_state import HistoryPage, Lost
-from hewston_bff.ports import EventIntake
 from tests.support import Bff, is_a, stack
 from tests.topics.ticker_tape import TapeSource, tape_kind
+from tests.waiting import eventually
 
 
 def tape(bff: Bff, *, events: int, held: int) -> TapeSource:
@@ -73,6 +72,16 @@ async def test_events_of_one_id_are_told_apart_by_their_topic(
         assert [m["data"]["value"] for m in viewer.of("event")] == values
 
 
+async def test_history_after_which_nothing_is_held_ends_live_too() -> None:
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        source = tape(bff, events=5, held=0)
+        await viewer.say(t="subscribe", topic="bus:*", mode="all", **{"from": "start"})
+        await viewer.until(is_a("state", status="live"))
+        assert len(viewer.of("event")) == 5
+        source.publish("fills.A")
+        await viewer.until(is_a("event", id="1006-0"))
+
+
 async def test_live_before_the_source_was_reached_gets_what_the_log_could_not_hold() -> None:
     async with stack() as (bff, _, _), bff.viewer() as viewer:
         sources: list[TapeSource] = []
@@ -99,31 +108,25 @@ async def test_recovered_is_not_said_if_something_is_missing_further_on() -> Non
         assert told == [False]
 
 
-class CrashingSource(TapeSource):
-    """Has a bug the first time it runs."""
-
-    runs = 0
-
-    async def run(self) -> None:
-        self.runs += 1
-        self.open(held=1)
-        if self.runs == 1:
-            raise RuntimeError("a bug")
-        await super().run()
-
-
-async def test_a_source_that_crashes_runs_again() -> None:
+async def test_what_was_read_and_not_sent_yet_counts_as_not_sent() -> None:
     async with stack() as (bff, _, _), bff.viewer() as viewer:
-        sources: list[CrashingSource] = []
+        source = tape(bff, events=20, held=2)
+        read: list[int] = []
+        whole = source.history
 
-        def open_source(intake: EventIntake) -> CrashingSource:
-            sources.append(CrashingSource(intake))
-            sources[0].write("fills.A", 7)
-            return sources[0]
+        async def history(
+            after: EntryId, before: EntryId, wanted: Callable[[str], bool]
+        ) -> AsyncGenerator[HistoryPage, None]:
+            async for page in whole(after, before, wanted):
+                read.append(len(page.events))
+                yield page
 
-        bff.hub.events.register(replace(tape_kind([]), open=open_source))
-        await viewer.say(t="subscribe", topic="bus:*", mode="all")
-        down = await viewer.until(is_a("source", status="retrying"))
-        assert (down["attempt"], down["retry_in_ms"]) == (1, 1_000)
-        await viewer.until(is_a("event"))
-        assert sources[0].runs == 2
+        source.history = history  # type: ignore[method-assign]
+        wish = {"topic": "bus:*", "mode": "all", "paused": True, "resume": {"id": "1003-0"}}
+        await viewer.say(t="subscribe", **wish)
+        await eventually(lambda: read)
+        await viewer.say(t="ctrl", id=1, cmd="pause")
+        assert (await viewer.until(is_a("state", re=1)))["position"] == "1003-0"
+        await viewer.say(t="ctrl", id=2, cmd="play")
+        await viewer.until(is_a("event", id="1020-0"))
+        assert [m["data"]["value"] for m in viewer.of("event")] == list(range(3, 20))

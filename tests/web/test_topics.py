@@ -119,6 +119,8 @@ async def test_what_happens_to_the_source_is_told_once_to_each_client() -> None:
         await viewer.until(is_a("source", status="retrying", attempt=2, retry_in_ms=700))
         source.intake.link(SourceLink("silent", heartbeat_age_ms=9_000))
         await viewer.until(is_a("source", status="silent", heartbeat_age_ms=9_000))
+        source.intake.link(SourceLink("silent", heartbeat_age_ms=14_000))
+        await viewer.until(is_a("source", status="silent", heartbeat_age_ms=14_000))
         assert len([m for m in viewer.of("source") if m["status"] == "up"]) == 1
 
 

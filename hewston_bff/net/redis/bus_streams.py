@@ -79,7 +79,10 @@ class RedisBus:
         }
         # Options in the address do not win. The pool only makes the kind of connection it asks for.
         pool = ConnectionPool(**(address | ours))
-        return pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            return pool.make_connection()  # type: ignore[no-untyped-call]
+        except TypeError:
+            raise BusUnavailable("the address of Redis has an unknown option") from None
 
 
 class _Connection:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from hewston_bff.cli.main import cli
 from hewston_bff.event_kinds import bus_options
 from hewston_bff.net.redis.bus_streams import RedisBus
-from hewston_bff.settings import Settings
+from hewston_bff.settings import Settings, SettingsError
 from hewston_bff.topics.bus.ports import BusUnavailable
 
 
@@ -123,3 +123,22 @@ async def test_an_address_that_cannot_be_used_is_told_without_it() -> None:
         async with server.connect():
             pass
     assert str(told.value) == "the address of Redis is invalid"
+
+
+async def test_an_option_that_redis_does_not_know_is_trouble_with_the_address() -> None:
+    server = RedisBus("redis://:hunter2@127.0.0.1:1/0?colour=blue")
+    with pytest.raises(BusUnavailable, match="unknown option") as refused:
+        async with server.connect():
+            pass
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["bff_bus_url", "bff_jobs_url", "redis_url"])
+def test_an_address_with_an_option_that_nobody_knows_is_refused_without_being_quoted(
+    name: str,
+) -> None:
+    url = "redis://desk:secret@localhost:6379/0?max_conections=4"
+    with pytest.raises(SettingsError, match="option") as refused:
+        Settings.from_env(**{name: url})
+    assert "secret" not in str(refused.value)
+    Settings.from_env(**{name: "redis://desk:secret@localhost:6379/0?protocol=2"})
