@@ -161,6 +161,7 @@ async def test_services_that_only_their_topic_tells_of_are_shown_too(browser: Br
                 sources[0].intake.publish([event])
                 await expect(panel.locator(".pill[data-status]")).to_have_text(shown)
             await expect(panel.get_by_text("simulated")).to_be_visible()
+            await expect(user.page.locator("[data-hub=subscriptions]")).to_have_text("1")
 
 
 async def test_of_simulated_jobs_only_what_their_topic_says_is_asked_for(browser: Browser) -> None:

@@ -13,7 +13,7 @@ const REFUSED_MS = 15_000;
 /** @type {[name: string, label: string, show: (totals: any) => string, hint: string][]} */
 const FIGURES = [
   ["clients", "Clients", (t) => whole(t.active_connections), "Open sockets and event streams"],
-  ["subscriptions", "Subscriptions", (t) => whole(t.total_subscribers), "Cursors of all clients"],
+  ["subscriptions", "Subscriptions", ({ total_subscribers: cursors, sources }) => whole(cursors + ofTopics(sources)), "Of all clients, to runs and to topics"],
   ["upstreams", "Upstreams", (t) => whole(t.backend_connections), "Connections to the backend, at most one a run"],
   ["in", "Frames in", (t) => compact(t.frames_in), "Received from the backend"],
   ["out", "Messages out", (t) => compact(t.frames_out), "Frame messages given to clients"],
@@ -29,6 +29,9 @@ const FIGURES = [
   ["misses", "Answers made", ({ answers }) => whole(answers.misses), "Of charts and runs over REST, for which the backend was asked"],
   ["skipped", "Skipped", (t) => whole(t.skipped), "Malformed messages of the backend"],
 ];
+
+/** @param {{subscriptions: number}[]} sources */
+const ofTopics = (sources) => sources.reduce((sum, { subscriptions }) => sum + subscriptions, 0);
 
 /** @param {number} part @param {number} rest */
 const share = (part, rest) => (part + rest === 0 ? null : part / (part + rest));
@@ -87,10 +90,10 @@ export function hubView(app) {
     },
     {
       answered(stats) {
-        list.hidden = upstreams.hidden = false;
+        list.hidden = false;
         words.replaceChildren(...(stats.runs.length > 0 ? [] : [nobody()]));
-        table.hidden = stats.runs.length === 0;
-        for (const [name, , show] of FIGURES) say(/** @type {Element} */ (values.get(name)), show({ ...stats.websocket_stats, answers: stats.answer_cache }));
+        upstreams.hidden = stats.runs.length === 0;
+        for (const [name, , show] of FIGURES) say(/** @type {Element} */ (values.get(name)), show({ ...stats.websocket_stats, sources: stats.sources, answers: stats.answer_cache }));
         body.replaceChildren(...stats.runs.map(row));
       },
       failed(error) {
@@ -113,7 +116,7 @@ export function hubView(app) {
   };
 }
 
-const nobody = () => notice("Nobody watches", "The hub opens an upstream when the first viewer comes. Open a run to see it here.");
+const nobody = () => notice("Nobody watches a run", "The hub opens an upstream when the first viewer comes. Open a run to see it here.");
 
 /** @param {any} health */
 function described({ status, version, dependencies, build_info: build }) {
