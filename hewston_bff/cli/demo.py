@@ -89,7 +89,7 @@ def _demo_banner(url: str, *, at_default: bool) -> str:
     started = Path(sys.argv[0])
     program = "python -m hewston_bff" if started.name == "__main__.py" else str(started)
     return f"""
-  A simulated backend with some runs, and hewston-bff in front of it.
+  A simulated backend with some runs, a simulated trading node, and hewston-bff in front of them.
 
   Open in a browser:                [bold]{url}[/bold]
   Watch a year of minutes in 55 s:  [bold]{program} watch demo-year{option}[/bold]

@@ -19,6 +19,7 @@ from yarl import URL
 from hewston_bff.cli.topic_viewer import TopicViewer
 from hewston_bff.cli.viewing import Ending, WatchLimits
 from hewston_bff.cli.watch import watch
+from hewston_bff.errors import ApiKeyRequired
 from hewston_bff.events.event import EntryId
 from hewston_bff.events.source_state import Lost
 from hewston_bff.tools.viewer.feed import TopicWish
@@ -372,6 +373,16 @@ async def test_the_command_tells_topics_from_runs(bus: tuple[Bff, TapeSource]) -
     result = await call("bus:quotes.*", "--url", bff.url, "--events", "2", "--fps", "0.5")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("bus:quotes.") == 2
+
+
+async def test_who_needs_a_key_is_told_how_to_give_one() -> None:
+    async with stack() as (bff, _, _):
+        kind = tape_kind([], refusal=lambda _: ApiKeyRequired("an API key is needed"))
+        bff.hub.events.register(kind)
+        result = await call("bus:*", "--url", bff.url)
+    assert result.exit_code == 1
+    told = " ".join(result.output.split())
+    assert told.endswith("says UNAUTHORIZED: an API key is needed (pass --api-key)")
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,10 @@ async def test_a_filter_is_in_the_address_and_nothing_else_is_shown(browser: Bro
             assert user.page.url.endswith("#/bus/*USD*")
             await expect(rows.last).to_contain_text("EUR/USD.SIM")
             await expect(user.page.locator(".events")).to_contain_text("1 came")
+            await user.page.get_by_label("Filter of topics").fill("bus:data.quotes.*EUR*")
+            await user.page.get_by_role("button", name="Filter").click()
+            await expect(rows).to_have_count(1)
+            assert user.page.url.endswith("#/bus/data.quotes.*EUR*")
         async with tab(browser, f"{bff.url}/#/bus/a%5C", may_complain=True) as user:
             await expect(user.page.get_by_text("Not a pattern of topics")).to_be_visible()
 
@@ -259,6 +263,7 @@ async def test_a_key_is_asked_for_and_when_it_is_withdrawn_the_page_says_so(
         bus.quote("AUD/USD", "0.65010", "0.65030")
         async with tab(browser, f"{bff.url}/#/bus", may_complain=True) as user:
             await expect(user.page.get_by_text("An API key is needed")).to_be_visible()
+            await expect(user.page.get_by_text("0 topics")).to_be_hidden()
             await user.page.get_by_role("button", name="Enter a key").click()
             await user.page.get_by_label("API key").fill("sesame")
             await user.page.get_by_role("button", name="Use it").click()

@@ -161,11 +161,28 @@ async def test_services_that_only_their_topic_tells_of_are_shown_too(browser: Br
                 sources[0].intake.publish([event])
                 await expect(panel.locator(".pill[data-status]")).to_have_text(shown)
             await expect(panel.get_by_text("simulated")).to_be_visible()
+            await expect(user.page.locator("[data-hub=subscriptions]")).to_have_text("1")
+
+
+async def test_of_simulated_jobs_only_what_their_topic_says_is_asked_for(browser: Browser) -> None:
+    async with console(DAY) as (bff, _, _):
+        sources: list[TapeSource] = []
+        bff.hub.events.register(replace(tape_kind(sources, name="job"), is_simulated=True))
+        sources[0].open()
+        update = '{"job_id":"one","status":"running","progress":0.4,"result":null,"error":null}'
+        # Its list is not there: a request for it would be an error that the browser complains of.
+        async with tab(browser, f"{bff.url}/#/jobs") as user:
+            await expect(user.page.get_by_text("No jobs yet")).to_be_visible()
+            sources[0].intake.publish([sources[0].write("one", update, kind="job")])
+            await expect(user.page.get_by_text("40.0 %")).to_be_visible()
+            await expect(user.page.get_by_text("New job")).to_be_hidden()
 
 
 async def test_figures_that_need_a_key_are_shown_with_one(browser: Browser, tmp_path: Path) -> None:
     async with console(DAY, bff_api_keys_file=key_file(tmp_path)) as (bff, _, _):
         async with tab(browser, f"{bff.url}/#/hub", may_complain=True) as user:
+            await expect(user.page.get_by_text("backend ok")).to_be_visible()
+            await expect(user.page.locator("[data-hub=clients]")).to_be_hidden()
             await user.page.get_by_role("button", name="Enter a key").click()
             await user.page.get_by_label("API key").fill(STATS)
             await user.page.get_by_role("button", name="Use it").click()

@@ -40,6 +40,7 @@ export class BusView {
   #board = new QuoteBoard();
   #tree = new TreeView(this.#book, (topic) => this.#openTopic(topic));
   #list = new EventView(this.#events, (event) => this.#open(event));
+  #desk = h("div", { class: "desk" }, this.#board.element, this.#list.element, this.#tree.element);
   #words = h("div");
   #broad = h("p", { class: "note" });
   #filter = h("input", { type: "search", "aria-label": "Filter of topics", placeholder: "* any characters, ? any one", autocomplete: "off", spellcheck: "false" });
@@ -62,7 +63,7 @@ export class BusView {
       h("header", { class: "head" }, h("h1", {}, "Bus"), isSimulated && simulatedMark(), this.#source.element, this.#form()),
       this.#broad,
       this.#words,
-      h("div", { class: "desk" }, this.#board.element, this.#list.element, this.#tree.element),
+      this.#desk,
     );
     this.#subscription = app.connection.topic(`bus:${this.#pattern}`, { mode: "latest", fps: FPS });
     this.#subscription.on("event", (event) => this.#take(event));
@@ -95,10 +96,14 @@ export class BusView {
     return h("form", { class: "filters", role: "search", onsubmit: (/** @type {Event} */ event) => this.#filtered(event) }, this.#filter, h("button", {}, "Filter"));
   }
 
-  /** A pattern is part of the address; a text without a wildcard is one that names contain. @param {Event} event */
+  /**
+   * A pattern is part of the address; a text without a wildcard is one that names contain. The kind
+   * may be said: elsewhere it has to be.
+   * @param {Event} event
+   */
   #filtered(event) {
     event.preventDefault();
-    const text = this.#filter.value.trim();
+    const text = this.#filter.value.trim().replace(/^bus:/, "");
     const pattern = text === "" || /[*?\\]/.test(text) ? text : `*${text}*`;
     location.hash = pattern === "" ? "#/bus" : `#/bus/${encodeURIComponent(pattern)}`;
   }
@@ -125,6 +130,8 @@ export class BusView {
   #failed(error) {
     if (this.#subscription.state.status !== "failed") return;
     const next = { askForToken: () => this.#app.askForToken(), hasApiKey: this.#app.hasApiKey, retry: () => this.#app.reload() };
+    // Empty tables would say that there is nothing, which nobody knows.
+    this.#desk.hidden = this.#book.size === 0;
     this.#words.replaceChildren(error.code === "VALIDATION" ? notice("Not a pattern of topics", error.message) : keyedErrorNotice(error, next));
     this.#paint();
   }

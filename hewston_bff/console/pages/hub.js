@@ -7,11 +7,13 @@ import { servicesPanel } from "./services.js";
 /** @import { App, View } from "../app.js" */
 
 const REFRESH_MS = 1_000;
+/** Who may not see the figures is not let in a second later either. */
+const REFUSED_MS = 15_000;
 
 /** @type {[name: string, label: string, show: (totals: any) => string, hint: string][]} */
 const FIGURES = [
   ["clients", "Clients", (t) => whole(t.active_connections), "Open sockets and event streams"],
-  ["subscriptions", "Subscriptions", (t) => whole(t.total_subscribers), "Cursors of all clients"],
+  ["subscriptions", "Subscriptions", ({ total_subscribers: cursors, sources }) => whole(cursors + ofTopics(sources)), "Of all clients, to runs and to topics"],
   ["upstreams", "Upstreams", (t) => whole(t.backend_connections), "Connections to the backend, at most one a run"],
   ["in", "Frames in", (t) => compact(t.frames_in), "Received from the backend"],
   ["out", "Messages out", (t) => compact(t.frames_out), "Frame messages given to clients"],
@@ -27,6 +29,9 @@ const FIGURES = [
   ["misses", "Answers made", ({ answers }) => whole(answers.misses), "Of charts and runs over REST, for which the backend was asked"],
   ["skipped", "Skipped", (t) => whole(t.skipped), "Malformed messages of the backend"],
 ];
+
+/** @param {{subscriptions: number}[]} sources */
+const ofTopics = (sources) => sources.reduce((sum, { subscriptions }) => sum + subscriptions, 0);
 
 /** @param {number} part @param {number} rest */
 const share = (part, rest) => (part + rest === 0 ? null : part / (part + rest));
@@ -62,6 +67,7 @@ export function hubView(app) {
   const body = h("tbody");
   const head = COLUMNS.map(([label, , isNumber]) => h("th", { scope: "col", class: isNumber && "number" }, label));
   const table = h("table", { class: "runs" }, h("thead", {}, h("tr", {}, ...head)), body);
+  const upstreams = h("section", { "aria-label": "Upstreams" }, h("h2", {}, "Upstreams"), h("div", { class: "scroll" }, table));
   const services = servicesPanel(app);
   const element = h(
     "div",
@@ -70,31 +76,34 @@ export function hubView(app) {
     services.element,
     words,
     list,
-    h("h2", {}, "Upstreams"),
-    h("div", { class: "scroll" }, table),
+    upstreams,
   );
 
   const polling = poll(
     REFRESH_MS,
     async (signal) => {
       const { rest } = app.connection;
-      const asked = ["/api/v1/websocket/stats", "/api/v1/health"].map((path) => rest.get(path, { signal }));
-      const [stats, well] = await Promise.all(asked);
-      return { stats, well };
+      // Health is for everybody, whoever may see the figures.
+      const well = rest.get("/api/v1/health", { signal }).then((answer) => say(health, described(answer)));
+      const [stats] = await Promise.all([rest.get("/api/v1/websocket/stats", { signal }), well]);
+      return stats;
     },
     {
-      answered({ stats, well }) {
+      answered(stats) {
+        list.hidden = false;
         words.replaceChildren(...(stats.runs.length > 0 ? [] : [nobody()]));
-        table.hidden = stats.runs.length === 0;
-        say(health, described(well));
-        for (const [name, , show] of FIGURES) say(/** @type {Element} */ (values.get(name)), show({ ...stats.websocket_stats, answers: stats.answer_cache }));
+        upstreams.hidden = stats.runs.length === 0;
+        for (const [name, , show] of FIGURES) say(/** @type {Element} */ (values.get(name)), show({ ...stats.websocket_stats, sources: stats.sources, answers: stats.answer_cache }));
         body.replaceChildren(...stats.runs.map(row));
       },
       failed(error) {
-        say(health, "");
+        const isRefused = error.status === 401 || error.status === 403;
+        if (isRefused) list.hidden = upstreams.hidden = true;
+        else say(health, "");
         words.replaceChildren(
           keyedErrorNotice(error, { retry: () => polling.now(), askForToken: () => app.askForToken(), hasApiKey: app.hasApiKey }),
         );
+        return isRefused ? REFUSED_MS : REFRESH_MS;
       },
     },
   );
@@ -107,7 +116,7 @@ export function hubView(app) {
   };
 }
 
-const nobody = () => notice("Nobody watches", "The hub opens an upstream when the first viewer comes. Open a run to see it here.");
+const nobody = () => notice("Nobody watches a run", "The hub opens an upstream when the first viewer comes. Open a run to see it here.");
 
 /** @param {any} health */
 function described({ status, version, dependencies, build_info: build }) {

@@ -70,14 +70,18 @@ export class JobsView {
       h("div", { class: "actions" }, this.#older),
     );
     this.#older.hidden = true;
+    // Asking for the list would be an error in the browser's own console.
+    if (isSimulated) this.#withoutList();
     this.#subscription = app.connection.topic("job:*", { mode: "all", from: "last" });
     this.#subscription.on("event", (event) => this.#update(event));
     this.#subscription.on("lag", () => this.#refresh());
     this.#subscription.on("status", ({ status, source }) => {
       this.#source.told(source);
       this.#paint();
+      if (status !== "live") return;
       // What happened before it is in the list.
-      if (status === "live") this.#refresh();
+      if (this.#hasList) this.#refresh();
+      else this.#draw();
     });
     this.#subscription.on("error", (error) => this.#subscription.state.status === "failed" && this.#failed(error));
     this.#timer = setInterval(() => document.hidden || this.#paint(), PAINT_MS);
@@ -145,10 +149,14 @@ export class JobsView {
   /** @param {Api.HewstonError} error */
   #unlisted(error) {
     if (error.code !== "FEATURE_DISABLED" && error.status !== 404) return this.#failed(error);
+    this.#withoutList();
+    this.#draw();
+  }
+
+  #withoutList() {
     this.#hasList = false;
     this.#form.hidden = true;
     this.#rows.canCancel = false;
-    this.#draw();
   }
 
   /** @param {Api.HewstonError} error */

@@ -5,7 +5,8 @@
  * @template T
  * @param {number} everyMs
  * @param {(signal: AbortSignal) => Promise<T>} ask
- * @param {{answered: (answer: T) => void, failed: (error: HewstonError) => void}} told
+ * @param {{answered: (answer: T) => void, failed: (error: HewstonError) => number | void}} told
+ *   `failed` may say in how many milliseconds to ask again
  */
 export function poll(everyMs, ask, told) {
   const abort = new AbortController();
@@ -14,15 +15,16 @@ export function poll(everyMs, ask, told) {
 
   async function turn() {
     clearTimeout(timer);
+    let waitMs = everyMs;
     if (!document.hidden) {
       try {
         const answer = await ask(abort.signal);
         if (!abort.signal.aborted) told.answered(answer);
       } catch (error) {
-        if (!abort.signal.aborted) told.failed(/** @type {HewstonError} */ (error));
+        if (!abort.signal.aborted) waitMs = told.failed(/** @type {HewstonError} */ (error)) ?? everyMs;
       }
     }
-    if (!abort.signal.aborted) timer = setTimeout(turn, everyMs);
+    if (!abort.signal.aborted) timer = setTimeout(turn, waitMs);
   }
 
   void turn();

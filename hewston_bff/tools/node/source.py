@@ -89,9 +89,11 @@ class SimulatedSource:
         self._intake.begin((), held, floor=floor, skew_ms=0)
         self._intake.link(SourceLink("up"))
         while True:
-            await asyncio.sleep(max(_PERIOD_S, (timeline.next_ns - now_ns) / SECOND_NS))
-            before_ns, now_ns = now_ns, self._clock.now_ns()
-            if now_ns - before_ns > _JUMP_NS:
+            wait_s = max(_PERIOD_S, (timeline.next_ns - now_ns) / SECOND_NS)
+            due_ns = now_ns + round(wait_s * SECOND_NS)
+            await asyncio.sleep(wait_s)
+            now_ns = self._clock.now_ns()
+            if now_ns - due_ns > _JUMP_NS:
                 timeline = self._script(now_ns)
             entries = timeline.advance(now_ns)
             if entries:

@@ -33,6 +33,7 @@ _REFUSALS = {
 _STREAM_REFUSALS = {404: "has no endpoint for streams"}
 _FINAL_ERRORS = frozenset({"RUN_NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"})
 _FINAL_TOPIC_ERRORS = _FINAL_ERRORS | {"FEATURE_DISABLED", "VALIDATION"}
+_TOPIC_HINTS = dict.fromkeys(("UNAUTHORIZED", "FORBIDDEN"), " (pass --api-key)")
 
 
 class ViewerRefused(Exception):
@@ -76,6 +77,8 @@ class Feed:
     refusals: Mapping[int, str] = {}
     """What a status that answers the handshake means; it is final then."""
     final_errors: frozenset[str] = frozenset()
+    hints: Mapping[str, str] = {}
+    """How to do on the command line what such an error asks for."""
 
     def __init__(
         self,
@@ -185,7 +188,7 @@ class Feed:
                 if isinstance(news, ByeMessage):
                     after_s = news.after_ms / 1000
                 elif news is not None and news.code in self.final_errors:
-                    self._refusal = self._state.error
+                    self._refusal = self._state.error + self.hints.get(news.code, "")
                     return None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return after_s
@@ -264,6 +267,7 @@ class TopicFeed(Feed):
 
     refusals = _STREAM_REFUSALS
     final_errors = _FINAL_TOPIC_ERRORS
+    hints = _TOPIC_HINTS
 
     def __init__(
         self, wish: TopicWish, *, model: TopicsModel, on_change: Callable[[], None]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from hewston_bff.events.event import FIRST_ID, EntryId, Event
@@ -133,6 +134,24 @@ async def test_after_a_sleep_of_the_machine_it_starts_anew_instead_of_catching_u
         assert len(after) < 2_000
         assert all(event.id.ms > (NOW_S + 3_600) * 1_000 for event in after)
         assert kept.ids == sorted(kept.ids)
+
+
+@pytest.mark.looptime
+async def test_where_little_happens_a_long_wait_is_no_sleep_of_the_machine() -> None:
+    kept = Kept()
+    source = SimulatedSource(kept, "system", system_script, clock=NodeClock(Wall()))
+    async with running(source.run(), name="system", crashed=_crashed):
+        await asyncio.sleep(121)
+    # Turns of 45 s, of which 30 s are well, from 90 s before: at -90, -45, 0, 45, 90.
+    assert [(event.id.ms // 1_000 - NOW_S, _weak(event)) for event in kept.came] == [
+        *((0, "ok"), (30, "down"), (41, "degraded"), (45, "ok")),
+        *((75, "down"), (86, "degraded"), (90, "ok"), (120, "down")),
+    ]
+
+
+def _weak(event: Event) -> object:
+    services = {row["name"]: row["status"] for row in msgspec.json.decode(event.data)["services"]}
+    return services["onnx"]
 
 
 @pytest.mark.looptime
