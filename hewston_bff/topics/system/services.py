@@ -75,11 +75,11 @@ class Services:
         old, were_checked = self._rows[row.name], self._are_checked()
         self._rows[row.name] = row
         if old.checked_at is None and row.status != "ok":
-            logger.warning("services.changed", service=row.name, new=row.status, why=row.detail)
+            logger.warning("services.changed", name=row.name, new=row.status, why=row.detail)
         elif old.checked_at is not None and old.status != row.status:
             logger.warning(
                 "services.changed",
-                service=row.name,
+                name=row.name,
                 old=old.status,
                 new=row.status,
                 why=row.detail,
