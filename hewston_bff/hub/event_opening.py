@@ -19,6 +19,8 @@ from hewston_bff.hub.event_control import Begin
 logger = structlog.get_logger(__name__)
 
 _AGAIN_S: Final = 1.0
+_AHEAD_MS: Final = 10_000
+"""So far a client may be ahead of us: another process, or a clock that is a little off."""
 _LAST_SEQ: Final = (1 << 64) - 1
 
 Spawn = Callable[[Coroutine[None, None, None], str], "asyncio.Task[None]"]
@@ -77,6 +79,12 @@ class EventOpening:
 
     def _go_after(self, entry_id: EntryId) -> None:
         cursor, log = self._cursor, self._channel.log
+        now_ms = self._since_ms + self._channel.skew_ms
+        if entry_id.ms > max(log.ring.last_id.ms, now_ms) + _AHEAD_MS:
+            # No entry of this source has such an id, and waiting for it would be for ever.
+            cursor.go_live(log)
+            self._set_recovered(is_exact=False)
+            return
         if entry_id > log.ring.floor or log.ring.floor == FIRST_ID:
             cursor.resume(entry_id, log, self._begin.topic)
             self._set_recovered(is_exact=not cursor.has_gap_ahead(log))

@@ -13,6 +13,7 @@ from hewston_bff.credentials import ApiCaller
 from hewston_bff.errors import ApiKeyRequired, BffError
 from hewston_bff.events.event import EntryId, Event
 from hewston_bff.events.source_state import SourceLink
+from hewston_bff.net.clock import now_ms
 from hewston_bff.ports import EventIntake, EventSource
 from tests.support import Bff, is_a, stack
 from tests.topics.ticker_tape import TapeSource, tape_kind
@@ -368,3 +369,17 @@ async def test_a_source_that_crashes_is_run_again_and_nothing_else_suffers() -> 
         sources[0].open()
         sources[0].publish("fills.A")
         await viewer.until(is_a("event", topic="bus:fills.A"))
+
+
+@pytest.mark.parametrize("ahead_ms", [60_000, 1 << 60])
+async def test_an_id_from_the_future_is_no_reason_to_be_silent(ahead_ms: int) -> None:
+    async with stack() as (bff, _, _), bff.viewer() as viewer:
+        source = tape(bff)
+        later = f"{now_ms() + ahead_ms}-0"
+        await viewer.say(t="subscribe", id=1, topic="bus:*", mode="all", resume={"id": later})
+        assert (await viewer.until(is_a("subscribed", re=1)))["recovered"] is False
+        await viewer.say(t="subscribe", id=2, topic="bus:*", mode="all", **{"from": later})
+        await viewer.until(is_a("subscribed", re=2))
+        source.publish("fills.A")
+        for sid in (1, 2):
+            await viewer.until(is_a("event", sid=sid))

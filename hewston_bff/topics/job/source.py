@@ -40,10 +40,13 @@ _LAST_SEQ: Final = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSourceTimes:
-    """Waits between attempts, and how much a start hands over."""
+    """Waits between attempts, and how much a start hands over.
+
+    Requests of jobs find out at once that Redis is back: their updates must not be long behind.
+    """
 
     backoff_base_s: float = 1.0
-    backoff_cap_s: float = 60.0
+    backoff_cap_s: float = 5.0
     held_bytes: int = 16 << 20
 
 
