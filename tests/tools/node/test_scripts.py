@@ -54,7 +54,7 @@ def test_forty_instruments_quote_about_five_times_a_second_now_busy_now_calm() -
 
 def test_quotes_are_plausible() -> None:
     first: dict[str, Decimal] = {}
-    for quote in payloads(written(bus_script, 300), "data.quotes."):
+    for quote in payloads(written(bus_script, 120), "data.quotes."):
         bid, ask = Decimal(quote["bid_price"]), Decimal(quote["ask_price"])
         before = first.setdefault(quote["instrument_id"], bid)
         assert 0 < bid < ask < bid * Decimal("1.002")
@@ -111,7 +111,7 @@ ORDER_STEPS = {
 
 def test_orders_go_from_one_state_to_the_next() -> None:
     states: dict[str, str] = {}
-    for event in payloads(written(bus_script, 300), "events.order."):
+    for event in payloads(written(bus_script, 120), "events.order."):
         order = event["client_order_id"]
         assert event["type"] in ORDER_STEPS[states.get(order)]
         states[order] = event["type"]
