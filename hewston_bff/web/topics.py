@@ -185,21 +185,18 @@ def _channel(request: web.Request, topic: str, *, named: str = "topic") -> Event
 
 
 def _readable(request: web.Request) -> list[EventChannel]:
-    """The channels of all kinds that the caller may read.
+    """The channels of all kinds that the caller may read; none if this server has none.
 
     Raises:
-        FeatureDisabled: this server has none.
-        ApiKeyRequired, Forbidden: the caller may read none.
+        ApiKeyRequired, Forbidden: the caller may read none of those that there are.
     """
     channels = list(request.app[HUB].events)
     refusals = [channel.kind.refusal(_caller(request)) for channel in channels]
     readable = [each for each, refusal in zip(channels, refusals, strict=True) if refusal is None]
-    if readable:
-        return readable
-    raise next(
-        (refusal for refusal in refusals if refusal is not None),
-        FeatureDisabled("no topics of events are configured here"),
-    )
+    for refusal in refusals:
+        if refusal is not None and not readable:
+            raise refusal
+    return readable
 
 
 def _caller(request: web.Request) -> ApiCaller:

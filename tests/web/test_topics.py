@@ -336,8 +336,7 @@ def _data(number: int) -> bytes:
 
 async def test_the_list_has_what_its_caller_may_read() -> None:
     async with stack() as (bff, _, _):
-        async with bff.session.get(f"{bff.url}/api/v1/topics") as response:
-            assert response.status == 503
+        assert await bff.get("/api/v1/topics") == {"topics": [], "total": 0}
         tape(bff).publish("a")
         secret = tape(bff, name="job", refusal=lambda _: ApiKeyRequired("a key, please"))
         secret.intake.publish([secret.write("7", kind="job")])
