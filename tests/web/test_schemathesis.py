@@ -12,8 +12,9 @@ from hewston_bff.web.endpoint import Tag
 from tests.platform_service import platform_service, says
 from tests.redis_server import redis_server
 from tests.support import stack
+from tests.topics.ticker_tape import tape_kind
 
-NOT_OURS = (Tag.BACKEND, Tag.UNPREFIXED, Tag.STREAMS, Tag.ACCOUNT, Tag.JOBS)
+NOT_OURS = (Tag.BACKEND, Tag.UNPREFIXED, Tag.STREAMS, Tag.ACCOUNT, Tag.JOBS, Tag.TOPICS)
 LIMITS = ("bff_rate_aggregated_per_minute", "bff_rate_proxied_per_minute")
 SHAPES = "status_code_conformance,content_type_conformance,response_schema_conformance"
 RUN = (
@@ -21,6 +22,9 @@ RUN = (
     *("--generation-deterministic", "--phases", "examples,coverage,fuzzing"),
     *("--request-timeout", "10"),
 )
+_NAMELESS = "positive_data_acceptance,negative_data_rejection"
+"""Which patterns, and which types of jobs there are no schema can say; and parameters without a
+name in the document are ignored, as it says itself."""
 EXAMPLES = ("--max-examples", "10")
 FEW_EXAMPLES = ("--max-examples", "4")
 """Where what is asked goes elsewhere: of what we make of it, a few tell enough."""
@@ -57,12 +61,14 @@ async def test_whatever_is_asked_the_answer_is_as_documented(
     await _ask_anything(options, tmp_path)
 
 
+async def test_whatever_is_asked_of_topics_the_answer_is_as_documented(tmp_path: Path) -> None:
+    options = ["--include-tag", Tag.TOPICS, "--exclude-checks", _NAMELESS, *FEW_EXAMPLES]
+    await _ask_anything(options, tmp_path)
+
+
 async def test_whatever_is_asked_of_jobs_the_answer_is_as_documented(tmp_path: Path) -> None:
-    # Which types of jobs there are no schema can say, and parameters without a name in the document
-    # are ignored, as it says itself.
-    checks = "positive_data_acceptance,negative_data_rejection"
     async with redis_server() as redis:
-        options = ["--include-tag", Tag.JOBS, "--exclude-checks", checks, *FEW_EXAMPLES]
+        options = ["--include-tag", Tag.JOBS, "--exclude-checks", _NAMELESS, *FEW_EXAMPLES]
         await _ask_anything(options, tmp_path, bff_jobs_url=redis.url)
 
 
@@ -80,6 +86,7 @@ async def _ask_anything(options: list[str], folder: Path, **settings: Any) -> No
             **settings,
         ) as (bff, _, _),
     ):
+        bff.hub.events.register(tape_kind([]))
         service.answer = says({"token": "t", "items": [1, 2]})
         process = await asyncio.create_subprocess_exec(
             *(*RUN, *options, f"{bff.url}/api/v1/openapi.json"),
