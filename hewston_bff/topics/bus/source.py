@@ -33,7 +33,7 @@ from hewston_bff.topics.bus.ports import (
     NoStream,
     StreamEntry,
 )
-from hewston_bff.topics.bus.stream import Stream
+from hewston_bff.topics.bus.stream import Stream, previous
 from hewston_bff.topics.bus.streams import Discovery, Streams, look
 
 logger = structlog.get_logger(__name__)
@@ -228,9 +228,11 @@ class BusSource:
     async def _look(self, connection: BusConnection, keys: Sequence[bytes]) -> None:
         """Find out what became of these streams, and name what is lost."""
         wanted = [key for key in keys if key not in self._waiting]
-        now = EntryId(self._now_ms() + self._skew_ms, 0)
+        # By the clock that makes the ids, and before the looking: what is written to a stream that
+        # was not there gets a higher id, and must not be named as lost.
+        before = previous(EntryId(await connection.time_ms(), 0))
         for stream, state in await look(connection, self._streams, wanted):
-            lost = stream.look(state, now)
+            lost = stream.look(state, before)
             # Before it begins nothing is lost: what is there is all there is.
             if lost is not None and self._has_begun:
                 logger.warning("bus.lost", stream=stream.name, after=str(lost.after))

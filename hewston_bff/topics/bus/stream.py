@@ -104,7 +104,8 @@ class Stream:
     def look(self, state: KeyState, now: EntryId) -> Lost | None:
         """Take note of what the key holds now; what was lost of it, as far as can be told.
 
-        Only while nothing of it is read and not yet taken. `now`: an id that would be given now.
+        Only while nothing of it is read and not yet taken. `now`: the highest id that may have been
+        given by now.
         """
         if isinstance(state, Missing | OtherType):
             return self._start_over(0, until=now)
